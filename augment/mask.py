@@ -1,0 +1,45 @@
+"""The hole in the centre of the detector, through which the direct beam leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from augment.filter import Filter, Parameters, per_image
+from augment.grid import within_radius
+from augment.ranges import Range, check_range, draw
+
+
+@dataclass(frozen=True)
+class CentralHole(Filter):
+    """Set the pixels whose distance to the beam pixel is at most a radius to 0.
+
+    Parameters
+    ----------
+    radius
+        Range of the radius in pixels, >= 0.
+
+    Raises
+    ------
+    ParameterError
+        The range is not one of finite numbers >= 0.
+
+    Notes
+    -----
+    Source: Stielow et al. 2020, appendix D: "a central hole of random radius is deleted to simulate the
+    shadow of a beam dump"; the paper gives no range.
+    """
+
+    radius: Range = (0.0, 10.0)
+
+    def __post_init__(self) -> None:
+        check_range("radius", self.radius)
+
+    def sample(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Parameters:
+        """Draw `radius` in pixels; see `Filter.sample`."""
+        return {"radius": draw(self.radius, (count,), generator)}
+
+    def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        hole = within_radius(images, per_image(parameters["radius"], images))
+        return images.masked_fill(hole, 0.0)

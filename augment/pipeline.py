@@ -1,0 +1,181 @@
+"""Filters made of filters: all in a fixed order, one of several, or a random combination.
+
+They differ only in which part is applied when. That is one more drawn parameter, `order`: the index of the
+part that each image gets at each position, or -1 for none. Each part is applied at once to all images that
+get it at a position.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from augment.filter import Filter, Parameters, Step, take
+from augment.ranges import check_number
+from msft.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Composite(Filter):
+    """A filter made of filters; the base of the three below.
+
+    Its parameters are `order`, int64, shape (B, positions), and those of part k as "k.name". Every part draws
+    for every image, so what one part draws does not depend on which images another is applied to.
+
+    Parameters
+    ----------
+    filters
+        The parts, at least one.
+    name
+        Name in records.
+
+    Raises
+    ------
+    ParameterError
+        There are no parts, or one is not a filter.
+    """
+
+    filters: Sequence[Filter]
+    name: str = "composite"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "filters", tuple(self.filters))
+        if not self.filters or not all(isinstance(part, Filter) for part in self.filters):
+            raise ParameterError("filters", self.filters, "one filter or more")
+
+    @abstractmethod
+    def _sample_order(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw `order`: int64, shape (count, positions)."""
+
+    def sample(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Parameters:
+        """Draw `order` and the parameters of all parts; see `Filter.sample`."""
+        parameters = {"order": self._sample_order(count, generator)}
+        for k, part in enumerate(self.filters):
+            drawn = part.sample(count, size, generator)
+            parameters |= {f"{k}.{name}": values for name, values in drawn.items()}
+        return parameters
+
+    def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        images = images.clone()
+        for wanted in parameters["order"].T:
+            for k, part in enumerate(self.filters):
+                chosen = (wanted == k).nonzero()[:, 0]
+                if len(chosen):
+                    place = chosen.to(images.device)
+                    images[place] = part._apply(images[place], take(_parameters_of(parameters, k), chosen))
+        return images
+
+    def describe(self, parameters: Parameters, index: int) -> Step:
+        """Say in plain values what these parameters do to image `index`; see `Step`."""
+        applied = (k for k in parameters["order"][index].tolist() if k >= 0)
+        steps = (self.filters[k].describe(_parameters_of(parameters, k), index) for k in applied)
+        return Step(self.name, steps=tuple(steps))
+
+
+@dataclass(frozen=True)
+class InOrder(Composite):
+    """Apply all parts, one after another.
+
+    Parameters
+    ----------
+    filters
+        The parts in their order, at least one.
+    name
+        Name in records.
+
+    Raises
+    ------
+    ParameterError
+        There are no parts, or one is not a filter.
+    """
+
+    name: str = "in_order"
+
+    def _sample_order(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        return torch.arange(len(self.filters)).repeat(count, 1)
+
+
+@dataclass(frozen=True)
+class OneOf(Composite):
+    """Apply one part, drawn for each image.
+
+    Parameters
+    ----------
+    filters
+        The parts, at least one.
+    name
+        Name in records.
+    weights
+        Relative probability of each part, finite, >= 0, with a positive sum; equal if None.
+
+    Raises
+    ------
+    ParameterError
+        There are no parts, one is not a filter, or the weights are not as described.
+    """
+
+    name: str = "one_of"
+    weights: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weights is None:
+            return
+        object.__setattr__(self, "weights", tuple(self.weights))
+        good = all(weight >= 0.0 for weight in self.weights) and 0.0 < sum(self.weights) < math.inf
+        if len(self.weights) != len(self.filters) or not good:
+            allowed = f"{len(self.filters)} finite numbers >= 0, not all of them 0"
+            raise ParameterError("weights", self.weights, allowed)
+
+    def _sample_order(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        bounds = torch.tensor(self.weights or [1.0] * len(self.filters), dtype=torch.float64).cumsum(0)
+        # float64 throughout: right=True skips parts of weight 0, and a draw is always below the last bound.
+        drawn = torch.rand((count, 1), dtype=torch.float64, generator=generator) * bounds[-1]
+        return torch.searchsorted(bounds, drawn, right=True)
+
+
+@dataclass(frozen=True)
+class RandomCombination(Composite):
+    """Switch each part on or off for each image, and apply those that are on in random order.
+
+    Parameters
+    ----------
+    filters
+        The parts, at least one.
+    name
+        Name in records.
+    probability
+        Probability of each part to be on, independently of the others.
+
+    Raises
+    ------
+    ParameterError
+        There are no parts, one is not a filter, or the probability is outside [0, 1].
+
+    Notes
+    -----
+    Source: Stielow et al. 2020, appendix D: "we [...] randomly combine all image effects".
+    """
+
+    name: str = "random_combination"
+    probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("probability", self.probability, 0.0, 1.0)
+
+    def _sample_order(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        shape = (count, len(self.filters))
+        order = torch.rand(shape, generator=generator).argsort(dim=1)
+        return order.masked_fill(torch.rand(shape, generator=generator) >= self.probability, -1)
+
+
+def _parameters_of(parameters: Parameters, k: int) -> Parameters:
+    prefix = f"{k}."
+    return {
+        name.removeprefix(prefix): values for name, values in parameters.items() if name.startswith(prefix)
+    }

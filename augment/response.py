@@ -1,0 +1,110 @@
+"""How the detector answers: blind spots, and saturation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from augment.filter import Filter, Parameters, per_image
+from augment.ranges import Range, check_count, check_range, draw
+from msft.errors import ParameterError
+
+_NARROWEST = 1e-3  # pixels; a spot of one pixel, and no division by zero
+
+
+@dataclass(frozen=True)
+class UnevenSensitivity(Filter):
+    """Attenuate the grey values around random places by 1 - depth exp(-distance^2 / (2 sigma^2)).
+
+    Parameters
+    ----------
+    spots
+        Largest number of blind spots, >= 1; each image draws its own from 1 to this.
+    sigma
+        Range of the width of a spot as a fraction of the image width, >= 0.
+    depth
+        Range of the attenuation in the middle of a spot, within [0, 1]; 1 is blind.
+
+    Raises
+    ------
+    ParameterError
+        A range or the number of spots is not as described.
+
+    Notes
+    -----
+    Source: Stielow et al. 2020, appendix D: "uneven detector sensitivity is simulated by attenuating parts of
+    the image", called "blind spots" in section 2; the paper gives no ranges.
+    """
+
+    spots: int = 3
+    sigma: Range = (0.0, 0.125)
+    depth: Range = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_count("spots", self.spots)
+        if self.spots < 1:
+            raise ParameterError("spots", self.spots, "a whole number >= 1")
+        check_range("sigma", self.sigma)
+        check_range("depth", self.depth, highest=1.0)
+
+    def sample(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Parameters:
+        """Draw `y`, `x`, `sigma` in pixels and `depth` of each spot, (count, spots); see `Filter.sample`.
+
+        Spots beyond an image's own number have depth 0.
+        """
+        height, width = size
+        shape = (count, self.spots)
+        number = torch.randint(1, self.spots + 1, (count, 1), generator=generator)
+        depth = draw(self.depth, shape, generator).where(torch.arange(self.spots) < number, 0.0)
+        return {
+            "y": draw((0.0, height - 1.0), shape, generator),
+            "x": draw((0.0, width - 1.0), shape, generator),
+            "sigma": draw(self.sigma, shape, generator) * width,
+            "depth": depth,
+        }
+
+    def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        height, width = images.shape[1:]
+        y, x, sigma, depth = (
+            parameters[name].to(images.device)[..., None] for name in ("y", "x", "sigma", "depth")
+        )
+        sigma = sigma.clamp_min(_NARROWEST)
+        # A Gaussian is a product over the axes: exponentials of H + W numbers instead of H x W.
+        along_y = depth * torch.exp(-0.5 * ((torch.arange(height, device=images.device) - y) / sigma) ** 2)
+        along_x = torch.exp(-0.5 * ((torch.arange(width, device=images.device) - x) / sigma) ** 2)
+        for spot in range(along_y.shape[1]):
+            images = images * (1.0 - along_y[:, spot, :, None] * along_x[:, spot, None, :])
+        return images
+
+
+@dataclass(frozen=True)
+class Saturation(Filter):
+    """Amplify the grey values and clip them at 1.
+
+    Parameters
+    ----------
+    gain
+        Range of the factor, >= 1.
+
+    Raises
+    ------
+    ParameterError
+        The range is not one of finite numbers >= 1.
+
+    Notes
+    -----
+    A step of the experiment-like order of Stielow et al. 2020, appendix D; the paper does not list its steps.
+    """
+
+    gain: Range = (1.0, 1.5)
+
+    def __post_init__(self) -> None:
+        check_range("gain", self.gain, lowest=1.0)
+
+    def sample(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Parameters:
+        """Draw `gain`; see `Filter.sample`."""
+        return {"gain": draw(self.gain, (count,), generator)}
+
+    def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        return (images * per_image(parameters["gain"], images)).clamp_(0.0, 1.0)

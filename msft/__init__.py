@@ -1,0 +1,40 @@
+"""Simulation of single-shot wide-angle diffraction patterns.
+
+Lengths are nm, angles radians, quaternions (w, x, y, z) with v_lab = R(q) v_body; the beam runs along +z and
+`image[row, column] = image[y, x]` with q = 0 in pixel [n/2, n/2].
+
+- ``errors``: the one error of bad input;
+- ``units``: conversions to and from SI, for files;
+- ``optics``: wavelength and absorption;
+- ``detector``: scattering vectors of the pixels;
+- ``rotation``: quaternions;
+- ``symmetry``: the icosahedral group, its fundamental domain, distances between orientations;
+- ``bodies``: homogeneous bodies;
+- ``particle``: bodies with size and orientation, and how they are sampled;
+- ``solvers``: exact, chebyshev, slices;
+- ``backends``: the exact solver's kernel in NumPy and numba;
+- ``pattern``: from particles to intensities;
+- ``configuration``: configurations to and from JSON and TOML;
+- ``dataset``: the HDF5 file of patterns;
+- ``generate``: datasets of random particles;
+- ``plot``: pictures of patterns and particles.
+"""
+
+from msft.detector import EwaldDetector, FlatDetector
+from msft.errors import ParameterError
+from msft.optics import Optics
+from msft.particle import ParticleDistribution, Particles
+from msft.pattern import Simulation
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "EwaldDetector",
+    "FlatDetector",
+    "Optics",
+    "ParameterError",
+    "ParticleDistribution",
+    "Particles",
+    "Simulation",
+    "__version__",
+]

@@ -1,0 +1,33 @@
+"""The sphere: the body that Mie theory and closed forms know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """A sphere of unit radius."""
+
+    name: str = "sphere"
+
+    @property
+    def volume(self) -> float:
+        """Volume at unit circumsphere radius."""
+        return 4 * np.pi / 3
+
+    def columns(
+        self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Where the beam enters and leaves; see `ConvexPolyhedron.columns`."""
+        half_chord = np.sqrt(np.maximum(radius**2 - x**2 - y**2, 0.0))
+        return -half_chord, half_chord
+
+    def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
+        """Whether points (..., 3) in nm in the lab frame lie inside."""
+        return np.asarray((points**2).sum(axis=-1) <= radius**2)

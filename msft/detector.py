@@ -1,0 +1,138 @@
+"""Where the pixels lie in reciprocal space: the scattering vector of each one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msft.errors import ParameterError
+
+PAPER_Q_STEP = 2 * math.pi / 850.0
+"""Pixel width in nm^-1 of a 318.75 nm box of 192 voxels padded to 512 (Stielow et al. 2020, appendix B)."""
+
+
+@dataclass(frozen=True)
+class ScatteringVectors:
+    """The scattering vectors of the pixels that can see light.
+
+    Attributes
+    ----------
+    x, y, z
+        Components in nm^-1, float64, shape (P,): q_z = k - sqrt(k^2 - q_x^2 - q_y^2) >= 0.
+    pixel
+        Flat index of each into the image, int64, shape (P,).
+    weight
+        Factor on |A|^2 (solid angle of the pixel), float64, shape (P,).
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    z: NDArray[np.float64]
+    pixel: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+
+def _on_ewald_sphere(
+    q_x: NDArray[np.float64], q_y: NDArray[np.float64], k: float, weight: NDArray[np.float64] | None = None
+) -> ScatteringVectors:
+    q_squared = q_x**2 + q_y**2
+    pixel = np.flatnonzero(q_squared < k * k)
+    if pixel.size == 0:
+        raise ParameterError("detector", "no pixel inside the Ewald sphere", "a pixel with q_perp < k")
+    x, y, q_squared = q_x.ravel()[pixel], q_y.ravel()[pixel], q_squared.ravel()[pixel]
+    # k - sqrt(k^2 - q^2) without the cancellation at small q
+    z = q_squared / (k + np.sqrt(k * k - q_squared))
+    return ScatteringVectors(x, y, z, pixel, np.ones_like(x) if weight is None else weight.ravel()[pixel])
+
+
+def _check_pixels(pixels: int) -> None:
+    if not 2 <= pixels <= 8192:
+        raise ParameterError("pixels", pixels, "2 to 8192 per side")
+
+
+@dataclass(frozen=True)
+class EwaldDetector:
+    """A square detector that is linear in q_perp: pixel [n/2, n/2] is q = 0, rows are y, columns x.
+
+    Parameters
+    ----------
+    pixels
+        n, pixels per side.
+    q_step
+        Width of a pixel in nm^-1. With the defaults k of 13.5 nm lies 62.96 px from the centre, so that the
+        image spans the forward hemisphere.
+
+    Raises
+    ------
+    ParameterError
+        If a value is outside its range.
+    """
+
+    pixels: int = 128
+    q_step: float = PAPER_Q_STEP
+
+    geometry = "ewald"
+
+    def __post_init__(self) -> None:
+        _check_pixels(self.pixels)
+        if not (math.isfinite(self.q_step) and self.q_step > 0):
+            raise ParameterError("q_step", self.q_step, "a width above 0 nm^-1")
+
+    @property
+    def axis(self) -> NDArray[np.float64]:
+        """q_x of the columns, and q_y of the rows, in nm^-1, float64, shape (n,)."""
+        return self.q_step * (np.arange(self.pixels) - self.pixels // 2)
+
+    def scattering_vectors(self, k: float) -> ScatteringVectors:
+        """Scattering vectors for the wavenumber k in nm^-1."""
+        q_y, q_x = np.meshgrid(self.axis, self.axis, indexing="ij")
+        return _on_ewald_sphere(q_x, q_y, k)
+
+
+@dataclass(frozen=True)
+class FlatDetector:
+    """A square flat detector behind the particle, normal to the beam.
+
+    A pixel at distance r from the beam sees the angle theta = atan(r / distance); its solid angle falls as
+    cos^3 theta, which multiplies |A|^2.
+
+    Parameters
+    ----------
+    pixels
+        n, pixels per side; pixel [n/2, n/2] is q = 0.
+    pixel_size
+        Width of a pixel in mm.
+    distance
+        From particle to detector in mm.
+
+    Raises
+    ------
+    ParameterError
+        If a value is outside its range.
+    """
+
+    pixels: int = 128
+    pixel_size: float = 0.6
+    distance: float = 37.0
+
+    geometry = "flat"
+
+    def __post_init__(self) -> None:
+        _check_pixels(self.pixels)
+        for field in ("pixel_size", "distance"):
+            value = getattr(self, field)
+            if not (math.isfinite(value) and value > 0):
+                raise ParameterError(field, value, "a length above 0 mm")
+
+    def scattering_vectors(self, k: float) -> ScatteringVectors:
+        """Scattering vectors for the wavenumber k in nm^-1."""
+        axis = self.pixel_size * (np.arange(self.pixels) - self.pixels // 2)
+        y, x = np.meshgrid(axis, axis, indexing="ij")
+        flight = np.sqrt(x**2 + y**2 + self.distance**2)
+        return _on_ewald_sphere(k * x / flight, k * y / flight, k, weight=(self.distance / flight) ** 3)
+
+
+Detector = EwaldDetector | FlatDetector

@@ -1,0 +1,82 @@
+"""How the light travels: wavelength and what the particle does to the wave on its way in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from msft.errors import ParameterError
+
+AbsorptionModel = Literal["amplitude", "intensity", "none", "refractive"]
+ABSORPTION_MODELS: tuple[str, ...] = get_args(AbsorptionModel)
+
+SHORTEST_WAVELENGTH, LONGEST_WAVELENGTH = 0.01, 1000.0
+
+
+@dataclass(frozen=True)
+class Optics:
+    """Wavelength and absorption of the multi-slice Fourier transform.
+
+    The wave that reaches depth l below the entry surface is exp(-s l) times the vacuum wave; `attenuation`
+    is s. The models are
+
+    - ``amplitude``: s = 1 / a, the amplitude decays with the absorption length a (Stielow et al. 2020,
+      appendix B; the published code of the Rostock group);
+    - ``intensity``: s = 1 / (2 a), Beer-Lambert for the intensity;
+    - ``none``: s = 0, the Born approximation;
+    - ``refractive``: s = k beta + i k delta for the index n = 1 - delta + i beta.
+
+    Parameters
+    ----------
+    wavelength
+        Vacuum wavelength in nm, 0.01 to 1000.
+    absorption
+        Name of the model.
+    absorption_length
+        a in nm; silver at 13.5 nm has 12.5 nm (Stielow et al. 2020). Used by ``amplitude`` and ``intensity``.
+    delta, beta
+        Index decrement and extinction; the defaults are silver at 13.5 nm (Henke tables). Used by
+        ``refractive``.
+
+    Raises
+    ------
+    ParameterError
+        If a value is outside its range.
+    """
+
+    wavelength: float = 13.5
+    absorption: AbsorptionModel = "amplitude"
+    absorption_length: float = 12.5
+    delta: float = 0.1096
+    beta: float = 0.0793
+
+    def __post_init__(self) -> None:
+        if not SHORTEST_WAVELENGTH <= self.wavelength <= LONGEST_WAVELENGTH:
+            raise ParameterError(
+                "wavelength", self.wavelength, f"{SHORTEST_WAVELENGTH} to {LONGEST_WAVELENGTH:g}, in nm"
+            )
+        if self.absorption not in ABSORPTION_MODELS:
+            raise ParameterError("absorption", self.absorption, "one of " + ", ".join(ABSORPTION_MODELS))
+        if not (math.isfinite(self.absorption_length) and self.absorption_length > 0):
+            raise ParameterError("absorption_length", self.absorption_length, "a length above 0 nm")
+        if not (math.isfinite(self.beta) and self.beta >= 0):
+            raise ParameterError("beta", self.beta, "0 or more (n = 1 - delta + i beta; below 0 is gain)")
+        if not (math.isfinite(self.delta) and self.delta < 1):
+            raise ParameterError("delta", self.delta, "a number below 1 (n = 1 - delta + i beta)")
+
+    @property
+    def wavenumber(self) -> float:
+        """k = 2 pi / wavelength in nm^-1."""
+        return 2 * math.pi / self.wavelength
+
+    @property
+    def attenuation(self) -> complex:
+        """s in nm^-1, the rate of exp(-s l) along the path l through material."""
+        if self.absorption == "amplitude":
+            return complex(1 / self.absorption_length)
+        if self.absorption == "intensity":
+            return complex(0.5 / self.absorption_length)
+        if self.absorption == "refractive":
+            return self.wavenumber * complex(self.beta, self.delta)
+        return 0j

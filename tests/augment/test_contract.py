@@ -1,0 +1,236 @@
+"""What holds for every filter: finite output, batch equals single, replay, errors that name the field."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from augment import (
+    CenterCrop,
+    CentralHole,
+    Filter,
+    GaussianBlur,
+    Identity,
+    InOrder,
+    Jitter,
+    OneOf,
+    RandomCombination,
+    SaltAndPepper,
+    Saturation,
+    Shift,
+    ShotNoise,
+    UnevenSensitivity,
+    UniformNoise,
+    paper,
+    replay,
+)
+from msft.errors import ParameterError
+
+torch.set_num_threads(1)
+
+FILTERS: dict[str, Filter] = paper() | {
+    "shot_noise": ShotNoise(),
+    "saturation": Saturation(),
+    "one_of": OneOf(list(paper().values())),
+}
+every_filter = pytest.mark.parametrize("part", FILTERS.values(), ids=FILTERS.keys())
+
+
+def generator(seed: int = 1) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def odd_images(height: int, width: int) -> torch.Tensor:
+    """Images of every kind that has no business in a data set."""
+    images = torch.rand((10, height, width), generator=generator(99))
+    images[0] = 0.0
+    images[1] = 0.5
+    images[2] = 1.0
+    images[3] = torch.nan
+    images[4, ::2] = torch.nan
+    images[5, :, ::2] = torch.inf
+    images[6, ::3] = -torch.inf
+    images[7] *= 1e30
+    images[8] -= 0.5
+    images[9] *= 1e-30
+    return images
+
+
+def test_paper_has_the_eleven_in_order() -> None:
+    assert list(paper()) == [
+        "identity",
+        "uniform_noise",
+        "salt_and_pepper",
+        "gaussian_blur",
+        "jitter",
+        "center_crop",
+        "central_hole",
+        "shift",
+        "uneven_sensitivity",
+        "random_combination",
+        "experiment",
+    ]
+
+
+@every_filter
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 1), (5, 4), (32, 33)])
+def test_output_is_finite_and_in_range_for_any_input(part: Filter, size: tuple[int, int]) -> None:
+    images = odd_images(*size)
+    for seed in range(4):
+        changed, _ = part(images, generator(seed))
+        assert changed.shape == images.shape
+        assert changed.dtype == torch.float32
+        assert bool(changed.isfinite().all())
+        assert float(changed.min()) >= 0.0
+        assert float(changed.max()) <= 1.0
+
+
+@every_filter
+def test_an_empty_batch_stays_empty(part: Filter) -> None:
+    changed, record = part(torch.empty(0, 6, 5), generator())
+    assert changed.shape == (0, 6, 5)
+    assert len(record) == 0
+
+
+@every_filter
+@pytest.mark.parametrize("size", [(16, 16), (31, 37)])
+def test_an_image_alone_gives_what_it_gives_in_a_batch(part: Filter, size: tuple[int, int]) -> None:
+    images = torch.rand((12, *size), generator=generator(7))
+    together, record = part(images, generator())
+    for i in range(12):
+        assert torch.equal(replay(images[i : i + 1], record[i : i + 1])[0], together[i])
+
+
+@every_filter
+def test_same_seed_same_images_and_replay_repeats_them(part: Filter) -> None:
+    images = torch.rand((12, 24, 23), generator=generator(7))
+    first, record = part(images, generator())
+    torch.manual_seed(5)
+    again, _ = part(images, generator())
+    assert torch.equal(first, again)
+    assert torch.equal(replay(images, record), first)
+    if not isinstance(part, Identity):
+        assert not torch.equal(part(images, generator(2))[0], first)
+
+
+@every_filter
+def test_global_random_state_is_left_alone(part: Filter) -> None:
+    before = torch.get_rng_state()
+    part(torch.rand((3, 8, 8), generator=generator()), generator())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@every_filter
+def test_a_record_says_plainly_what_was_done_to_each_image(part: Filter) -> None:
+    _, record = part(torch.rand((5, 8, 9), generator=generator()), generator())
+    steps = [record[i] for i in range(len(record))]
+    assert [step.name for step in steps] == [part.name] * 5
+    json.dumps([dataclasses.asdict(step) for step in steps], allow_nan=False)
+    with pytest.raises(IndexError):
+        record[5]
+
+
+def test_in_order_applies_its_parts_one_after_another() -> None:
+    images = torch.rand((4, 20, 20), generator=generator(7))
+    hole, shift = CentralHole((3.0, 3.0)), Shift(4)
+    both, record = InOrder((hole, shift))(images, generator())
+    holed = hole.apply(images, hole.sample(4, (20, 20), generator()))
+    moves = {"dy": record.parameters["1.dy"], "dx": record.parameters["1.dx"]}
+    assert torch.equal(both, shift.apply(holed, moves))
+    assert [step.name for step in record[0].steps] == ["central_hole", "shift"]
+
+
+def test_random_combination_follows_its_record() -> None:
+    images = torch.rand((40, 12, 12), generator=generator(7))
+    parts = (Saturation((1.5, 1.5)), CentralHole((2.0, 2.0)), Shift(3))
+    combined, record = RandomCombination(parts)(images, generator())
+    by_name = {part.name: part for part in parts}
+    for i, image in enumerate(images):
+        expected = image[None]
+        for step in record[i].steps:
+            values = {name: torch.tensor([value]) for name, value in step.values.items()}
+            expected = by_name[step.name].apply(expected, values)
+        assert torch.equal(combined[i], expected[0])
+    orders = {tuple(step.name for step in record[i].steps) for i in range(40)}
+    assert () in orders
+    assert {2, 3} <= {len(order) for order in orders}
+    assert any(order[::-1] in orders for order in orders if len(order) > 1)
+
+
+@pytest.mark.parametrize(("probability", "expected"), [(0.0, 0), (0.25, 0.25), (1.0, 1)])
+def test_random_combination_switches_on_with_its_probability(probability: float, expected: float) -> None:
+    drawn = RandomCombination((Identity(), Shift()), probability=probability).sample(
+        2000, (4, 4), generator()
+    )
+    assert float((drawn["order"] >= 0).double().mean()) == pytest.approx(expected, abs=0.03)
+
+
+def test_one_of_draws_by_weight() -> None:
+    parts = (Identity(), Shift(), CentralHole(), Saturation())
+    drawn = OneOf(parts, weights=(0.0, 1.0, 3.0, 0.0)).sample(4000, (4, 4), generator())["order"]
+    assert set(drawn.flatten().tolist()) == {1, 2}
+    assert float((drawn == 2).double().mean()) == pytest.approx(0.75, abs=0.03)
+    even = OneOf(parts).sample(4000, (4, 4), generator())["order"].flatten()
+    assert torch.bincount(even).tolist() == pytest.approx([1000] * 4, rel=0.15)
+
+
+BAD: list[tuple[str, Callable[[], Filter]]] = [
+    ("amplitude", lambda: UniformNoise((0.4, 0.2))),
+    ("amplitude", lambda: UniformNoise((-0.1, 0.2))),
+    ("amplitude", lambda: UniformNoise((0.0, 1.5))),
+    ("amplitude", lambda: UniformNoise((0.0, float("nan")))),
+    ("amplitude", lambda: UniformNoise(0.5)),  # type: ignore[arg-type]
+    ("amplitude", lambda: UniformNoise(("a", "b"))),  # type: ignore[arg-type]
+    ("fraction", lambda: SaltAndPepper((0.0, 1.1))),
+    ("photons", lambda: ShotNoise((0.0, 10.0))),
+    ("photons", lambda: ShotNoise((1.0, float("inf")))),
+    ("floor_decades", lambda: ShotNoise(floor_decades=0.0)),
+    ("sigma", lambda: GaussianBlur((3.0, 1.0))),
+    ("reach", lambda: Jitter(-1)),
+    ("reach", lambda: Shift(-2)),
+    ("reach", lambda: Shift(1.5)),  # type: ignore[arg-type]
+    ("margin", lambda: CenterCrop(margin=(0.0, 0.6))),
+    ("radius", lambda: CenterCrop(radius=(0.5, 0.25))),
+    ("circle_probability", lambda: CenterCrop(circle_probability=1.2)),
+    ("radius", lambda: CentralHole((-1.0, 5.0))),
+    ("spots", lambda: UnevenSensitivity(spots=0)),
+    ("sigma", lambda: UnevenSensitivity(sigma=(-0.1, 0.1))),
+    ("depth", lambda: UnevenSensitivity(depth=(0.0, 2.0))),
+    ("gain", lambda: Saturation((0.5, 1.5))),
+    ("filters", lambda: InOrder(())),
+    ("filters", lambda: InOrder((Shift,))),  # type: ignore[arg-type]
+    ("weights", lambda: OneOf((Shift(), Jitter()), weights=(1.0,))),
+    ("weights", lambda: OneOf((Shift(), Jitter()), weights=(0.0, 0.0))),
+    ("weights", lambda: OneOf((Shift(), Jitter()), weights=(2.0, -1.0))),
+    ("probability", lambda: RandomCombination((Shift(),), probability=-0.1)),
+]
+
+
+@pytest.mark.parametrize(("field", "make"), BAD)
+def test_a_bad_parameter_is_named(field: str, make: Callable[[], Filter]) -> None:
+    with pytest.raises(ParameterError) as caught:
+        make()
+    assert caught.value.field == field
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "images", [torch.zeros(4, 4), torch.zeros(1, 4, 4, dtype=torch.float64), torch.zeros(1, 0, 4)]
+)
+def test_images_that_are_not_a_batch_are_refused(images: torch.Tensor) -> None:
+    with pytest.raises(ParameterError, match="images"):
+        Shift()(images, generator())
+
+
+def test_a_record_of_another_batch_is_refused() -> None:
+    images = torch.zeros(3, 4, 4)
+    for part in (Identity(), Shift()):
+        _, record = part(images, generator())
+        with pytest.raises(ParameterError, match="images"):
+            replay(images[:2], record)
+    with pytest.raises(ParameterError, match="dy"):
+        Shift().apply(images[:2], record.parameters)
