@@ -11,6 +11,7 @@ Files
 -----
 filter.py    what every filter is: sample, apply, record, replay; and the identity
 pipeline.py  filters made of filters: in order, one of several, random combination
+files.py     datasets whose patterns went through a filter
 presets.py   the eleven filters of the paper by name
 noise.py     uniform noise, salt and pepper, photon shot noise
 blur.py      Gaussian blur and jitter
@@ -18,7 +19,7 @@ crop.py      rectangular and circular crop around the beam
 mask.py      central hole
 shift.py     shift by whole pixels
 response.py  blind spots and saturation
-scaling.py   linear intensity to logarithmic grey values and back
+scaling.py   linear intensity to logarithmic grey values and back; the stretch that networks see
 ranges.py    checking the ranges of parameters and drawing from them
 fields.py    random pixels from one seed per image
 grid.py      pixel offsets from the beam
@@ -32,7 +33,7 @@ from augment.noise import SaltAndPepper, ShotNoise, UniformNoise
 from augment.pipeline import Composite, InOrder, OneOf, RandomCombination
 from augment.presets import paper
 from augment.response import Saturation, UnevenSensitivity
-from augment.scaling import linear_scale, log_scale
+from augment.scaling import linear_scale, log_scale, stretch
 from augment.shift import Shift
 
 __all__ = [
@@ -59,4 +60,5 @@ __all__ = [
     "log_scale",
     "paper",
     "replay",
+    "stretch",
 ]

@@ -92,3 +92,22 @@ def check_decades(floor_decades: float) -> None:
 
 def _span(floor_decades: float) -> float:
     return math.log1p(10.0**floor_decades)
+
+
+def stretch(grey: torch.Tensor) -> torch.Tensor:
+    """Grey images divided by their own maximum: what every network sees.
+
+    A hole or a saturated centre takes the brightest pixels away, and the contrast of a measured frame is
+    unknown: dividing by the maximum that is left makes training and prediction agree on both.
+
+    Parameters
+    ----------
+    grey
+        Images (B, H, W), float32, 0 where there is no signal or no valid pixel.
+
+    Returns
+    -------
+    Float32 tensor of the same shape in [0, 1]; an image without signal stays zero.
+    """
+    peak = grey.amax(dim=(-2, -1), keepdim=True)
+    return torch.where(peak > 0, grey / peak.clamp_min(torch.finfo(grey.dtype).tiny), 0.0).clamp(0.0, 1.0)

@@ -1,1 +1,1 @@
-""""""
+"""The commands `msft` and `invert`: parse, one library call, print."""

@@ -1,1 +1,13 @@
-""""""
+"""From patterns to particles: networks that invert, how they are trained, and what they answer.
+
+- ``backbone``: networks from an image to features, which know nothing of particles;
+- ``heads``: from features to answers;
+- ``targets``: answers as the numbers that a network regresses;
+- ``icosahedral_code``: the smooth image of an orientation in 13 dimensions;
+- ``model``: configuration, backbone, head and target as one; ``checkpoint``: its file;
+- ``presets``: named configurations;
+- ``data``: datasets as grey images; ``train``: training with Lightning;
+- ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
+- ``frames``: measured frames from HDF5; ``estimate``: what every inverter returns; ``predict``;
+- ``report``: figures. The only module of this package that knows matplotlib.
+"""

@@ -84,7 +84,7 @@ class EwaldDetector:
     @property
     def axis(self) -> NDArray[np.float64]:
         """q_x of the columns, and q_y of the rows, in nm^-1, float64, shape (n,)."""
-        return self.q_step * (np.arange(self.pixels) - self.pixels // 2)
+        return self.q_step * np.arange(-(self.pixels // 2), (self.pixels + 1) // 2, dtype=np.float64)
 
     def scattering_vectors(self, k: float) -> ScatteringVectors:
         """Scattering vectors for the wavenumber k in nm^-1."""

@@ -67,12 +67,12 @@ class Optics:
 
     @property
     def wavenumber(self) -> float:
-        """k = 2 pi / wavelength in nm^-1."""
+        """The wavenumber k = 2 pi / wavelength in nm^-1."""
         return 2 * math.pi / self.wavelength
 
     @property
     def attenuation(self) -> complex:
-        """s in nm^-1, the rate of exp(-s l) along the path l through material."""
+        """The attenuation s in nm^-1, the rate of exp(-s l) along the path l through material."""
         if self.absorption == "amplitude":
             return complex(1 / self.absorption_length)
         if self.absorption == "intensity":

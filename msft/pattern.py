@@ -16,7 +16,7 @@ from msft.particle import Particles
 from msft.solvers import chebyshev, exact, slices
 
 Solver = Literal["exact", "chebyshev", "slices"]
-Backend = Literal["auto", "numpy", "numba", "cupy"]
+Backend = Literal["auto", "numpy", "numba"]
 Precision = Literal["single", "double"]
 
 BACKENDS_OF: dict[str, tuple[str, ...]] = {
@@ -76,12 +76,16 @@ class Simulation:
         Raises
         ------
         ParameterError
-            If the body has no exact solution, or leaves the box of the slices.
+            If the body has no exact solution, or leaves the box of the slices, or that box does not give
+            the detector's pixels.
         """
         if self.solver == "exact":
             exact.require_polyhedron(named(particles.body))
         elif self.solver == "slices":
-            slices.SliceGrid().check_fits(particles.radius.max(initial=0.0))
+            assert isinstance(self.detector, EwaldDetector)
+            grid = slices.SliceGrid()
+            grid.check_fits(particles.radius.max(initial=0.0))
+            grid.padding(self.detector)
 
     def amplitude(self, particles: Particles) -> NDArray[np.complexfloating]:
         """Scattering amplitudes A of N particles.

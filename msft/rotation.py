@@ -41,10 +41,10 @@ def as_quaternions(orientation: Any) -> FloatArray:
     q = np.asarray(orientation, dtype=np.float64)
     if q.ndim == 0 or q.shape[-1] != 4:
         raise ParameterError("orientation", f"shape {q.shape}", "four numbers w, x, y, z")
-    norm = np.linalg.norm(q, axis=-1, keepdims=True)
+    norm: FloatArray = np.linalg.norm(q, axis=-1, keepdims=True)
     if not (np.isfinite(norm).all() and (norm > 0).all()):
         raise ParameterError("orientation", np.array2string(q, threshold=4), "quaternions of norm above 0")
-    return canonical(q / norm)
+    return canonical(np.asarray(q / norm))
 
 
 def canonical(q: FloatArray) -> FloatArray:
@@ -69,7 +69,7 @@ def multiply(p: ArrayLike, q: ArrayLike) -> FloatArray:
 
 def conjugate(q: ArrayLike) -> FloatArray:
     """The inverse rotation of a unit quaternion."""
-    return np.asarray(q, dtype=np.float64) * np.array([1.0, -1.0, -1.0, -1.0])
+    return np.asarray(np.asarray(q) * np.array([1.0, -1.0, -1.0, -1.0]), dtype=np.float64)
 
 
 def from_axis_angle(axis: ArrayLike, angle: ArrayLike) -> FloatArray:

@@ -48,7 +48,7 @@ _HALF = np.float32(0.5)
 
 @numba.njit(fastmath=True, inline="always")
 def _cis_single(phase):  # type: ignore[no-untyped-def]
-    """cos and sin of a phase in radians, float32: fold to half a turn, then polynomials."""
+    """Cos and sin of a phase in radians, float32: fold to half a turn, then polynomials."""
     t = phase * _TURN
     t -= math.floor(t + _HALF)
     u = t * t
@@ -83,7 +83,7 @@ def _build(real: Any, cis: Any, near: float) -> Any:
 
     @numba.njit(fastmath=True, cache=True)
     def weights(cells, extents, s_re, s_im, x, y, z, weight, flat):  # type: ignore[no-untyped-def]
-        """conj(kappa) / |kappa|^2 with the sign; returns by `flat` which cells have a pixel near kappa = 0."""
+        """conj(kappa) / |kappa|^2 with the sign; `flat` tells which cells have a pixel near kappa = 0."""
         for c in range(len(cells)):
             z_x, z_y = real(cells[c, 0]), real(cells[c, 1])
             # kappa = i (-q + q_z grad z) - s grad l

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,7 +72,7 @@ def _one(
         flat = squared * extent**2 < NEAR**2
         inverse = np.where(flat, 0.0, sign / np.where(flat, 1.0, squared))
         weight_x[cell], weight_y[cell] = inverse * kappa_x.conj(), inverse * kappa_y.conj()
-        for first, last in zip(loop[1:-1], loop[2:], strict=True):
+        for first, last in pairwise(loop[1:]):
             corners = [loop[0], first, last]
             total[flat] += sign * _triangle(points[corners], exponent[corners][:, flat])
 
@@ -83,7 +85,9 @@ def _one(
         near = np.abs(difference) < NEAR
         mean = np.where(
             near,
-            (value[first] + value[last]) / 2 * _tanhc(np.where(near, difference, 0.0) / 2),
+            (value[first] + value[last])
+            / 2
+            * _tanhc(np.where(near, difference / 2, 0j).astype(np.complex128)),
             (value[last] - value[first]) / np.where(near, 1.0, difference),
         )
         total += (across_x * d_y - across_y * d_x) * mean

@@ -82,7 +82,7 @@ def amplitude(
 
     samples = lateral_samples(radius, largest_q, accuracy)
     spacing = 2 * radius / samples
-    centres = spacing * (np.arange(samples) - (samples - 1) / 2)
+    centres: FloatArray = spacing * (np.arange(samples, dtype=np.float64) - (samples - 1) / 2)
     z_in, z_out = body.columns(centres[None, :], centres[:, None], rotation_matrix(orientation), radius)
     hit = z_out > z_in
 
@@ -112,7 +112,7 @@ def _chord(z_in: FloatArray, z_out: FloatArray, q_z: float, s: complex) -> Compl
     if rate == 0:
         return length.astype(np.complex128)
     # expm1 keeps the digits when the exponent is small
-    return -np.exp(1j * q_z * z_in) * np.expm1(-rate * length) / rate
+    return np.asarray(-np.exp(1j * q_z * z_in) * np.expm1(-rate * length) / rate)
 
 
 def _interpolate(

@@ -80,7 +80,7 @@ def amplitudes(
     for particle, radius in enumerate(radii):
         near = np.abs(rate) * radius < NEAR_POLE
         if near.any():
-            alone = Meshes(*(field[particle : particle + 1] for field in mesh))
+            alone = mesh.only(particle)
             amplitude[particle, near] = _around_pole(alone, _select(vectors, near), s, radius, reference)
     return np.asarray(amplitude)
 

@@ -53,6 +53,11 @@ class Meshes(NamedTuple):
     loops: IntArray
     counts: IntArray
 
+    def only(self, particle: int) -> Meshes:
+        """The mesh of one particle, as a batch of one."""
+        one = slice(particle, particle + 1)
+        return Meshes(self.points[one], self.edges[one], self.cells[one], self.loops[one], self.counts[one])
+
 
 def meshes(body: ConvexPolyhedron, radii: FloatArray, orientations: FloatArray) -> Meshes:
     """The meshes of particles with circumsphere radii (N,) in nm and unit quaternions (N, 4)."""

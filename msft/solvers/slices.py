@@ -56,7 +56,7 @@ class SliceGrid:
         if radius > largest:
             raise ParameterError("radius", f"{radius:g} nm", f"at most {largest:g} nm in this box of slices")
 
-    def padding(self, q_step: float) -> int:
+    def padding(self, detector: EwaldDetector) -> int:
         """Samples to which a slice is padded, so that the transform's step is the detector's.
 
         Raises
@@ -64,10 +64,13 @@ class SliceGrid:
         ParameterError
             If no whole number of samples gives that step.
         """
-        samples = 2 * np.pi / (q_step * self.voxel)
-        if abs(samples - round(samples)) > 1e-6 * samples or round(samples) < self.voxels:
+        samples = 2 * np.pi / (detector.q_step * self.voxel)
+        least = max(self.voxels, detector.pixels)
+        if abs(samples - round(samples)) > 1e-6 * samples or round(samples) < least:
             raise ParameterError(
-                "q_step", f"{q_step:g} nm^-1", f"2 pi / (m {self.voxel:g} nm) with a whole m >= {self.voxels}"
+                "q_step",
+                f"{detector.q_step:g} nm^-1",
+                f"2 pi / (m {self.voxel:g} nm) with a whole m >= {least} for the solver slices",
             )
         return round(samples)
 
@@ -102,9 +105,7 @@ def amplitude(
     """
     grid = grid or SliceGrid()
     grid.check_fits(radius)
-    padded = grid.padding(detector.q_step)
-    if detector.pixels > padded:
-        raise ParameterError("pixels", detector.pixels, f"at most {padded}, the padded width of a slice")
+    padded = grid.padding(detector)
     k, s, step = optics.wavenumber, optics.attenuation, grid.voxel
     rotation = rotation_matrix(orientation)
 

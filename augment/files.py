@@ -1,0 +1,103 @@
+"""Datasets whose patterns went through a filter, for those who want files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+import msft
+from augment.filter import Filter
+from augment.presets import paper
+from augment.scaling import log_scale
+from msft.dataset import create, open_patterns
+from msft.errors import ParameterError
+from msft.output import check_writable
+from msft.particle import Particles
+
+BATCH = 64
+
+
+def named_filter(name: str, floor_decades: float) -> Filter:
+    """One of the eleven filters of the preset ``paper``.
+
+    Raises
+    ------
+    ParameterError
+        If none has that name.
+    """
+    filters = paper(floor_decades=floor_decades)
+    if name not in filters:
+        raise ParameterError("filter", name, "one of " + ", ".join(filters))
+    return filters[name]
+
+
+def augment_file(
+    dataset: Path,
+    out: Path,
+    filter_name: str,
+    seed: int = 0,
+    floor_decades: float = 6.0,
+    *,
+    force: bool = False,
+    command: str = "",
+    progress: Callable[[int], None] = lambda done: None,
+) -> int:
+    """Apply one filter to every pattern of a dataset and write the grey images with the particles.
+
+    Parameters
+    ----------
+    dataset, out
+        The dataset to read, and the file to write, which appears whole or not at all.
+    filter_name
+        One of the eleven filters of `augment.presets.paper`.
+    seed
+        Of the filter's random numbers.
+    floor_decades
+        Decades of intensity between black and white.
+    force, command, progress
+        As in `msft.generate.generate`.
+
+    Returns
+    -------
+    The number of patterns.
+
+    Raises
+    ------
+    ParameterError
+        If an argument cannot be used; nothing is written.
+    """
+    chosen = named_filter(filter_name, floor_decades)
+    if seed < 0:
+        raise ParameterError("seed", seed, "0 or more")
+    check_writable(out, force)
+    if out.exists() and out.samefile(dataset):
+        raise ParameterError("out", out, "another file than the one that is read")
+    generator = torch.Generator().manual_seed(seed)
+    provenance = {
+        "program": "invert augment",
+        "version": msft.__version__,
+        "command": command,
+        "seed": seed,
+        "filter": filter_name,
+        "floor_decades": floor_decades,
+    }
+    with open_patterns(dataset) as patterns:
+        if patterns.scale != "linear":
+            raise ParameterError("dataset", f"{dataset} of scale {patterns.scale}", "linear intensities")
+        provenance["particles"] = patterns.provenance.get("particles", json.dumps({}))
+        progress(0)
+        with create(out, len(patterns), patterns.simulation, provenance, scale="log") as writer:
+            for start in range(0, len(patterns), BATCH):
+                rows = slice(start, min(start + BATCH, len(patterns)))
+                grey = log_scale(torch.from_numpy(patterns.patterns(rows)), floor_decades)
+                images, _ = chosen(grey, generator)
+                particles = patterns.particles
+                writer.append(
+                    images.numpy(),
+                    Particles(particles.radius[rows], particles.orientation[rows], particles.body),
+                )
+                progress(len(images))
+        return len(patterns)

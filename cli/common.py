@@ -1,0 +1,107 @@
+"""What both commands share: messages, exit codes, progress bars, options."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from msft.errors import ParameterError
+
+BAD_INPUT = 2
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="TOML file with any of the parameters; options win over it.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar and no report, only errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of every random number.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Bad input ends with one line on stderr and exit code 2, an interrupt with 130."""
+    try:
+        yield
+    except ParameterError as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        raise typer.Exit(BAD_INPUT) from None
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except OSError as error:
+        print(f"error: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def progress_bar(title: str, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr, from the first call on of the function it yields.
+
+    That function takes the number of items just done, and a first 0 when the work begins: bad input, found
+    before that, prints its one line and no bar.
+    """
+    if quiet:
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(title, total=total)
+
+    def advance(done: int) -> None:
+        bar.start()
+        bar.advance(task, done)
+
+    try:
+        yield advance
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+def report(result: dict[str, Any], lines: list[str], quiet: bool, as_json: bool) -> None:
+    """Print a result: one line of JSON, or lines for people, or nothing."""
+    if as_json:
+        print(json.dumps(result, default=str))
+    elif not quiet:
+        print("\n".join(lines))
+
+
+def command_line() -> str:
+    """What the user typed, for the record."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def merged(*layers: dict[str, Any] | None) -> dict[str, Any]:
+    """Nested mappings merged, later ones winning; None means not given."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in (layer or {}).items():
+            if isinstance(value, dict):
+                result[key] = merged(result.get(key), value)
+            elif value is not None:
+                result[key] = value
+    return result

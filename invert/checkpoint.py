@@ -1,0 +1,92 @@
+"""A model's file: weights as safetensors, with the configuration and the held-out errors inside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from invert.model import Model, ModelConfiguration
+from msft.configuration import from_mapping, to_mapping
+from msft.errors import ParameterError
+
+WEIGHTS = "weights.safetensors"
+FORMAT = "msft-invert 1"
+
+
+class Checkpoint(NamedTuple):
+    """A model that was read back.
+
+    Attributes
+    ----------
+    model
+        On the CPU, in evaluation mode.
+    errors
+        The report on held-out patterns that training stored.
+    digest
+        First 16 hexadecimal digits of the weights file's SHA-256.
+    path
+        Of the weights file.
+    """
+
+    model: Model
+    errors: dict[str, Any]
+    digest: str
+    path: Path
+
+
+def save(folder: Path, model: Model, training: Any, errors: dict[str, Any]) -> None:
+    """Write the weights of a model into a folder.
+
+    Parameters
+    ----------
+    folder
+        Which exists.
+    model
+        With its configuration.
+    training
+        The configuration of the training (a dataclass), for the record.
+    errors
+        What was measured on held-out patterns.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "configuration": json.dumps(to_mapping(model.configuration)),
+        "training": json.dumps(to_mapping(training)),
+        "errors": json.dumps(errors),
+    }
+    save_file(state, str(folder / WEIGHTS), metadata)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a model from its folder or weights file.
+
+    Raises
+    ------
+    ParameterError
+        If there are no weights, or they are not this toolkit's.
+    """
+    weights = path / WEIGHTS if path.is_dir() else path
+    if not weights.is_file():
+        raise ParameterError("model", path, f"a folder with {WEIGHTS}, as `invert train` writes it")
+    try:
+        with safe_open(str(weights), framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ParameterError("model", weights, f"readable safetensors ({error})") from None
+    if metadata.get("format") != FORMAT:
+        raise ParameterError("model", weights, f"weights of the format {FORMAT}")
+    configuration = from_mapping(ModelConfiguration, json.loads(metadata["configuration"]), "model")
+    model = Model(configuration)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError:
+        raise ParameterError("model", weights, "weights that fit the configuration beside them") from None
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+    return Checkpoint(model.eval(), json.loads(metadata["errors"]), digest, weights)

@@ -1,0 +1,87 @@
+"""A model on a dataset with known particles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from augment.files import named_filter
+from invert.data import GreyDataset
+from invert.metrics import Errors, Summary, best_constant_guess, errors, summarise
+from invert.model import Model
+from msft.errors import ParameterError
+from msft.particle import Particles
+
+CASES = ("identity", "experiment")
+"""Filters that the patterns pass in turn: clean ones, and as an experiment would record them."""
+
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Errors of a model on a dataset.
+
+    Attributes
+    ----------
+    cases
+        Errors of every pattern for each filter in `CASES`.
+    constant
+        The best constant guess on the same patterns.
+    """
+
+    cases: dict[str, Errors]
+    constant: Summary
+
+    def as_dict(self) -> dict[str, Any]:
+        """Summaries for JSON."""
+        summaries: dict[str, Any] = {name: summarise(case).as_dict() for name, case in self.cases.items()}
+        return {**summaries, "best_constant_guess": self.constant.as_dict()}
+
+    def lines(self) -> list[str]:
+        """A table for people."""
+        rows = [(name, summarise(case)) for name, case in self.cases.items()]
+        rows.append(("best constant guess", self.constant))
+        titles = ("", "mean rel. error", "orientation, median / 90 %", "radius, median / 90 %")
+        head = "{:20} {:>16} {:>27} {:>25}".format(*titles)
+        return [f"{self.constant.patterns} held-out patterns", head] + [
+            f"{name:20} {100 * row.mean_relative_error:14.2f} % "
+            f"{row.orientation_median_degrees:15.2f} / {row.orientation_90_degrees:5.2f} deg "
+            f"{row.radius_median_nm:13.2f} / {row.radius_90_nm:5.2f} nm"
+            for name, row in rows
+        ]
+
+
+def evaluate(model: Model, dataset: GreyDataset, seed: int = 0) -> Evaluation:
+    """Errors of a model on a dataset, for each filter in `CASES`.
+
+    Parameters
+    ----------
+    model
+        To be judged.
+    dataset
+        Patterns with known particles, unfiltered.
+    seed
+        Of the filters.
+
+    Raises
+    ------
+    ParameterError
+        If the dataset has another image size or body than the model.
+    """
+    configuration = model.configuration
+    if dataset.particles.body != configuration.body:
+        raise ParameterError("dataset", dataset.particles.body, f"particles of the body {configuration.body}")
+    cases = {}
+    for name in CASES:
+        chosen = named_filter(name, configuration.floor_decades)
+        generator = torch.Generator().manual_seed(seed)
+        filtered = torch.empty_like(dataset.images)
+        for start in range(0, len(dataset), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            filtered[rows] = chosen(dataset.images[rows], generator)[0]
+        estimate = Particles(*model.invert(filtered), configuration.body)
+        cases[name] = errors(estimate, dataset.particles, configuration.radius_range)
+    return Evaluation(cases, best_constant_guess(dataset.particles, configuration.radius_range))

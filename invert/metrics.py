@@ -1,0 +1,108 @@
+"""How far estimates are from the truth: the papers' relative errors, angles up to symmetry, nanometres."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msft.particle import Particles
+from msft.symmetry import component_ranges, misorientation, random_orientations, to_fundamental_domain
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of N estimates.
+
+    Attributes
+    ----------
+    relative
+        |error| / range of the four quaternion components and the radius, shape (N, 5) (Stielow et al. 2020,
+        appendix C).
+    orientation
+        Smallest angle in degrees to an equivalent of the truth, shape (N,).
+    radius
+        |error| in nm, shape (N,).
+    """
+
+    relative: FloatArray
+    orientation: FloatArray
+    radius: FloatArray
+
+    @property
+    def mean(self) -> FloatArray:
+        """The papers' mean error of each pattern, shape (N,)."""
+        return np.asarray(self.relative.mean(axis=1))
+
+    @property
+    def maximum(self) -> FloatArray:
+        """The papers' maximum error of each pattern, shape (N,)."""
+        return np.asarray(self.relative.max(axis=1))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Errors of a set of patterns in a few numbers; relative errors are fractions of the range."""
+
+    patterns: int
+    mean_relative_error: float
+    median_mean_error: float
+    median_maximum_error: float
+    orientation_median_degrees: float
+    orientation_90_degrees: float
+    orientation_99_degrees: float
+    radius_median_nm: float
+    radius_90_nm: float
+    radius_99_nm: float
+
+    def as_dict(self) -> dict[str, float]:
+        """For JSON."""
+        return asdict(self)
+
+
+def errors(estimate: Particles, truth: Particles, radius_range: tuple[float, float]) -> Errors:
+    """Errors of estimates against the truth; `radius_range` in nm normalises the radius."""
+    low, high = component_ranges()
+    component = np.abs(to_fundamental_domain(estimate.orientation) - to_fundamental_domain(truth.orientation))
+    radius = np.abs(estimate.radius - truth.radius)
+    span = (radius_range[1] - radius_range[0]) or 1.0
+    return Errors(
+        np.column_stack([component / (high - low), radius / span]),
+        np.degrees(misorientation(estimate.orientation, truth.orientation)),
+        radius,
+    )
+
+
+def summarise(result: Errors) -> Summary:
+    """The summary of some errors."""
+    orientation = np.quantile(result.orientation, [0.5, 0.9, 0.99])
+    radius = np.quantile(result.radius, [0.5, 0.9, 0.99])
+    return Summary(
+        len(result.radius),
+        float(result.mean.mean()),
+        float(np.median(result.mean)),
+        float(np.median(result.maximum)),
+        *map(float, orientation),
+        *map(float, radius),
+    )
+
+
+def best_constant_guess(truth: Particles, radius_range: tuple[float, float]) -> Summary:
+    """The smallest errors that one and the same answer for every pattern could reach.
+
+    Relative errors and radii are smallest at the median of each component; the orientation is the best of
+    500 random ones by the median angle. Each number is the best for itself, so no constant answer reaches
+    them all at once.
+    """
+    candidates = random_orientations(np.random.default_rng(0), 500)
+    angles = misorientation(candidates[:, None], truth.orientation[None])
+    best = candidates[np.argmin(np.median(angles, axis=1))]
+    everywhere = np.ones((len(truth), 1))
+    medians = np.median(to_fundamental_domain(truth.orientation), axis=0)
+    radius = np.full(len(truth), np.median(truth.radius))
+    componentwise = errors(Particles(radius, everywhere * medians), truth, radius_range)
+    turned = errors(Particles(radius, everywhere * best), truth, radius_range)
+    return summarise(Errors(componentwise.relative, turned.orientation, turned.radius))

@@ -1,0 +1,110 @@
+"""A model: what it was trained on, its network, and the step from frames to particles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from augment.scaling import check_decades, stretch
+from invert.backbone import ResidualConfiguration, ResidualNetwork
+from invert.heads import VectorHead
+from invert.targets import Target, TargetName, target_named
+from msft.errors import ParameterError
+from msft.pattern import Simulation
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class ModelConfiguration:
+    """Everything needed to build a model and to feed it.
+
+    Parameters
+    ----------
+    network
+        The backbone.
+    target
+        ``vector``, the papers' five numbers, or ``code``, the 13-dimensional orientation and the radius.
+    body
+        Name of the body.
+    radius_range
+        Smallest and largest radius in nm that it was trained on.
+    floor_decades
+        Decades of intensity between black and white in the images that it sees.
+    simulation
+        How the patterns that it was trained on were simulated.
+    """
+
+    network: ResidualConfiguration = field(default_factory=ResidualConfiguration)
+    target: TargetName = "vector"
+    body: str = "icosahedron"
+    radius_range: tuple[float, float] = (30.0, 160.0)
+    floor_decades: float = 6.0
+    simulation: Simulation = field(default_factory=Simulation)
+
+    def __post_init__(self) -> None:
+        check_decades(self.floor_decades)
+
+    def build_target(self) -> Target:
+        """The target, with this model's radius range."""
+        return target_named(self.target, self.radius_range)
+
+
+class Model(nn.Module):
+    """A backbone with the head for its target: grey images (B, H, W) to numbers (B, size)."""
+
+    def __init__(self, configuration: ModelConfiguration) -> None:
+        super().__init__()
+        self.configuration = configuration
+        self.target = configuration.build_target()
+        self.backbone = ResidualNetwork(configuration.network)
+        self.head = VectorHead(self.backbone.features, self.target.size)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Numbers (B, size) of grey images (B, H, W) in [0, 1]; each is stretched to its maximum first."""
+        result: torch.Tensor = self.head(self.backbone(stretch(images)[:, None]))
+        return result
+
+    @torch.inference_mode()
+    def invert(
+        self, images: torch.Tensor, batch: int = BATCH
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Radii (N,) in nm and quaternions (N, 4) in the fundamental domain of grey images (N, H, W).
+
+        Raises
+        ------
+        ParameterError
+            If the images have another size than those that the model was trained on.
+        """
+        pixels = self.configuration.simulation.detector.pixels
+        if images.ndim != 3 or images.shape[1:] != (pixels, pixels):
+            size = " x ".join(map(str, images.shape[1:]))
+            raise ParameterError(
+                "dataset", f"images of {size} pixels", f"{pixels} x {pixels}, as the model's"
+            )
+        device = next(self.parameters()).device
+        self.eval()
+        numbers = np.empty((len(images), self.target.size))
+        for start in range(0, len(images), batch):
+            rows = slice(start, start + batch)
+            numbers[rows] = self(images[rows].to(device)).double().cpu().numpy()
+        return self.target.decode(numbers)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name: ``auto`` is the GPU where there is one.
+
+    Raises
+    ------
+    ParameterError
+        If the name is unknown, or a GPU is asked for where there is none.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ParameterError("device", name, "one of auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ParameterError("device", name, "cpu or auto; there is no usable NVIDIA GPU here")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,102 @@
+"""Named configurations of network, target and training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from augment.presets import paper
+from invert.backbone import ResidualConfiguration
+from invert.targets import TargetName
+from msft.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class TrainingConfiguration:
+    """How a network is trained.
+
+    Parameters
+    ----------
+    images
+        Training images shown in all; every one passes a freshly drawn filter.
+    batch
+        Images per step.
+    learning_rate
+        Peak of the one-cycle schedule.
+    weight_decay
+        Of AdamW.
+    held_out
+        Fraction of the dataset kept from training: its first half chooses the best weights, its second half
+        is only reported on.
+    filters
+        Names of the filters of which each image passes one, drawn with equal chance.
+    floor_decades
+        Decades of intensity between black and white.
+    seed
+        Of the weights, the order and the filters.
+
+    Raises
+    ------
+    ParameterError
+        If a value is outside its range, or a filter is unknown.
+    """
+
+    images: int = 5_500_000
+    batch: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    held_out: float = 0.2
+    filters: tuple[str, ...] = tuple(paper())
+    floor_decades: float = 6.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.images < 1:
+            raise ParameterError("training.images", self.images, "1 or more")
+        if self.batch < 2:
+            raise ParameterError("training.batch", self.batch, "2 or more (batch normalisation)")
+        if not 0 < self.learning_rate < 10:
+            raise ParameterError("training.learning_rate", self.learning_rate, "above 0 and below 10")
+        if not 0 <= self.weight_decay < 1:
+            raise ParameterError("training.weight_decay", self.weight_decay, "0 to below 1")
+        if not 0 < self.held_out < 1:
+            raise ParameterError("training.held_out", self.held_out, "a fraction between 0 and 1")
+        if self.seed < 0:
+            raise ParameterError("training.seed", self.seed, "0 or more")
+        unknown = [name for name in self.filters if name not in paper()]
+        if unknown or not self.filters:
+            raise ParameterError("training.filters", unknown, "one or more of " + ", ".join(paper()))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What `invert train` needs besides a dataset."""
+
+    network: ResidualConfiguration = field(default_factory=ResidualConfiguration)
+    target: TargetName = "vector"
+    training: TrainingConfiguration = field(default_factory=TrainingConfiguration)
+
+
+PRESETS: dict[str, Preset] = {
+    # Stielow et al. 2020, section 3. Their 4 h on a GTX 1060, at the 400 images/s that such a card trains
+    # this network with, are the number of images.
+    "paper": Preset(),
+    # Minutes on two CPU cores.
+    "quick": Preset(
+        ResidualConfiguration(blocks=(1, 1, 1, 1), width=16, activation="relu"),
+        "code",
+        TrainingConfiguration(images=120_000, learning_rate=4e-3),
+    ),
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises
+    ------
+    ParameterError
+        If there is none.
+    """
+    if name not in PRESETS:
+        raise ParameterError("preset", name, "one of " + ", ".join(PRESETS))
+    return PRESETS[name]

@@ -1,0 +1,136 @@
+"""Figures: loss curves, error histograms, and measured frames beside their reconstruction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from invert.metrics import Errors
+from msft.detector import Detector
+from msft.particle import Particles
+from msft.plot import COLOURS, draw_body, extent, save
+
+__all__ = ["Comparison", "comparison", "curves", "error_histogram", "save"]
+
+
+def curves(history: Sequence[dict[str, float]]) -> Figure:
+    """Training and validation loss against the number of images shown."""
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    images = [row["images"] for row in history]
+    marker = "o" if len(history) < 2 else None
+    axes.semilogy(images, [row["train_loss"] for row in history], label="training", marker=marker)
+    axes.semilogy(images, [row["validation_loss"] for row in history], label="validation", marker=marker)
+    best = min(history, key=lambda row: row["validation_loss"])
+    axes.plot(
+        best["images"], best["validation_loss"], "k*", label=f"kept weights ({best['validation_loss']:.2g})"
+    )
+    axes.set_xlabel("training images shown")
+    axes.set_ylabel("mean square error")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False)
+    return figure
+
+
+def error_histogram(result: Errors) -> Figure:
+    """Mean and maximum relative errors of the patterns (Stielow et al. 2020, figure 4a), and angles."""
+    figure = Figure(figsize=(9.2, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    everything = 100 * np.concatenate([result.mean, result.maximum])
+    bins = np.geomspace(max(everything.min(), 1e-3), max(everything.max(), 2e-3), 41)
+    for values, label, colour in ((result.mean, "mean", "#2b6cb0"), (result.maximum, "maximum", "#c53030")):
+        left.hist(100 * values, bins=bins, alpha=0.65, color=colour, label=label)
+        left.axvline(100 * np.median(values), color=colour, linestyle="--", linewidth=1)
+    left.set_xscale("log")
+    left.set_xlabel("relative error of the five parameters (%)")
+    left.set_ylabel("patterns")
+    left.set_title(f"{len(result.mean)} held-out patterns; dashed: medians", fontsize=9)
+    left.legend(frameon=False)
+    right.scatter(result.radius, result.orientation, s=8, alpha=0.5, color="#2b6cb0", linewidths=0)
+    right.set_xscale("log")
+    right.set_yscale("log")
+    right.set_xlabel("radius error (nm)")
+    right.set_ylabel("orientation error (degrees)")
+    right.set_title(
+        f"medians {np.median(result.radius):.2g} nm and {np.median(result.orientation):.2g} degrees",
+        fontsize=9,
+    )
+    right.grid(alpha=0.3)
+    return figure
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Frames and what they were inverted to.
+
+    Attributes
+    ----------
+    measured, resimulated
+        Grey images (N, H, W) in [0, 1].
+    valid
+        Pixels that were measured, bool (N, H, W).
+    estimate
+        The N particles.
+    agreement
+        Correlation of the log patterns, shape (N,).
+    frames
+        Numbers of the frames, shape (N,).
+    detector
+        For the axes.
+    truth
+        The particles that the file names, if it does.
+    """
+
+    measured: NDArray[np.float32]
+    resimulated: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    estimate: Particles
+    agreement: NDArray[np.float64]
+    frames: NDArray[np.int64]
+    detector: Detector
+    truth: Particles | None = None
+
+
+def comparison(shown: Comparison) -> Figure:
+    """Measured | reconstruction | re-simulated, a row per frame (Stielow et al. 2020, figure 5)."""
+    count = len(shown.frames)
+    figure = Figure(figsize=(8.4, 2.75 * count + 0.6), layout="constrained")
+    grid = figure.add_gridspec(count, 3)
+    edges, x_label, y_label = extent(shown.detector)
+    largest = 1.05 * float(shown.estimate.radius.max())
+    for row in range(count):
+        pictures = {0: np.where(shown.valid[row], shown.measured[row], np.nan), 2: shown.resimulated[row]}
+        for column, picture in pictures.items():
+            axes = figure.add_subplot(grid[row, column])
+            image = axes.imshow(picture, cmap=COLOURS, vmin=0, vmax=1, extent=edges, interpolation="nearest")
+            axes.set_facecolor("#4a5568")  # pixels that were not measured
+            axes.tick_params(labelsize=7)
+            axes.set_ylabel(y_label, fontsize=8)
+            axes.set_xlabel(x_label, fontsize=8)
+            title = f"frame {shown.frames[row]}" if column == 0 else f"agreement {shown.agreement[row]:.3f}"
+            axes.set_title(title, fontsize=8)
+            if row == 0:
+                heading = ("measured", "", "re-simulated")[column]
+                axes.set_title(f"{heading}\n{title}", fontsize=9)
+        body = figure.add_subplot(grid[row, 1], projection="3d")
+        particle = shown.estimate
+        radius, orientation = float(particle.radius[row]), particle.orientation[row]
+        draw_body(body, particle.body, orientation, radius, largest)
+        body.set_title(("reconstruction\n" if row == 0 else "") + _describe(shown, row), fontsize=8)
+    bar = figure.colorbar(image, ax=figure.axes, shrink=min(1.0, 2.0 / count), pad=0.01, aspect=30)
+    bar.set_label("log intensity, scaled to [0, 1]; grey: not measured", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    return figure
+
+
+def _describe(shown: Comparison, row: int) -> str:
+    def one(particles: Particles) -> str:
+        quaternion = ", ".join(f"{component:.3f}" for component in particles.orientation[row])
+        return f"R = {particles.radius[row]:.1f} nm, q = ({quaternion})"
+
+    text = one(shown.estimate)
+    return text if shown.truth is None else f"{text}\ntruth: {one(shown.truth)}"

@@ -1,0 +1,51 @@
+"""Outputs that appear whole or not at all: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from msft.errors import ParameterError
+
+
+def check_writable(path: Path, force: bool = True) -> None:
+    """Refuse, before any work is done, a path at which nothing can be written.
+
+    Raises
+    ------
+    ParameterError
+        If the folder is missing or not writable, or something is there and `force` is not given.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ParameterError("out", path, f"a file in a folder that exists; {path.parent} does not")
+    if not os.access(folder, os.W_OK):
+        raise ParameterError("out", path, f"a file in a folder that can be written; {path.parent} cannot")
+    if path.exists() and not force:
+        raise ParameterError("out", f"{path}, which exists", "a new name, or --force to replace it")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, for a file or folder; it takes the place of `path` on success.
+
+    On any exception, an interrupt included, it is removed and `path` stays as it was.
+    """
+    temporary = path.absolute().with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        if temporary.is_dir() and path.exists():
+            _remove(path)
+        os.replace(temporary, path)
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
