@@ -15,7 +15,6 @@ from augment.scaling import log_scale
 from msft.dataset import create, open_patterns
 from msft.errors import ParameterError
 from msft.output import check_writable
-from msft.particle import Particles
 
 BATCH = 64
 
@@ -94,10 +93,6 @@ def augment_file(
                 rows = slice(start, min(start + BATCH, len(patterns)))
                 grey = log_scale(torch.from_numpy(patterns.patterns(rows)), floor_decades)
                 images, _ = chosen(grey, generator)
-                particles = patterns.particles
-                writer.append(
-                    images.numpy(),
-                    Particles(particles.radius[rows], particles.orientation[rows], particles.body),
-                )
+                writer.append(images.numpy(), patterns.particles[rows])
                 progress(len(images))
         return len(patterns)

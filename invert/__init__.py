@@ -8,6 +8,7 @@
 - ``presets``: named configurations;
 - ``data``: datasets as grey images; ``train``: training with Lightning;
 - ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
-- ``frames``: measured frames from HDF5; ``estimate``: what every inverter returns; ``predict``;
-- ``report``: figures. The only module of this package that knows matplotlib.
+- ``frames``: measured frames from HDF5; ``estimate``: what every inverter returns;
+- ``predict``: frames to estimates with a network; ``predictions``: estimates as files;
+- ``figures``: figures. The only module of this package that knows matplotlib.
 """

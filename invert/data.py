@@ -40,12 +40,7 @@ class GreyDataset:
 
     def part(self, rows: slice) -> GreyDataset:
         """Some of the images, without a copy."""
-        particles = self.particles
-        return GreyDataset(
-            self.images[rows],
-            Particles(particles.radius[rows], particles.orientation[rows], particles.body),
-            self.simulation,
-        )
+        return GreyDataset(self.images[rows], self.particles[rows], self.simulation)
 
 
 def read_grey(path: Path, floor_decades: float) -> GreyDataset:

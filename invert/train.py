@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from augment.pipeline import OneOf
 from augment.presets import paper
-from invert import checkpoint, report
+from invert import checkpoint, figures
 from invert.data import GreyDataset, read_grey
 from invert.evaluate import Evaluation, evaluate
 from invert.model import Model, ModelConfiguration
@@ -258,8 +258,8 @@ def train(
             writer = csv.DictWriter(file, fieldnames=list(trained.history[0]))
             writer.writeheader()
             writer.writerows(trained.history)
-        report.save(report.curves(trained.history), folder / "curves.png")
-        report.save(report.error_histogram(trained.evaluation.cases["identity"]), folder / "errors.png")
+        figures.save(figures.curves(trained.history), folder / "curves.png")
+        figures.save(figures.error_histogram(trained.evaluation.cases["identity"]), folder / "errors.png")
     return trained
 
 

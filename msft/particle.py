@@ -60,6 +60,10 @@ class Particles:
         """The number of particles."""
         return len(self.radius)
 
+    def __getitem__(self, rows: slice) -> Particles:
+        """Some of the particles."""
+        return Particles(self.radius[rows], self.orientation[rows], self.body)
+
 
 @dataclass(frozen=True)
 class ParticleDistribution:

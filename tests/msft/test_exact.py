@@ -79,7 +79,7 @@ def by_tetrahedra(points: FloatArray, v: ScatteringVectors, order: int = 24) -> 
     x, w = (x + 1) / 2, w / 2
     a, b, c = (grid.ravel() for grid in np.meshgrid(x, x, x, indexing="ij"))
     # the cube onto the tetrahedron (Duffy)
-    corners = np.stack([a, a * b * (1 - c), a * b * c], axis=-1)
+    corners = np.stack([a, a * b, a * b * c], axis=-1)
     weight = a**2 * b * np.einsum("i,j,k->ijk", w, w, w).ravel()
     total = np.zeros(v.x.size, dtype=np.complex128)
     for simplex in ConvexHull(points).simplices:

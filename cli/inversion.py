@@ -1,0 +1,190 @@
+"""The command `invert`: train networks and invert measured frames."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import (
+    Config,
+    Device,
+    Force,
+    Json,
+    Quiet,
+    Seed,
+    command_line,
+    merged,
+    one_line_errors,
+    progress_bar,
+    report,
+)
+
+app = typer.Typer(
+    help="Turn wide-angle diffraction patterns into particles.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DatasetArgument = Annotated[Path, typer.Argument(help="A dataset of `msft generate`.")]
+ModelFolder = Path("model")
+
+
+@app.command()
+def train(
+    dataset: DatasetArgument = Path("dataset.h5"),
+    preset: Annotated[str, typer.Option("--preset", help="paper or quick.")] = "quick",
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = ModelFolder,
+    images: Annotated[int | None, typer.Option(help="Training images shown in all [by the preset].")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random number [0].")] = None,
+    device: Device = "auto",
+    config: Config = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network on a dataset and report its errors on held-out patterns."""
+    with one_line_errors():
+        from invert.presets import Preset
+        from invert.presets import preset as named
+        from msft.configuration import from_mapping, read_toml, to_mapping
+        from msft.output import check_writable
+
+        file = read_toml(config) if config else {}
+        chosen = from_mapping(
+            Preset,
+            merged(to_mapping(named(preset)), file, {"training": {"images": images, "seed": seed}}),
+        )
+        check_writable(out, force)
+        from invert.model import pick_device
+        from invert.train import train as run
+
+        target = pick_device(device)
+        with progress_bar("training", chosen.training.images, quiet or as_json) as progress:
+            trained = run(
+                dataset, out, chosen, target, force=force, command=command_line(), progress=progress
+            )
+        lines = [f"{out}: preset {preset}, trained on {target.type}", *trained.evaluation.lines()]
+        report({"model": out, "errors": trained.evaluation.as_dict()}, lines, quiet, as_json)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A folder that `invert train` wrote.")],
+    dataset: DatasetArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="JSON to write, and PNG beside it [FILE.evaluation.json]."),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Report a model's errors on a dataset that it was not trained on."""
+    with one_line_errors():
+        from msft.output import check_writable, whole
+
+        target = out or dataset.with_suffix(".evaluation.json")
+        check_writable(target)
+        from invert import checkpoint, figures
+        from invert.data import read_grey
+        from invert.evaluate import evaluate as run
+        from invert.model import pick_device
+
+        loaded = checkpoint.load(model)
+        loaded.model.to(pick_device(device))
+        result = run(loaded.model, read_grey(dataset, loaded.model.configuration.floor_decades), seed)
+        with whole(target) as temporary:
+            temporary.write_text(json.dumps(result.as_dict(), indent=2) + "\n")
+        picture = target.with_suffix(".png")
+        figures.save(figures.error_histogram(result.cases["identity"]), picture)
+        report(result.as_dict(), [*result.lines(), str(target), str(picture)], quiet, as_json)
+
+
+@app.command()
+def predict(
+    frames: Annotated[Path, typer.Argument(help="HDF5 with measured frames (N, y, x).")],
+    model: Annotated[Path, typer.Option("--model", help="A folder that `invert train` wrote.")] = ModelFolder,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="[NAME.predictions.h5]")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Where the images are in the file [looked for].")
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="NumPy or HDF5 file of CXI bits (y, x), 0 = good.")
+    ] = None,
+    scale: Annotated[str, typer.Option("--scale", help="auto, linear or log.")] = "auto",
+    rows: Annotated[str, typer.Option("--frames", help="Which frames, as FIRST:LAST.")] = ":",
+    pictures: Annotated[int, typer.Option("--pictures", min=0, help="Frames in the PNG.")] = 6,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Invert measured frames: predictions as HDF5 and CSV, and a PNG of the first frames."""
+    with one_line_errors():
+        from msft.output import check_writable
+
+        target = out or frames.with_suffix(".predictions.h5")
+        check_writable(target)
+        from invert import checkpoint, figures, predictions
+        from invert.frames import parse_rows, read_frames
+        from invert.model import pick_device
+        from invert.predict import predict as run
+
+        loaded = checkpoint.load(model)
+        loaded.model.to(pick_device(device))
+        measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
+        with progress_bar("inverting", len(measured.images), quiet or as_json) as progress:
+            prediction = run(loaded, measured, progress)
+        provenance = {"command": command_line(), "weights": str(loaded.path), "weights_sha256": loaded.digest}
+        predictions.write_predictions(target, prediction, measured, provenance)
+        table, picture = target.with_suffix(".csv"), target.with_suffix(".png")
+        predictions.write_table(table, prediction.estimates)
+        written = [target, table]
+        if pictures:
+            figures.save(
+                figures.comparison(predictions.shown(prediction, measured, pictures, loaded)), picture
+            )
+            written.append(picture)
+        estimates = prediction.estimates
+        lines = [
+            f"{len(estimates)} frames from {measured.source} ({measured.scale} scale), "
+            f"weights {loaded.path} ({loaded.digest})",
+            *predictions.lines(prediction, measured.truth),
+            "wrote " + ", ".join(map(str, written)),
+        ]
+        result = {
+            "files": [str(path) for path in written],
+            "frames": len(estimates),
+            "agreement": estimates.agreement.tolist(),
+        }
+        report(result, lines, quiet, as_json)
+
+
+@app.command()
+def augment(
+    dataset: DatasetArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HDF5 file to write.")],
+    filter_name: Annotated[
+        str, typer.Option("--filter", help="One of the eleven filters of the preset paper.")
+    ] = "experiment",
+    seed: Seed = 0,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write a dataset's patterns as a detector might have recorded them."""
+    with one_line_errors():
+        from augment.files import augment_file
+        from msft.dataset import open_patterns
+
+        with open_patterns(dataset) as patterns:
+            count = len(patterns)
+        with progress_bar("filtering", count, quiet or as_json) as progress:
+            augment_file(
+                dataset, out, filter_name, seed, force=force, command=command_line(), progress=progress
+            )
+        report({"file": out, "patterns": count}, [f"{out}: {count} patterns, {filter_name}"], quiet, as_json)
