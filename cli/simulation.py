@@ -63,12 +63,11 @@ def generate(
         from msft.pattern import Simulation
 
         file = read_toml(config) if config else {}
-        low, high = merged({"r": [30.0, 160.0]}, {"r": file.get("particles", {}).get("radius_range")})["r"]
-        radius_range = [low if radius_min is None else radius_min, high if radius_max is None else radius_max]
-        distribution = from_mapping(
-            ParticleDistribution,
-            merged(file.pop("particles", None), {"radius_range": radius_range, "body": body}),
-            "particles",
+        distribution = from_mapping(ParticleDistribution, file.pop("particles", {}), "particles")
+        low, high = distribution.radius_range
+        distribution = ParticleDistribution(
+            (low if radius_min is None else radius_min, high if radius_max is None else radius_max),
+            body or distribution.body,
         )
         simulation = from_mapping(
             Simulation,

@@ -94,15 +94,15 @@ def best_constant_guess(truth: Particles, radius_range: tuple[float, float]) -> 
     """The smallest errors that one and the same answer for every pattern could reach.
 
     Relative errors and radii are smallest at the median of each component; the orientation is the best of
-    500 random ones by the median angle. Each number is the best for itself, so no constant answer reaches
+    50 random ones by the median angle. Each number is the best for itself, so no constant answer reaches
     them all at once.
     """
-    candidates = random_orientations(np.random.default_rng(0), 500)
-    angles = misorientation(candidates[:, None], truth.orientation[None])
-    best = candidates[np.argmin(np.median(angles, axis=1))]
-    everywhere = np.ones((len(truth), 1))
-    medians = np.median(to_fundamental_domain(truth.orientation), axis=0)
-    radius = np.full(len(truth), np.median(truth.radius))
-    componentwise = errors(Particles(radius, everywhere * medians), truth, radius_range)
-    turned = errors(Particles(radius, everywhere * best), truth, radius_range)
-    return summarise(Errors(componentwise.relative, turned.orientation, turned.radius))
+    low, high = component_ranges()
+    component = to_fundamental_domain(truth.orientation)
+    component = np.abs(component - np.median(component, axis=0)) / (high - low)
+    radius = np.abs(truth.radius - np.median(truth.radius))
+    span = (radius_range[1] - radius_range[0]) or 1.0
+    candidates = random_orientations(np.random.default_rng(0), 50)
+    angles = np.degrees(misorientation(candidates[:, None], truth.orientation[None]))
+    angle = angles[np.argmin(np.median(angles, axis=1))]
+    return summarise(Errors(np.column_stack([component, radius / span]), angle, radius))

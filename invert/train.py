@@ -7,6 +7,8 @@ import csv
 import json
 import logging
 import math
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -185,20 +187,19 @@ def fit(
             enable_model_summary=False,
         )
         progress(0)
-        trainer.fit(
-            regression.to(memory_format=torch.channels_last),
-            DataLoader(
-                examples,
-                training.batch,
-                shuffle=True,
-                drop_last=True,
-                generator=order,
-                collate_fn=_as_it_is,
-            ),
-            DataLoader(validation, training.batch, collate_fn=_as_it_is),
-        )
-        if trainer.interrupted:
-            raise KeyboardInterrupt
+        with _interruptible():
+            trainer.fit(
+                regression.to(memory_format=torch.channels_last),
+                DataLoader(
+                    examples,
+                    training.batch,
+                    shuffle=True,
+                    drop_last=True,
+                    generator=order,
+                    collate_fn=_as_it_is,
+                ),
+                DataLoader(validation, training.batch, collate_fn=_as_it_is),
+            )
         if not regression.best_state:  # fewer steps than an epoch
             trainer.validate(regression, DataLoader(validation, training.batch, collate_fn=_as_it_is))
     model.load_state_dict(regression.best_state)
@@ -265,6 +266,20 @@ def train(
 
 def _as_it_is(batch: Any) -> Any:
     return batch
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lightning answers an interrupt with an exit of its own, deaf to further ones: take both back."""
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        if on_main_thread:
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager

@@ -20,11 +20,15 @@ Lengths are nm, angles radians, quaternions (w, x, y, z) with v_lab = R(q) v_bod
 - ``plot``: pictures of patterns and particles.
 """
 
-from msft.detector import EwaldDetector, FlatDetector
-from msft.errors import ParameterError
-from msft.optics import Optics
-from msft.particle import ParticleDistribution, Particles
-from msft.pattern import Simulation
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from msft.detector import EwaldDetector, FlatDetector
+    from msft.errors import ParameterError
+    from msft.optics import Optics
+    from msft.particle import ParticleDistribution, Particles
+    from msft.pattern import Simulation
 
 __version__ = "0.1.0"
 
@@ -38,3 +42,20 @@ __all__ = [
     "Simulation",
     "__version__",
 ]
+
+_HOMES = {
+    "EwaldDetector": "detector",
+    "FlatDetector": "detector",
+    "Optics": "optics",
+    "ParameterError": "errors",
+    "ParticleDistribution": "particle",
+    "Particles": "particle",
+    "Simulation": "pattern",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # numba and SciPy take half a second to import: only those who simulate pay it, not `msft --help`
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"msft.{_HOMES[name]}"), name)

@@ -85,7 +85,7 @@ def test_angles_keep_their_digits_however_small(angle: float) -> None:
 def test_any_norm_and_sign_become_a_unit_quaternion_of_positive_w() -> None:
     q = as_quaternions([[-2.0, 0, 0, 0], [0, 0, 3, 4], [1e-150, 1e-150, 0, 0]])
     half = math.sqrt(0.5)
-    np.testing.assert_allclose(q, [[1, 0, 0, 0], [0, 0, 0.6, 0.8], [half, half, 0, 0]], atol=1e-15)
+    np.testing.assert_allclose(q, np.array([[1, 0, 0, 0], [0, 0, 0.6, 0.8], [half, half, 0, 0]]), atol=1e-15)
 
 
 @pytest.mark.parametrize(

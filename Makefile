@@ -1,0 +1,45 @@
+# make demo      from nothing to a reconstruction: environment, 3000 patterns, quick training, prediction
+# make test      lint, types, tests
+# make test-all  the slow tests too
+# make clean     removes the environment and the demo
+
+PYTHON ?= python3
+BIN := .venv/bin
+ENVIRONMENT := .venv/installed
+
+.PHONY: environment demo test test-all lint types clean
+
+environment: $(ENVIRONMENT)
+
+$(ENVIRONMENT): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+lint: environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: environment
+	$(BIN)/mypy msft augment invert cli tests
+
+test: lint types
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: lint types
+	$(BIN)/python -m pytest
+
+demo: environment
+	mkdir -p demo
+	$(BIN)/msft generate --n 3000 --seed 1 --out demo/dataset.h5 --force
+	$(BIN)/msft show demo/dataset.h5 --out demo/gallery.png
+	$(BIN)/invert train demo/dataset.h5 --preset quick --out demo/model --force
+	$(BIN)/msft generate --n 200 --seed 2 --out demo/held_out.h5 --force
+	$(BIN)/invert evaluate demo/model demo/held_out.h5
+	$(BIN)/invert augment demo/held_out.h5 --filter experiment --out demo/exp.h5 --force
+	$(BIN)/invert predict demo/exp.h5 --model demo/model
+	cp demo/exp.predictions.png demo/report.png
+	@echo "demo/report.png: measured | reconstruction | re-simulated"
+
+clean:
+	rm -rf .venv demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache

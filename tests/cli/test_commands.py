@@ -1,0 +1,224 @@
+"""The commands as users type them: outputs, messages and exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import h5py
+import numpy as np
+import pytest
+from msft_cli.inversion import app as invert
+from msft_cli.simulation import app as msft
+from typer.testing import CliRunner, Result
+
+SMALL = ["--pixels", "32", "--q-step", "0.0148", "--radius-max", "80", "--quiet"]
+
+
+def run(app: object, *arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])  # type: ignore[arg-type]
+
+
+def assert_refused(result: Result, field: str) -> None:
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith(f"error: {field}: got "), lines[0]
+    assert "allowed: " in lines[0]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the three commands have run, small."""
+    folder = tmp_path_factory.mktemp("workplace")
+    assert run(msft, "generate", "--n", 300, "--seed", 1, "-o", folder / "dataset.h5", *SMALL).exit_code == 0
+    config = folder / "experiment.toml"
+    config.write_text(
+        "[network]\nblocks = [1, 1]\nwidth = 4\n"
+        "[training]\nimages = 2000\nbatch = 32\nfilters = ['identity']\n"
+    )
+    trained = run(
+        invert, "train", folder / "dataset.h5", "-o", folder / "model", "--config", config, "--quiet"
+    )
+    assert trained.exit_code == 0, trained.output
+    assert run(msft, "generate", "--n", 12, "--seed", 2, "-o", folder / "exp.h5", *SMALL).exit_code == 0
+    return folder
+
+
+def test_the_whole_path_leaves_its_files(workplace: Path) -> None:
+    result = run(invert, "predict", workplace / "exp.h5", "--model", workplace / "model", "--pictures", 2)
+    assert result.exit_code == 0, result.output
+    assert "agreement" in result.stdout
+    for name in ("exp.predictions.h5", "exp.predictions.csv", "exp.predictions.png"):
+        assert (workplace / name).stat().st_size > 0
+    assert (workplace / "model" / "weights.safetensors").exists()
+    assert not [path for path in workplace.iterdir() if "partial" in path.name]
+
+
+def test_show_info_evaluate_and_augment(workplace: Path) -> None:
+    assert run(msft, "show", workplace / "dataset.h5", "--count", 4).exit_code == 0
+    assert (workplace / "dataset.png").read_bytes().startswith(b"\x89PNG")
+    information = json.loads(run(msft, "info", workplace / "dataset.h5", "--json").stdout)
+    assert information["patterns"] == 300
+    evaluated = run(invert, "evaluate", workplace / "model", workplace / "exp.h5", "--json")
+    assert set(json.loads(evaluated.stdout)) == {"identity", "experiment", "best_constant_guess"}
+    assert (workplace / "exp.evaluation.png").exists()
+    dirty = run(invert, "augment", workplace / "exp.h5", "-o", workplace / "dirty.h5", "--quiet")
+    assert dirty.exit_code == 0, dirty.output
+    with h5py.File(workplace / "dirty.h5") as file:
+        assert file["/entry_1/data_1/data"].attrs["scale"] == "log"
+    predicted = run(invert, "predict", workplace / "dirty.h5", "--model", workplace / "model", "--json")
+    assert json.loads(predicted.stdout)["frames"] == 12
+
+
+def test_predictions_do_not_change_their_input(workplace: Path) -> None:
+    before = (workplace / "exp.h5").read_bytes()
+    run(invert, "predict", workplace / "exp.h5", "--model", workplace / "model", "--pictures", 0)
+    assert (workplace / "exp.h5").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (["--n", 0], "n"),
+        (["--n", -5], "n"),
+        (["--seed", -1], "seed"),
+        (["--radius-min", -3], "radius_range"),
+        (["--radius-min", 90, "--radius-max", 40], "radius_range"),
+        (["--absorption", "refractive", "--beta", -0.1], "beta"),
+        (["--absorption-length", 0], "absorption_length"),
+        (["--absorption", "total"], "optics.absorption"),
+        (["--solver", "magic"], "solver"),
+        (["--backend", "cupy"], "backend"),
+        (["--backend", "numba", "--solver", "slices"], "backend"),
+        (["--body", "icosahedran"], "body"),
+        (["--body", "sphere"], "solver"),
+        (["--wavelength", 13.5e-9], "wavelength"),
+        (["--pixels", 0], "pixels"),
+        (["--q-step", 5.0, "--solver", "slices"], "q_step"),
+        (["--radius-max", 500, "--solver", "slices"], "radius"),
+        (["--config", "missing.toml"], "config"),
+        (["--out", "no/such/folder/file.h5"], "out"),
+    ],
+)
+def test_bad_input_to_generate_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object], field: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_refused(run(msft, "generate", *(["--n", 2] if "--n" not in arguments else []), *arguments), field)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("[optics]\nwavelenght = 13.5\n", "optics.wavelenght"),
+        ("[optics]\nwavelength = 'blue'\n", "optics.wavelength"),
+        ("[particles]\nradius_range = [30]\n", "particles.radius_range"),
+        ("[detector]\ngeometry = 'curved'\n", "detector.geometry"),
+        ("[optics\n", "config"),
+        ("colour = 3\n", "colour"),
+    ],
+)
+def test_bad_configurations_are_named(tmp_path: Path, text: str, field: str) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    out = tmp_path / "dataset.h5"
+    assert_refused(run(msft, "generate", "--n", 2, "--config", tmp_path / "c.toml", "-o", out), field)
+    assert not out.exists()
+
+
+def test_bad_files_are_one_line_and_leave_nothing(workplace: Path, tmp_path: Path) -> None:
+    whole = (workplace / "exp.h5").read_bytes()
+    (tmp_path / "truncated.h5").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.h5").write_text("not HDF5")
+    (tmp_path / "empty.h5").write_bytes(b"")
+    with h5py.File(tmp_path / "imageless.h5", "w") as file:
+        file["note"] = "nothing to see"
+    with h5py.File(tmp_path / "other_size.h5", "w") as file:
+        file["data"] = np.ones((2, 48, 48))
+    with h5py.File(tmp_path / "fine.h5", "w") as file:
+        file["data"] = np.ones((2, 32, 32))
+    before = sorted(tmp_path.iterdir())
+    for name in ("truncated", "text", "empty", "imageless", "other_size", "missing"):
+        result = run(invert, "predict", tmp_path / f"{name}.h5", "--model", workplace / "model")
+        assert_refused(result, "frames")
+    for name in ("truncated", "text", "imageless"):
+        assert_refused(run(msft, "show", tmp_path / f"{name}.h5"), "dataset")
+        assert_refused(run(invert, "train", tmp_path / f"{name}.h5", "-o", tmp_path / "model"), "dataset")
+        assert_refused(run(invert, "evaluate", workplace / "model", tmp_path / f"{name}.h5"), "dataset")
+    assert_refused(run(invert, "predict", tmp_path / "fine.h5", "--model", tmp_path), "model")
+    assert_refused(
+        run(invert, "predict", tmp_path / "fine.h5", "--model", workplace / "model", "--device", "abacus"),
+        "device",
+    )
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_dataset_of_another_size_than_the_models_is_refused(workplace: Path, tmp_path: Path) -> None:
+    run(msft, "generate", "--n", 4, "--pixels", 16, "-o", tmp_path / "small.h5", "--quiet")
+    assert_refused(run(invert, "evaluate", workplace / "model", tmp_path / "small.h5"), "dataset")
+
+
+def test_an_existing_dataset_is_kept_without_force(workplace: Path) -> None:
+    before = (workplace / "exp.h5").read_bytes()
+    assert_refused(run(msft, "generate", "--n", 2, "-o", workplace / "exp.h5", *SMALL), "out")
+    assert (workplace / "exp.h5").read_bytes() == before
+
+
+def test_incomplete_datasets_are_refused(workplace: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "dataset.h5"
+    copy.write_bytes((workplace / "exp.h5").read_bytes())
+    with h5py.File(copy, "r+") as file:
+        file["/entry_1/process_1"].attrs["complete"] = False
+    assert_refused(run(invert, "train", copy, "-o", tmp_path / "model"), "dataset")
+
+
+@pytest.mark.parametrize("command", ["msft", "invert"])
+def test_help_of_the_installed_commands_does_not_import_torch(command: str) -> None:
+    code = (
+        f"import sys; sys.argv = ['{command}', '--help']\n"
+        "from importlib.metadata import entry_points\n"
+        f"app = entry_points(group='console_scripts')['{command}'].load()\n"
+        "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code, end\n"
+        "assert not {'torch', 'numba', 'matplotlib', 'h5py'} & set(sys.modules)\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert "Usage" in finished.stdout
+
+
+def test_a_bad_option_value_ends_a_real_process_with_2_and_no_traceback(tmp_path: Path) -> None:
+    script = "from msft_cli.simulation import app; app()"
+    finished = subprocess.run(
+        [sys.executable, "-c", script, "generate", "--n", "0"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert finished.returncode == 2
+    assert finished.stderr.count("\n") == 1
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_four_packages_of_ours_and_nothing_called_cli(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(root)],
+        capture_output=True,
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    tops = {name.split("/")[0] for name in ZipFile(wheel).namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "msft",
+        "augment",
+        "invert",
+        "msft_cli",
+    }
+    modules = {Path(name).name for name in ZipFile(wheel).namelist()}
+    assert not {"msft.py", "invert.py"} & modules

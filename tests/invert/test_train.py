@@ -1,0 +1,162 @@
+"""Training: it learns, it repeats, it leaves what it promises, it refuses what it cannot use."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from invert import checkpoint
+from invert.data import read_grey
+from invert.model import Model, ModelConfiguration
+from invert.presets import PRESETS, Preset, TrainingConfiguration, preset
+from invert.train import fit, train
+from msft.errors import ParameterError
+from msft.generate import generate
+
+from .conftest import SMALL, SMALL_PRESET
+
+CPU = torch.device("cpu")
+
+
+def shorter(images: int) -> Preset:
+    return dataclasses.replace(
+        SMALL_PRESET, training=dataclasses.replace(SMALL_PRESET.training, images=images)
+    )
+
+
+def test_the_small_model_is_clearly_better_than_the_best_constant_guess(small_model: Path) -> None:
+    errors = json.loads((small_model / "report.json").read_text())
+    clean, constant = errors["identity"], errors["best_constant_guess"]
+    assert clean["orientation_median_degrees"] < 0.35 * constant["orientation_median_degrees"]
+    assert clean["radius_median_nm"] < 0.5 * constant["radius_median_nm"]
+
+
+def test_the_folder_holds_what_is_promised(small_model: Path) -> None:
+    names = {path.name for path in small_model.iterdir()}
+    assert names == {
+        "weights.safetensors",
+        "configuration.json",
+        "report.json",
+        "curves.csv",
+        "curves.png",
+        "errors.png",
+    }
+    with (small_model / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[-1]["validation_loss"]) < float(rows[0]["validation_loss"])
+    resolved = json.loads((small_model / "configuration.json").read_text())
+    assert resolved["training"]["images"] == SMALL_PRESET.training.images
+
+
+def test_one_batch_is_overfitted(small_dataset: Path) -> None:
+    images = read_grey(small_dataset, 6.0).part(slice(0, 16))
+    torch.manual_seed(0)
+    model = Model(ModelConfiguration(SMALL_PRESET.network, "vector", radius_range=(40, 80), simulation=SMALL))
+    numbers = torch.from_numpy(
+        model.target.encode(images.particles.radius, images.particles.orientation)
+    ).float()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(model(images.images), numbers)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert float(loss) < 1e-4
+
+
+def test_the_same_seed_gives_the_same_weights(small_dataset: Path) -> None:
+    dataset = read_grey(small_dataset, 6.0)
+    torch.set_num_threads(1)
+    first, second = (fit(dataset, shorter(640), CPU).model.state_dict() for _ in range(2))
+    other = dataclasses.replace(shorter(640), training=dataclasses.replace(shorter(640).training, seed=1))
+    third = fit(dataset, other, CPU).model.state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["head.linear.weight"], third["head.linear.weight"])
+
+
+def test_training_leaves_the_global_random_state_alone(small_dataset: Path) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    fit(read_grey(small_dataset, 6.0), shorter(64), CPU)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_failure_leaves_nothing(small_dataset: Path, tmp_path: Path) -> None:
+    def interrupt(done: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(small_dataset, tmp_path / "model", shorter(640), CPU, progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_model_is_kept_without_force(small_dataset: Path, small_model: Path) -> None:
+    with pytest.raises(ParameterError, match="force"):
+        train(small_dataset, small_model, shorter(64), CPU)
+
+
+def test_force_does_not_replace_a_folder_of_something_else(small_dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ParameterError, match="invert train"):
+        train(small_dataset, tmp_path, shorter(64), CPU, force=True)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_too_few_patterns_are_refused(tmp_path: Path) -> None:
+    generate(tmp_path / "few.h5", 5, simulation=SMALL)
+    with pytest.raises(ParameterError, match="dataset"):
+        fit(read_grey(tmp_path / "few.h5", 6.0), shorter(64), CPU)
+
+
+def test_the_preset_paper_is_the_papers(small_dataset: Path) -> None:
+    paper = preset("paper")
+    assert paper.network.blocks == (3, 4, 6, 4)
+    assert (paper.network.width, paper.network.activation, paper.target) == (64, "tanh", "vector")
+    assert len(paper.training.filters) == 11
+    assert paper.training.held_out == 0.2
+    narrow = dataclasses.replace(
+        paper,
+        network=dataclasses.replace(paper.network, width=4),
+        training=dataclasses.replace(paper.training, images=128),
+    )
+    assert fit(read_grey(small_dataset, 6.0), narrow, CPU).model.target.size == 5
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"images": 0}, "images"),
+        ({"batch": 1}, "batch"),
+        ({"held_out": 1.0}, "held_out"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"filters": ("sharpen",)}, "filters"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_bad_training_parameters_are_named(values: dict[str, object], field: str) -> None:
+    with pytest.raises(ParameterError, match=field):
+        TrainingConfiguration(**values)  # type: ignore[arg-type]
+
+
+def test_unknown_presets_are_named() -> None:
+    with pytest.raises(ParameterError, match="one of " + ", ".join(PRESETS)):
+        preset("best of all")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU HERE: training on CUDA was not tested")
+def test_training_on_a_gpu_gives_a_model_that_answers_alike_on_the_cpu(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    dataset = read_grey(small_dataset, 6.0)
+    model = train(small_dataset, tmp_path / "model", SMALL_PRESET, torch.device("cuda")).model
+    on_gpu = model.invert(dataset.images[:50])[0]
+    on_cpu = checkpoint.load(tmp_path / "model").model.invert(dataset.images[:50])[0]
+    assert on_gpu == pytest.approx(on_cpu, rel=1e-3)

@@ -1,0 +1,50 @@
+"""The eight measured patterns go in, predictions and pictures come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from msft_cli.inversion import app
+from typer.testing import CliRunner
+
+from invert.backbone import ResidualConfiguration
+from invert.checkpoint import save
+from invert.model import Model, ModelConfiguration
+from invert.presets import TrainingConfiguration
+
+from .barke2015 import convert, linearise
+
+PATTERNS = Path(__file__).parents[1].parent / "shared/data/barke2015"
+
+
+def test_the_colour_map_is_undone_by_a_continuous_curve() -> None:
+    x = np.array([0.0, 0.15, 0.30, 0.59, 0.88, 0.94, 1.0])
+    by_formula = [
+        0.0,
+        0.38 / 0.30 * 0.15,
+        0.38,
+        0.25 / 0.40 * 0.29 + 0.38,
+        0.7425,
+        (1 - 0.7425) / (1 - 0.88) * 0.06 + 0.7425,
+        1.0,
+    ]
+    assert linearise(x) == pytest.approx(by_formula, abs=1e-9)
+
+
+@pytest.mark.skipif(not PATTERNS.exists(), reason="MEASURED PATTERNS ARE NOT THERE: shared/data/barke2015")
+def test_predict_runs_on_the_measured_patterns(tmp_path: Path) -> None:
+    convert(PATTERNS, tmp_path / "exp.h5")
+    errors = {"experiment": {"radius_median_nm": 1.0, "orientation_median_degrees": 1.0}}
+    model = Model(ModelConfiguration(ResidualConfiguration((1, 1), 4)))
+    save(tmp_path, model, TrainingConfiguration(), errors)
+    result = CliRunner().invoke(app, ["predict", str(tmp_path / "exp.h5"), "--model", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "exp.predictions.png").exists()
+    with h5py.File(tmp_path / "exp.predictions.h5") as file:
+        assert file["/entry_1/result_1/quaternion"].shape == (8, 4)
+        measured = file["/entry_1/result_1/measured"][:]
+    assert (measured[:, 64, 64] == 0).all()  # the beam hole is masked
+    assert measured.max(axis=(1, 2)) == pytest.approx(np.ones(8))
