@@ -11,7 +11,7 @@ import torch
 import msft
 from augment.filter import Filter
 from augment.presets import paper
-from augment.scaling import log_scale
+from augment.scaling import FLOOR_DECADES, log_scale
 from msft.dataset import create, open_patterns
 from msft.errors import ParameterError
 from msft.output import check_writable
@@ -38,7 +38,7 @@ def augment_file(
     out: Path,
     filter_name: str,
     seed: int = 0,
-    floor_decades: float = 6.0,
+    floor_decades: float = FLOOR_DECADES,
     *,
     force: bool = False,
     command: str = "",

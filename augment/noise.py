@@ -10,7 +10,7 @@ import torch
 from augment.fields import draw_seeds, poisson_pixels, uniform_pixels
 from augment.filter import Filter, Parameters, per_image
 from augment.ranges import Range, check_range, draw
-from augment.scaling import check_decades, linear_scale, log_scale
+from augment.scaling import FLOOR_DECADES, check_decades, linear_scale, log_scale
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class ShotNoise(Filter):
     """
 
     photons: Range = (1e3, 1e6)
-    floor_decades: float = 6.0
+    floor_decades: float = FLOOR_DECADES
 
     def __post_init__(self) -> None:
         check_range("photons", self.photons, lowest=1.0, highest=1e9)

@@ -9,10 +9,11 @@ from augment.mask import CentralHole
 from augment.noise import SaltAndPepper, ShotNoise, UniformNoise
 from augment.pipeline import InOrder, RandomCombination
 from augment.response import Saturation, UnevenSensitivity
+from augment.scaling import FLOOR_DECADES
 from augment.shift import Shift
 
 
-def paper(floor_decades: float = 6.0) -> dict[str, Filter]:
+def paper(floor_decades: float = FLOOR_DECADES) -> dict[str, Filter]:
     """Return the eleven filters of the paper, in its order.
 
     Each gives one more image per pattern; `OneOf(list(paper().values()))` draws one of them per

@@ -8,9 +8,12 @@ import torch
 
 from msft.errors import ParameterError
 
+FLOOR_DECADES = 5.0
+"""Decades between black and white where nothing else is said; the paper leaves them open."""
+
 
 def log_scale(
-    intensity: torch.Tensor, floor_decades: float = 6.0, valid: torch.Tensor | None = None
+    intensity: torch.Tensor, floor_decades: float = FLOOR_DECADES, valid: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Scale each pattern to grey values: log(I + c), shifted and stretched so that 0 is 0 and the maximum 1.
 
@@ -60,7 +63,7 @@ def log_scale(
     return ratio.mul_(10.0**floor_decades).log1p_().div_(_span(floor_decades)).float()
 
 
-def linear_scale(grey: torch.Tensor, floor_decades: float = 6.0) -> torch.Tensor:
+def linear_scale(grey: torch.Tensor, floor_decades: float = FLOOR_DECADES) -> torch.Tensor:
     """Take grey values back to linear intensity: the inverse of `log_scale`, with maximum 1.
 
     Parameters

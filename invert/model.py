@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from augment.scaling import check_decades, stretch
+from augment.scaling import FLOOR_DECADES, check_decades, stretch
 from invert.backbone import ResidualConfiguration, ResidualNetwork
 from invert.heads import VectorHead
 from invert.targets import Target, TargetName, target_named
@@ -43,7 +43,7 @@ class ModelConfiguration:
     target: TargetName = "vector"
     body: str = "icosahedron"
     radius_range: tuple[float, float] = (30.0, 160.0)
-    floor_decades: float = 6.0
+    floor_decades: float = FLOOR_DECADES
     simulation: Simulation = field(default_factory=Simulation)
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from augment.presets import paper
+from augment.scaling import FLOOR_DECADES
 from invert.backbone import ResidualConfiguration
 from invert.targets import TargetName
 from msft.errors import ParameterError
@@ -46,7 +47,7 @@ class TrainingConfiguration:
     weight_decay: float = 1e-4
     held_out: float = 0.2
     filters: tuple[str, ...] = tuple(paper())
-    floor_decades: float = 6.0
+    floor_decades: float = FLOOR_DECADES
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -84,7 +85,7 @@ PRESETS: dict[str, Preset] = {
     "quick": Preset(
         ResidualConfiguration(blocks=(1, 1, 1, 1), width=16, activation="relu"),
         "code",
-        TrainingConfiguration(images=120_000, learning_rate=4e-3),
+        TrainingConfiguration(images=100_000, learning_rate=8e-3),
     ),
 }
 

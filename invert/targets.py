@@ -18,6 +18,8 @@ from msft.symmetry import component_ranges, to_fundamental_domain
 FloatArray = NDArray[np.float64]
 TargetName = Literal["vector", "code"]
 
+RADIUS_WEIGHT = 3.0
+
 
 def _scale(value: FloatArray, low: float, high: float) -> FloatArray:
     return (value - low) / ((high - low) or 1.0)
@@ -63,6 +65,9 @@ class VectorTarget:
 class CodeTarget:
     """Fourteen numbers: the 13-dimensional icosahedral code of the orientation, and the scaled radius.
 
+    The radius is scaled to [0, `RADIUS_WEIGHT`], so that the mean square error does not drown it among the
+    13 numbers of the orientation.
+
     Parameters
     ----------
     radius_range
@@ -75,11 +80,13 @@ class CodeTarget:
 
     def encode(self, radius: FloatArray, orientation: FloatArray) -> FloatArray:
         """Numbers (N, 14) of radii (N,) in nm and quaternions (N, 4)."""
-        return np.column_stack([icosahedral_code.encode(orientation), _scale(radius, *self.radius_range)])
+        scaled = RADIUS_WEIGHT * _scale(radius, *self.radius_range)
+        return np.column_stack([icosahedral_code.encode(orientation), scaled])
 
     def decode(self, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Radii (N,) in nm and quaternions (N, 4) in the fundamental domain of numbers (N, 14)."""
-        return _radius(numbers[:, -1], self.radius_range), icosahedral_code.decode(numbers[:, :-1])
+        radius = _radius(numbers[:, -1] / RADIUS_WEIGHT, self.radius_range)
+        return radius, icosahedral_code.decode(numbers[:, :-1])
 
 
 Target = VectorTarget | CodeTarget

@@ -28,7 +28,7 @@ def read_toml(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         raise ParameterError("config", path, f"a readable TOML file ({error.strerror})") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # not TOML, or not even text
         raise ParameterError("config", path, f"a TOML file ({error})") from None
 
 
@@ -101,6 +101,6 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 def _by_geometry(members: tuple[Any, ...], value: Any, where: str) -> type[Any]:
     by_name = {member.geometry: member for member in members}
     name = value.get("geometry", next(iter(by_name))) if isinstance(value, Mapping) else value
-    if name not in by_name:
+    if not isinstance(name, str) or name not in by_name:
         raise ParameterError(f"{where}.geometry", repr(name), "one of " + ", ".join(by_name))
     return typing.cast("type[Any]", by_name[name])

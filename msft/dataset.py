@@ -16,6 +16,7 @@ The mask holds CXI bits: 0 good, 0x200 outside the Ewald sphere, where there is 
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ def open_hdf5(path: Path, field: str = "dataset") -> Iterator[h5py.File]:
     Raises
     ------
     ParameterError
-        If the file is missing, is not HDF5, is truncated, or lacks what is read from it.
+        If the file is missing, is not HDF5, or cannot be read to its end.
     """
     import hdf5plugin  # noqa: F401  registers the compression filters that beamlines use
 
@@ -56,13 +57,21 @@ def open_hdf5(path: Path, field: str = "dataset") -> Iterator[h5py.File]:
     if path.is_dir():
         raise ParameterError(field, path, "an HDF5 file, not a folder")
     try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except KeyError as error:
-        raise ParameterError(field, path, f"a file of this toolkit's layout ({error.args[0]})") from None
+        file = h5py.File(path, "r")
     except OSError as error:
-        reason = str(error).splitlines()[0]
-        raise ParameterError(field, path, f"a readable HDF5 file ({reason})") from None
+        raise _unreadable(field, path, error) from None
+    with file:
+        try:
+            yield file
+        except OSError as error:
+            # what the caller does with other files in the meantime names the file, or fails on writing
+            if error.filename is not None or error.errno not in (None, errno.EIO):
+                raise
+            raise _unreadable(field, path, error) from None
+
+
+def _unreadable(field: str, path: Path, error: OSError) -> ParameterError:
+    return ParameterError(field, path, f"a readable HDF5 file ({str(error).splitlines()[0]})")
 
 
 class PatternWriter:
@@ -245,4 +254,11 @@ def open_patterns(path: Path) -> Iterator[PatternFile]:
         If it is missing, unreadable, incomplete or of another layout.
     """
     with open_hdf5(path) as file:
-        yield PatternFile(path, file)
+        try:
+            patterns = PatternFile(path, file)
+        except ParameterError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = " ".join(str(error).split())
+            raise ParameterError("dataset", path, f"a file of this toolkit's layout ({reason})") from None
+        yield patterns

@@ -48,7 +48,8 @@ class Simulation:
     Raises
     ------
     ParameterError
-        If the solver, back end or precision is unknown, or they do not go together.
+        If the solver, back end or precision is unknown, or they do not go together, or `accuracy` is outside
+        1e-8 to 0.1.
     """
 
     optics: Optics = field(default_factory=Optics)
@@ -67,6 +68,7 @@ class Simulation:
             if value not in allowed:
                 suffix = f" for the solver {self.solver}" if name == "backend" else ""
                 raise ParameterError(name, value, "one of " + ", ".join(allowed) + suffix)
+        chebyshev.check_accuracy(self.accuracy)
         if self.solver != "exact" and not isinstance(self.detector, EwaldDetector):
             raise ParameterError("solver", self.solver, f"exact for a {self.detector.geometry} detector")
 

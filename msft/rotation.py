@@ -37,13 +37,14 @@ def as_quaternions(orientation: Any) -> FloatArray:
     if type(orientation).__module__.partition(".")[0] == "quaternion":
         orientation = orientation.components  # a numpy-quaternion scalar
     elif getattr(getattr(orientation, "dtype", None), "name", "") == "quaternion":
-        orientation = orientation.view(np.float64).reshape((*orientation.shape, 4))
+        orientation = np.ascontiguousarray(orientation).view(np.float64).reshape((*orientation.shape, 4))
     q = np.asarray(orientation, dtype=np.float64)
     if q.ndim == 0 or q.shape[-1] != 4:
         raise ParameterError("orientation", f"shape {q.shape}", "four numbers w, x, y, z")
     norm: FloatArray = np.linalg.norm(q, axis=-1, keepdims=True)
-    if not (np.isfinite(norm).all() and (norm > 0).all()):
-        raise ParameterError("orientation", np.array2string(q, threshold=4), "quaternions of norm above 0")
+    wrong = q[~(np.isfinite(norm[..., 0]) & (norm[..., 0] > 0))]
+    if wrong.size:
+        raise ParameterError("orientation", wrong[0].tolist(), "quaternions of norm above 0")
     return canonical(np.asarray(q / norm))
 
 

@@ -54,7 +54,7 @@ class ConvexPolyhedron:
         points = np.asarray(vertices, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != 3 or len(points) < 4 or not np.isfinite(points).all():
             raise ParameterError("vertices", f"shape {points.shape}", "four or more finite points (V, 3)")
-        points = points / np.linalg.norm(points, axis=1).max()
+        points = points / (np.linalg.norm(points, axis=1).max() or 1.0)
         if np.linalg.matrix_rank(points - points.mean(axis=0), tol=1e-9) < 3:
             raise ParameterError("vertices", "points in one plane", "points that enclose a volume")
         hull = ConvexHull(points)
@@ -96,8 +96,8 @@ class ConvexPolyhedron:
         z_in, z_out in nm, of the common shape; z_in >= z_out where the beam passes by.
         """
         x, y = np.broadcast_arrays(x, y)
-        z_in = np.full(x.shape, -radius)
-        z_out = np.full(x.shape, radius)
+        z_in = np.full(x.shape, -radius, dtype=np.float64)
+        z_out = np.full(x.shape, radius, dtype=np.float64)
         for (n_x, n_y, n_z), offset in zip(self.normals @ rotation.T, self.offsets * radius, strict=True):
             distance = offset - n_x * x - n_y * y
             if n_z < -GRAZING:

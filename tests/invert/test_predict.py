@@ -56,7 +56,7 @@ def test_the_resimulated_pattern_is_that_of_the_estimate(inverted: tuple[Predict
     prediction, _ = inverted
     intensity = SMALL.intensity(prediction.estimates.particles[:1])[0]
     ratio = intensity / intensity.max()
-    expected = np.log1p(1e6 * ratio) / np.log1p(1e6)
+    expected = np.log1p(1e5 * ratio) / np.log1p(1e5)
     assert np.allclose(prediction.resimulated[0], expected, atol=1e-4)
 
 

@@ -66,7 +66,7 @@ def test_one_batch_is_overfitted(small_dataset: Path) -> None:
         loss = torch.nn.functional.mse_loss(model(images.images), numbers)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    assert float(loss) < 1e-4
+    assert float(loss.detach()) < 1e-4
 
 
 def test_the_same_seed_gives_the_same_weights(small_dataset: Path) -> None:

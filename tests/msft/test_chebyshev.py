@@ -76,9 +76,8 @@ def test_it_converges_to_the_exact_solver(radius: float, optics: Optics) -> None
     for accuracy in (1e-2, 1e-3, 2e-4):
         found = chebyshev.amplitude(named("icosahedron"), radius, GENERIC, optics, detector, accuracy)
         errors.append(np.linalg.norm(found - exact) / np.linalg.norm(exact))
-        # measured up to 3.1 times the accuracy that was asked for (refractive, 90 nm, 1e-2)
-        assert errors[-1] < 4 * accuracy
-    assert errors[2] < errors[1] / 2 < errors[0] / 4
+        # the grid adapts until its estimate says so; measured at most 0.7 of what was asked for here
+        assert errors[-1] < accuracy
 
 
 @pytest.mark.parametrize("radius", [30.0, 50.0, 80.0])
