@@ -61,6 +61,7 @@ def save(folder: Path, model: Model, training: Any, errors: dict[str, Any]) -> N
         "errors": json.dumps(errors),
     }
     save_file(state, str(folder / WEIGHTS), metadata)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors leaves it readable to its owner alone
 
 
 def load(path: Path) -> Checkpoint:

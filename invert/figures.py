@@ -98,8 +98,8 @@ class Comparison:
 def comparison(shown: Comparison) -> Figure:
     """Measured | reconstruction | re-simulated, a row per frame (Stielow et al. 2020, figure 5)."""
     count = len(shown.frames)
-    figure = Figure(figsize=(8.4, 2.75 * count + 0.6), layout="constrained")
-    grid = figure.add_gridspec(count, 3)
+    figure = Figure(figsize=(9.2, 2.75 * count + 0.6), layout="constrained")
+    grid = figure.add_gridspec(count, 3, width_ratios=(1, 1.35, 1))
     edges, x_label, y_label = extent(shown.detector)
     largest = 1.05 * float(shown.estimate.radius.max())
     for row in range(count):

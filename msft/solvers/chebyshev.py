@@ -130,9 +130,9 @@ class _Columns:
         """The first grid, of ever finer ones, whose lateral sum is estimated to be accurate enough.
 
         Two grids differ by the error of the coarser one, which for a continuous function with kinks falls
-        with the square of the spacing (power 3/2 where the rim is round): what is left on the finer is 0.6
-        of the difference for a ratio of 1.3, taken as the whole for safety. The trial transforms stand for all pixels by
-        those of the nearest of a few q_z.
+        with the square of the spacing (power 3/2 where the rim is round): for a ratio of 1.3 the finer has
+        0.6 of the difference left, taken as the whole for safety. The trial transforms stand for all pixels
+        by those of the nearest of a few q_z.
         """
         largest_q = float(np.abs(self.detector.axis).max())
         trial = vectors.z.max() * TRIALS
