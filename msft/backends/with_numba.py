@@ -1,8 +1,10 @@
 """The exact solver's pixel sum compiled by numba: blocks of pixels, structure of arrays, two precisions.
 
 The same sum as `msft.backends.with_numpy.face_sums`, where it is explained. Each inner loop runs over a
-block of pixels and holds nothing but arithmetic, so that LLVM vectorises it; numba has no vector sine here,
-hence the polynomial. Series are entered for a whole block, and only where a pixel of it needs them.
+block of pixels and holds nothing but arithmetic, so that LLVM vectorises it. What keeps it from doing so, and
+is avoided: the branch of a checked division, a minimum as a reduction, two selects on one condition, many
+arrays that might overlap, and numba's scalar sine. Series are entered for a whole block, and only where a
+pixel of it needs them.
 """
 
 from __future__ import annotations
@@ -21,6 +23,12 @@ from msft.solvers.overlay import Meshes
 
 BLOCK = 128
 """Pixels of a block: a mesh's vertex and cell values for it, about 150 kB in single precision, stay in L2."""
+
+_Y, _Z = BLOCK, 2 * BLOCK
+"""Where a block's q_y and q_z begin: with rows of fixed length in flat arrays LLVM sees them apart."""
+
+_FAST: dict[str, Any] = {"cache": True, "fastmath": True, "error_model": "numpy"}
+"""What lets LLVM vectorise: Python's error model puts a branch into every division."""
 
 TASK = 8 * BLOCK
 """Pixels of one parallel task."""
@@ -46,11 +54,11 @@ _TURN = np.float32(1 / (2 * np.pi))
 _HALF = np.float32(0.5)
 
 
-@numba.njit(fastmath=True, inline="always")
+@numba.njit(inline="always", fastmath=True)
 def _cis_single(phase):  # type: ignore[no-untyped-def]
     """Cos and sin of a phase in radians, float32: fold to half a turn, then polynomials."""
     t = phase * _TURN
-    t -= math.floor(t + _HALF)
+    t -= np.floor(t + _HALF)
     u = t * t
     cosine = _C0 + u * (_C1 + u * (_C2 + u * (_C3 + u * (_C4 + u * (_C5 + u * (_C6 + u * (_C7 + u * _C8)))))))
     sine = _S0 + u * (_S1 + u * (_S2 + u * (_S3 + u * (_S4 + u * (_S5 + u * (_S6 + u * (_S7 + u * _S8)))))))
@@ -65,25 +73,29 @@ def _cis_double(phase):  # type: ignore[no-untyped-def]
 def _build(real: Any, cis: Any, near: float) -> Any:
     """The kernel for one precision; `near` as in `with_numpy.NEAR`, larger where digits are fewer."""
     near_squared = real(near * near)
-    half, quarter, one, zero, huge = real(0.5), real(0.25), real(1), real(0), real(1e30)
+    half, quarter, one, zero, tiny = real(0.5), real(0.25), real(1), real(0), real(1e-30)
     t1, t2, t3, t4 = real(-1 / 3), real(2 / 15), real(-17 / 315), real(62 / 2835)
     t5 = real(-1382 / 155925)
 
-    @numba.njit(fastmath=True, cache=True)
-    def vertices(points, s_re, s_im, x, y, z, value_re, value_im):  # type: ignore[no-untyped-def]
+    @numba.njit(**_FAST)
+    def vertices(points, s_re, s_im, q, value):  # type: ignore[no-untyped-def]
+        """Real and imaginary part of exp(exponent), two rows of `value` each."""
         for v in range(len(points)):
             p_x, p_y, p_z = real(points[v, 0]), real(points[v, 1]), real(points[v, 2])
             decay = real(math.exp(-s_re * points[v, 3]))
             shift = real(s_im * points[v, 3])
-            row_re, row_im = value_re[v], value_im[v]
-            for p in range(x.size):
-                cosine, sine = cis(z[p] * p_z - x[p] * p_x - y[p] * p_y - shift)
-                row_re[p] = decay * cosine
-                row_im[p] = decay * sine
+            row = value[2 * BLOCK * v : 2 * BLOCK * (v + 1)]
+            for p in range(BLOCK):
+                cosine, sine = cis(q[_Z + p] * p_z - q[p] * p_x - q[_Y + p] * p_y - shift)
+                row[p] = decay * cosine
+                row[BLOCK + p] = decay * sine
 
-    @numba.njit(fastmath=True, cache=True)
-    def weights(cells, extents, s_re, s_im, x, y, z, weight, flat):  # type: ignore[no-untyped-def]
-        """conj(kappa) / |kappa|^2 with the sign; `flat` tells which cells have a pixel near kappa = 0."""
+    @numba.njit(**_FAST)
+    def weights(cells, extents, s_re, s_im, q, weight, flat):  # type: ignore[no-untyped-def]
+        """conj(kappa) / |kappa|^2 with the sign, four rows each: x and y, real and imaginary part.
+
+        `flat` tells which cells have a pixel near kappa = 0, where the weight is 0 instead.
+        """
         for c in range(len(cells)):
             z_x, z_y = real(cells[c, 0]), real(cells[c, 1])
             # kappa = i (-q + q_z grad z) - s grad l
@@ -92,104 +104,111 @@ def _build(real: Any, cis: Any, near: float) -> Any:
             sign = real(cells[c, 4])
             limit = near_squared / real(extents[c] * extents[c])
             squared_re = re_x * re_x + re_y * re_y
-            smallest = huge
-            x_re, x_im, y_re, y_im = weight[c, 0], weight[c, 1], weight[c, 2], weight[c, 3]
-            for p in range(x.size):
-                im_x = z[p] * z_x - x[p] - shift_x
-                im_y = z[p] * z_y - y[p] - shift_y
+            far = zero
+            row = weight[4 * BLOCK * c : 4 * BLOCK * (c + 1)]
+            for p in range(BLOCK):
+                im_x = q[_Z + p] * z_x - q[p] - shift_x
+                im_y = q[_Z + p] * z_y - q[_Y + p] - shift_y
                 squared = squared_re + im_x * im_x + im_y * im_y
-                inverse = sign / squared if squared >= limit else zero
-                smallest = min(smallest, squared)
-                x_re[p] = inverse * re_x
-                x_im[p] = -inverse * im_x
-                y_re[p] = inverse * re_y
-                y_im[p] = -inverse * im_y
-            flat[c] = smallest < limit
+                keep = one if squared >= limit else zero
+                far += keep
+                inverse = keep * sign / max(squared, tiny)
+                row[p] = inverse * re_x
+                row[BLOCK + p] = -inverse * im_x
+                row[2 * BLOCK + p] = inverse * re_y
+                row[3 * BLOCK + p] = -inverse * im_y
+            flat[c] = far < BLOCK
 
-    @numba.njit(fastmath=True, cache=True)
-    def edge_sums(points, edges, s_re, s_im, x, y, z, value_re, value_im, weight, none, out_re, out_im):  # type: ignore[no-untyped-def]
+    @numba.njit(**_FAST)
+    def edge_sums(points, edges, none, s_re, s_im, q, value, weight, out):  # type: ignore[no-untyped-def]
         for e in range(len(edges)):
-            first, last, left, right = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
+            first, last = edges[e, 0], edges[e, 1]
             d_x = real(points[last, 0] - points[first, 0])
             d_y = real(points[last, 1] - points[first, 1])
             d_z = real(points[last, 2] - points[first, 2])
             d_l = points[last, 3] - points[first, 3]
             difference_re, shift = real(-s_re * d_l), real(s_im * d_l)
             re_squared = difference_re * difference_re
-            here = weight[left]
-            there = weight[right] if right >= 0 else none
-            a_re, a_im, b_re, b_im = value_re[first], value_im[first], value_re[last], value_im[last]
-            smallest = huge
-            for p in range(x.size):
-                difference_im = z[p] * d_z - x[p] * d_x - y[p] * d_y - shift
+            left, right = edges[e, 2], edges[e, 3] if edges[e, 3] >= 0 else none
+            a = value[2 * BLOCK * first : 2 * BLOCK * (first + 1)]
+            b = value[2 * BLOCK * last : 2 * BLOCK * (last + 1)]
+            here = weight[4 * BLOCK * left : 4 * BLOCK * (left + 1)]
+            there = weight[4 * BLOCK * right : 4 * BLOCK * (right + 1)]
+            far = zero
+            for p in range(BLOCK):
+                difference_im = q[_Z + p] * d_z - q[p] * d_x - q[_Y + p] * d_y - shift
                 squared = re_squared + difference_im * difference_im
-                smallest = min(smallest, squared)
-                inverse = one / squared if squared >= near_squared else zero
-                across_re = (here[0, p] - there[0, p]) * d_y - (here[2, p] - there[2, p]) * d_x
-                across_im = (here[1, p] - there[1, p]) * d_y - (here[3, p] - there[3, p]) * d_x
+                keep = one if squared >= near_squared else zero
+                far += keep
+                inverse = keep / max(squared, tiny)
+                across_re = (here[p] - there[p]) * d_y
+                across_re -= (here[2 * BLOCK + p] - there[2 * BLOCK + p]) * d_x
+                across_im = (here[BLOCK + p] - there[BLOCK + p]) * d_y
+                across_im -= (here[3 * BLOCK + p] - there[3 * BLOCK + p]) * d_x
                 # (e^b - e^a) / (b - a)
-                rise_re, rise_im = (b_re[p] - a_re[p]) * inverse, (b_im[p] - a_im[p]) * inverse
+                rise_re = (b[p] - a[p]) * inverse
+                rise_im = (b[BLOCK + p] - a[BLOCK + p]) * inverse
                 mean_re = rise_re * difference_re + rise_im * difference_im
                 mean_im = rise_im * difference_re - rise_re * difference_im
-                out_re[p] += across_re * mean_re - across_im * mean_im
-                out_im[p] += across_re * mean_im + across_im * mean_re
-            if smallest >= near_squared:
+                out[p] += across_re * mean_re - across_im * mean_im
+                out[BLOCK + p] += across_re * mean_im + across_im * mean_re
+            if far == BLOCK:
                 continue
-            for p in range(x.size):
-                difference_im = z[p] * d_z - x[p] * d_x - y[p] * d_y - shift
+            for p in range(BLOCK):
+                difference_im = q[_Z + p] * d_z - q[p] * d_x - q[_Y + p] * d_y - shift
                 squared = re_squared + difference_im * difference_im
-                take = half if squared < near_squared else zero
-                across_re = (here[0, p] - there[0, p]) * d_y - (here[2, p] - there[2, p]) * d_x
-                across_im = (here[1, p] - there[1, p]) * d_y - (here[3, p] - there[3, p]) * d_x
+                # 0 where the series is not taken, which also keeps its argument small there
+                take = one if squared < near_squared else zero
+                across_re = (here[p] - there[p]) * d_y
+                across_re -= (here[2 * BLOCK + p] - there[2 * BLOCK + p]) * d_x
+                across_im = (here[BLOCK + p] - there[BLOCK + p]) * d_y
+                across_im -= (here[3 * BLOCK + p] - there[3 * BLOCK + p]) * d_x
                 # (e^a + e^b) / 2 * tanh(d) / d with d = (b - a) / 2, t = d^2
-                t_re = quarter * (re_squared - difference_im * difference_im)
-                t_im = half * difference_re * difference_im
-                # where the series is not taken its argument may be large: keep it finite
-                t_re, t_im = (t_re, t_im) if squared < near_squared else (zero, zero)
+                t_re = quarter * take * (re_squared - difference_im * difference_im)
+                t_im = half * take * difference_re * difference_im
                 c_re, c_im = t4 + t5 * t_re, t5 * t_im
                 c_re, c_im = t3 + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
                 c_re, c_im = t2 + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
                 c_re, c_im = t1 + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
                 c_re, c_im = one + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
-                sum_re, sum_im = (a_re[p] + b_re[p]) * take, (a_im[p] + b_im[p]) * take
+                sum_re = half * take * (a[p] + b[p])
+                sum_im = half * take * (a[BLOCK + p] + b[BLOCK + p])
                 mean_re = sum_re * c_re - sum_im * c_im
                 mean_im = sum_re * c_im + sum_im * c_re
-                out_re[p] += across_re * mean_re - across_im * mean_im
-                out_im[p] += across_re * mean_im + across_im * mean_re
+                out[p] += across_re * mean_re - across_im * mean_im
+                out[BLOCK + p] += across_re * mean_im + across_im * mean_re
 
-    @numba.njit(parallel=True, fastmath=True, cache=True)
+    @numba.njit(parallel=True, **_FAST)
     def kernel(points, edges, cells, loops, counts, q_x, q_y, q_z, s_re, s_im, out_re, out_im):  # type: ignore[no-untyped-def]
         pixels = q_x.size
         tasks_each = (pixels + TASK - 1) // TASK
         for task in numba.prange(len(counts) * tasks_each):
             i, start = task // tasks_each, (task % tasks_each) * TASK
             n_points, n_edges, n_cells = counts[i, 0], counts[i, 1], counts[i, 2]
-            value_re = np.empty((n_points, BLOCK), real)
-            value_im = np.empty((n_points, BLOCK), real)
-            weight = np.empty((n_cells, 4, BLOCK), real)
-            none = np.zeros((4, BLOCK), real)
+            q = np.zeros(3 * BLOCK, real)
+            out = np.empty(2 * BLOCK, real)
+            value = np.empty(2 * BLOCK * n_points, real)
+            # one cell more, of weight 0: what lies outside
+            weight = np.zeros(4 * BLOCK * (n_cells + 1), real)
             flat = np.empty(n_cells, np.bool_)
             extents = np.empty(n_cells, np.float64)
             for c in range(n_cells):
                 extents[c] = _extent(points[i], loops[i, c])
             for begin in range(start, min(start + TASK, pixels), BLOCK):
-                end = min(begin + BLOCK, pixels)
-                x, y, z = q_x[begin:end], q_y[begin:end], q_z[begin:end]
-                to_re, to_im = out_re[i, begin:end], out_im[i, begin:end]
-                to_re[:] = zero
-                to_im[:] = zero
-                vertices(points[i, :n_points], s_re, s_im, x, y, z, value_re, value_im)
-                weights(cells[i, :n_cells], extents, s_re, s_im, x, y, z, weight, flat)
-                edge_sums(
-                    points[i], edges[i, :n_edges], s_re, s_im, x, y, z, value_re, value_im, weight, none,
-                    to_re, to_im,
-                )  # fmt: skip
+                size = min(BLOCK, pixels - begin)
+                q[:size] = q_x[begin : begin + size]
+                q[_Y : _Y + size] = q_y[begin : begin + size]
+                q[_Z : _Z + size] = q_z[begin : begin + size]
+                out[:] = zero
+                vertices(points[i, :n_points], s_re, s_im, q, value)
+                weights(cells[i, :n_cells], extents, s_re, s_im, q, weight, flat)
+                edge_sums(points[i], edges[i, :n_edges], n_cells, s_re, s_im, q, value, weight, out)
                 for c in range(n_cells):
                     if flat[c]:
-                        _add_flat(
-                            points[i], cells[i, c], loops[i, c], weight[c], complex(s_re, s_im), x, y, z,
-                            to_re, to_im,
-                        )  # fmt: skip
+                        own = weight[4 * BLOCK * c : 4 * BLOCK * (c + 1)]
+                        _add_flat(points[i], cells[i, c], loops[i, c], own, complex(s_re, s_im), q, size, out)
+                out_re[i, begin : begin + size] = out[:size]
+                out_im[i, begin : begin + size] = out[BLOCK : BLOCK + size]
 
     return kernel
 
@@ -206,19 +225,19 @@ def _extent(points, loop):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _add_flat(points, cell, loop, weight, s, x, y, z, out_re, out_im):  # type: ignore[no-untyped-def]
+def _add_flat(points, cell, loop, weight, s, q, size, out):  # type: ignore[no-untyped-def]
     """Add a cell at the pixels where its exponent hardly varies, by the triangles' series, in double."""
-    for p in range(x.size):
-        if weight[0, p] != 0 or weight[1, p] != 0 or weight[2, p] != 0 or weight[3, p] != 0:
+    for p in range(size):
+        if weight[p] != 0 or weight[_Y + p] != 0 or weight[_Z + p] != 0 or weight[3 * BLOCK + p] != 0:
             continue
-        q_x, q_y, q_z = np.float64(x[p]), np.float64(y[p]), np.float64(z[p])
+        q_x, q_y, q_z = np.float64(q[p]), np.float64(q[_Y + p]), np.float64(q[_Z + p])
         total = 0j
         for m in range(1, loop.size - 1):
             if loop[m + 1] < 0:
                 break
             total += _triangle(points[loop[0]], points[loop[m]], points[loop[m + 1]], q_x, q_y, q_z, s)
-        out_re[p] += cell[4] * total.real
-        out_im[p] += cell[4] * total.imag
+        out[p] += cell[4] * total.real
+        out[BLOCK + p] += cell[4] * total.imag
 
 
 @numba.njit(cache=True)
