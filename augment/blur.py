@@ -32,7 +32,7 @@ class GaussianBlur(Filter):
 
     Notes
     -----
-    Source: Stielow et al. 2020, appendix D: a "kernel with randomly chosen radius of up to five pixels", read
+    Source: Stielow et al. 2020, appendix D: a kernel of up to five pixels radius, read
     here as the standard deviation.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -32,13 +33,15 @@ class CenterCrop(Filter):
 
     Notes
     -----
-    Source: Stielow et al. 2020, appendix D: "center-cropped for limited detector size"; the paper gives no
+    Source: Stielow et al. 2020, appendix D: for a detector of limited size; the paper gives no
     ranges.
     """
 
     margin: Range = (0.0, 0.25)
     radius: Range = (0.25, 0.5)
     circle_probability: float = 0.5
+
+    moves_or_hides: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range("margin", self.margin, highest=0.5)

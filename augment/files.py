@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import msft
 from augment.filter import Filter
 from augment.presets import paper
 from augment.scaling import FLOOR_DECADES, log_scale
-from msft.dataset import create, open_patterns
+from msft.dataset import MASK_MISSING, create, missing_pixels, open_patterns
 from msft.errors import ParameterError
 from msft.output import check_writable
 
@@ -46,6 +48,9 @@ def augment_file(
 ) -> int:
     """Apply one filter to every pattern of a dataset and write the grey images with the particles.
 
+    The file also holds which pixels are left (a CXI mask per pattern), and what the filter drew for each
+    pattern (JSON).
+
     Parameters
     ----------
     dataset, out
@@ -71,9 +76,7 @@ def augment_file(
     chosen = named_filter(filter_name, floor_decades)
     if seed < 0:
         raise ParameterError("seed", seed, "0 or more")
-    check_writable(out, force)
-    if out.exists() and out.samefile(dataset):
-        raise ParameterError("out", out, "another file than the one that is read")
+    check_writable(out, force, inputs=[dataset])
     generator = torch.Generator().manual_seed(seed)
     provenance = {
         "program": "invert augment",
@@ -87,12 +90,16 @@ def augment_file(
         if patterns.scale != "linear":
             raise ParameterError("dataset", f"{dataset} of scale {patterns.scale}", "linear intensities")
         provenance["particles"] = patterns.provenance.get("particles", json.dumps({}))
+        mask = missing_pixels(patterns.simulation)
         progress(0)
         with create(out, len(patterns), patterns.simulation, provenance, scale="log") as writer:
             for start in range(0, len(patterns), BATCH):
                 rows = slice(start, min(start + BATCH, len(patterns)))
                 grey = log_scale(torch.from_numpy(patterns.patterns(rows)), floor_decades)
-                images, _ = chosen(grey, generator)
+                images, record = chosen(grey, generator)
                 writer.append(images.numpy(), patterns.particles[rows])
+                hidden = ~record.measured((patterns.pixels, patterns.pixels)).numpy()
+                steps = [json.dumps(asdict(record[index])) for index in range(len(record))]
+                writer.append_filtered(np.where(hidden, MASK_MISSING, 0) | mask, steps)
                 progress(len(images))
         return len(patterns)

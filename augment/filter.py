@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 import torch
 
@@ -22,6 +22,9 @@ class Filter(ABC):
     finite and in [0, 1], returns such values in a new tensor, and computes each image from its own parameters
     alone: an image by itself gives bit for bit what it gives inside a batch.
     """
+
+    moves_or_hides: ClassVar[bool] = False
+    """Whether it decides which pixels of the image were measured, beside their values."""
 
     @property
     def name(self) -> str:
@@ -50,6 +53,10 @@ class Filter(ABC):
     @abstractmethod
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         """Apply to grey values that are known to be finite and in [0, 1]."""
+
+    def _cover(self, measured: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        """Apply to images that are 1 where a pixel was measured, and 0 elsewhere."""
+        return self._apply(measured, parameters) if self.moves_or_hides else measured
 
     def apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         """Apply drawn parameters.
@@ -154,6 +161,13 @@ class Record:
 
     def __len__(self) -> int:
         return self.count
+
+    def measured(self, size: tuple[int, int]) -> torch.Tensor:
+        """Which pixels still show light of the pattern: bool, shape (len(self), H, W), on the CPU.
+
+        Holes and crops take pixels away, shifts bring unmeasured ones in from outside.
+        """
+        return self.filter._cover(torch.ones((self.count, *size)), self.parameters) > 0
 
     @overload
     def __getitem__(self, index: int) -> Step: ...

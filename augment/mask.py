@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -27,11 +28,12 @@ class CentralHole(Filter):
 
     Notes
     -----
-    Source: Stielow et al. 2020, appendix D: "a central hole of random radius is deleted to simulate the
-    shadow of a beam dump"; the paper gives no range.
+    Source: Stielow et al. 2020, appendix D: the shadow of the beam dump; the paper gives no range.
     """
 
     radius: Range = (0.0, 10.0)
+
+    moves_or_hides: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range("radius", self.radius)

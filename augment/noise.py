@@ -29,8 +29,8 @@ class UniformNoise(Filter):
 
     Notes
     -----
-    Source: Stielow et al. 2020, appendix D: "uniform distribution with a randomly chosen intensity up to half
-    the maximum signal". That the margin takes both signs is this package's reading.
+    Source: Stielow et al. 2020, appendix D, where the intensity is drawn up to half of the maximum. That the
+    margin takes both signs is this package's reading.
     """
 
     amplitude: Range = (0.0, 0.5)

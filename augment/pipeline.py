@@ -60,13 +60,20 @@ class Composite(Filter):
         return parameters
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        return self._each("_apply", images, parameters)
+
+    def _cover(self, measured: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        return self._each("_cover", measured, parameters)
+
+    def _each(self, method: str, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         images = images.clone()
         for wanted in parameters["order"].T:
             for k, part in enumerate(self.filters):
                 chosen = (wanted == k).nonzero()[:, 0]
                 if len(chosen):
                     place = chosen.to(images.device)
-                    images[place] = part._apply(images[place], take(_parameters_of(parameters, k), chosen))
+                    own = take(_parameters_of(parameters, k), chosen)
+                    images[place] = getattr(part, method)(images[place], own)
         return images
 
     def describe(self, parameters: Parameters, index: int) -> Step:
@@ -158,7 +165,7 @@ class RandomCombination(Composite):
 
     Notes
     -----
-    Source: Stielow et al. 2020, appendix D: "we [...] randomly combine all image effects".
+    Source: Stielow et al. 2020, appendix D.
     """
 
     name: str = "random_combination"

@@ -33,8 +33,8 @@ class UnevenSensitivity(Filter):
 
     Notes
     -----
-    Source: Stielow et al. 2020, appendix D: "uneven detector sensitivity is simulated by attenuating parts of
-    the image", called "blind spots" in section 2; the paper gives no ranges.
+    Source: Stielow et al. 2020, appendix D: uneven sensitivity, the blind spots of section 2; the
+    paper gives no ranges.
     """
 
     spots: int = 3

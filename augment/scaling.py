@@ -41,8 +41,7 @@ def log_scale(
 
     Notes
     -----
-    Source: the "logarithmic intensity profile [...] stored as a grayscale image" of Stielow et al. 2020,
-    appendix B, which leaves the floor open.
+    Source: the logarithmic grey images of Stielow et al. 2020, appendix B, which leaves the floor open.
     """
     check_decades(floor_decades)
     if intensity.ndim != 3 or intensity.is_complex():
@@ -97,20 +96,26 @@ def _span(floor_decades: float) -> float:
     return math.log1p(10.0**floor_decades)
 
 
-def stretch(grey: torch.Tensor) -> torch.Tensor:
-    """Grey images divided by their own maximum: what every network sees.
+def stretch(grey: torch.Tensor, floor_decades: float = FLOOR_DECADES) -> torch.Tensor:
+    """Scale grey images anew to the maximum that is left in them: what every network sees.
 
-    A hole or a saturated centre takes the brightest pixels away, and the contrast of a measured frame is
-    unknown: dividing by the maximum that is left makes training and prediction agree on both.
+    A hole takes the brightest pixels away. The linear intensity behind the grey values is divided by the
+    maximum that remains and log-scaled again, so that a simulated image whose hole was cut after the log
+    scale is the same as a measured one whose hole was masked before it.
 
     Parameters
     ----------
     grey
-        Images (B, H, W), float32, 0 where there is no signal or no valid pixel.
+        Images (B, H, W), float32 in [0, 1], as `log_scale` gives them; 0 where no pixel is valid.
+    floor_decades
+        What `log_scale` was given.
 
     Returns
     -------
     Float32 tensor of the same shape in [0, 1]; an image without signal stays zero.
     """
-    peak = grey.amax(dim=(-2, -1), keepdim=True)
-    return torch.where(peak > 0, grey / peak.clamp_min(torch.finfo(grey.dtype).tiny), 0.0).clamp(0.0, 1.0)
+    span = _span(floor_decades)
+    floors = grey.mul(span).expm1_()  # intensity in units of the floor
+    # a millionth of the floor is no light: an image below it stays dark
+    peak = floors.amax(dim=(-2, -1), keepdim=True).clamp_min_(1e-6)
+    return floors.mul_(10.0**floor_decades / peak).log1p_().div_(span).clamp_(0.0, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -30,6 +31,8 @@ class Shift(Filter):
     """
 
     reach: int = 5
+
+    moves_or_hides: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_count("reach", self.reach)

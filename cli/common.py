@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import typer
 
 from msft.errors import ParameterError
 
-BAD_INPUT = 2
+BAD_INPUT, INTERRUPTED = 2, 130
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="TOML file with any of the parameters; options win over it.")
@@ -25,6 +26,22 @@ Force = Annotated[bool, typer.Option("--force", help="Replace an output that exi
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 
 
+def run(app: typer.Typer) -> None:
+    """Run a command line; a word or value that it does not know is one line, as any other bad input.
+
+    SIGTERM, which batch systems send, ends the work as an interrupt does: with nothing half-written.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        print("error: " + " ".join(error.format_message().split()), file=sys.stderr)
+        code = BAD_INPUT
+    except typer.Abort:
+        code = INTERRUPTED
+    sys.exit(code)
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Bad input ends with one line on stderr and exit code 2, an interrupt with 130."""
@@ -34,10 +51,11 @@ def one_line_errors() -> Iterator[None]:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:
-        print("interrupted: nothing was written", file=sys.stderr)
-        raise typer.Exit(130) from None
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     except OSError as error:
-        print(f"error: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
+        place = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print("error: " + " ".join(place.split()), file=sys.stderr)
         raise typer.Exit(1) from None
 
 
@@ -95,13 +113,26 @@ def command_line() -> str:
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-def merged(*layers: dict[str, Any] | None) -> dict[str, Any]:
+def merged(*layers: dict[str, Any]) -> dict[str, Any]:
     """Nested mappings merged, later ones winning; None means not given."""
     result: dict[str, Any] = {}
     for layer in layers:
-        for key, value in (layer or {}).items():
-            if isinstance(value, dict):
-                result[key] = merged(result.get(key), value)
-            elif value is not None:
-                result[key] = value
-    return result
+        for key, value in layer.items():
+            below = result.get(key, {})
+            if not isinstance(value, dict):
+                result[key] = below if value is None else value
+            elif given := merged(value):
+                # what is no table stays, for the configuration to refuse by name
+                result[key] = merged(below, given) if isinstance(below, dict) else below
+    return {key: value for key, value in result.items() if value != {}}
+
+
+SIMULATION_TABLES = ("optics", "detector", "particles", "solver", "backend", "precision", "accuracy")
+TRAINING_TABLES = ("network", "target", "training")
+
+
+def read_configuration(path: Path | None, others: tuple[str, ...]) -> dict[str, Any]:
+    """The tables of one experiment's file without those that are for other commands."""
+    from msft.configuration import read_toml
+
+    return {key: value for key, value in (read_toml(path) if path else {}).items() if key not in others}

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from .common import (
+    SIMULATION_TABLES,
     Config,
     Device,
     Force,
@@ -19,7 +20,9 @@ from .common import (
     merged,
     one_line_errors,
     progress_bar,
+    read_configuration,
     report,
+    run,
 )
 
 app = typer.Typer(
@@ -50,21 +53,21 @@ def train(
     with one_line_errors():
         from invert.presets import Preset
         from invert.presets import preset as named
-        from msft.configuration import from_mapping, read_toml, to_mapping
+        from msft.configuration import from_mapping, to_mapping
         from msft.output import check_writable
 
-        file = read_toml(config) if config else {}
+        file = read_configuration(config, SIMULATION_TABLES)
         chosen = from_mapping(
             Preset,
             merged(to_mapping(named(preset)), file, {"training": {"images": images, "seed": seed}}),
         )
         check_writable(out, force)
         from invert.model import pick_device
-        from invert.train import train as run
+        from invert.train import train as fit
 
         target = pick_device(device)
         with progress_bar("training", chosen.training.images, quiet or as_json) as progress:
-            trained = run(
+            trained = fit(
                 dataset, out, chosen, target, force=force, command=command_line(), progress=progress
             )
         lines = [f"{out}: preset {preset}, trained on {target.type}", *trained.evaluation.lines()]
@@ -89,18 +92,19 @@ def evaluate(
         from msft.output import check_writable, whole
 
         target = out or dataset.with_suffix(".evaluation.json")
-        check_writable(target)
+        picture = target.with_suffix(".png")
+        check_writable(target, inputs=[dataset], suffixes=[".json"])
+        check_writable(picture, inputs=[dataset])
         from invert import checkpoint, figures
         from invert.data import read_grey
-        from invert.evaluate import evaluate as run
+        from invert.evaluate import evaluate as judge
         from invert.model import pick_device
 
         loaded = checkpoint.load(model)
         loaded.model.to(pick_device(device))
-        result = run(loaded.model, read_grey(dataset, loaded.model.configuration.floor_decades), seed)
+        result = judge(loaded.model, read_grey(dataset, loaded.model.configuration.floor_decades), seed)
         with whole(target) as temporary:
             temporary.write_text(json.dumps(result.as_dict(), indent=2) + "\n")
-        picture = target.with_suffix(".png")
         figures.save(figures.error_histogram(result.cases["identity"]), picture)
         report(result.as_dict(), [*result.lines(), str(target), str(picture)], quiet, as_json)
 
@@ -128,20 +132,23 @@ def predict(
         from msft.output import check_writable
 
         target = out or frames.with_suffix(".predictions.h5")
-        check_writable(target)
+        table, picture = target.with_suffix(".csv"), target.with_suffix(".png")
+        inputs = [frames, *([mask] if mask else [])]
+        check_writable(target, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
+        for path in (table, picture):
+            check_writable(path, inputs=inputs)
         from invert import checkpoint, figures, predictions
         from invert.frames import parse_rows, read_frames
         from invert.model import pick_device
-        from invert.predict import predict as run
+        from invert.predict import predict as invert_frames
 
         loaded = checkpoint.load(model)
         loaded.model.to(pick_device(device))
         measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
         with progress_bar("inverting", len(measured.images), quiet or as_json) as progress:
-            prediction = run(loaded, measured, progress)
+            prediction = invert_frames(loaded, measured, progress)
         provenance = {"command": command_line(), "weights": str(loaded.path), "weights_sha256": loaded.digest}
         predictions.write_predictions(target, prediction, measured, provenance)
-        table, picture = target.with_suffix(".csv"), target.with_suffix(".png")
         predictions.write_table(table, prediction.estimates)
         written = [target, table]
         if pictures:
@@ -188,3 +195,8 @@ def augment(
                 dataset, out, filter_name, seed, force=force, command=command_line(), progress=progress
             )
         report({"file": out, "patterns": count}, [f"{out}: {count} patterns, {filter_name}"], quiet, as_json)
+
+
+def main() -> None:
+    """The installed command."""
+    run(app)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from .common import (
+    TRAINING_TABLES,
     Config,
     Force,
     Json,
@@ -18,7 +19,9 @@ from .common import (
     merged,
     one_line_errors,
     progress_bar,
+    read_configuration,
     report,
+    run,
 )
 
 app = typer.Typer(
@@ -57,12 +60,12 @@ def generate(
 ) -> None:
     """Simulate particles of random size and orientation into a dataset."""
     with one_line_errors():
-        from msft.configuration import from_mapping, read_toml
-        from msft.generate import generate as run
+        from msft.configuration import from_mapping
+        from msft.generate import generate as simulate
         from msft.particle import ParticleDistribution
         from msft.pattern import Simulation
 
-        file = read_toml(config) if config else {}
+        file = read_configuration(config, TRAINING_TABLES)
         distribution = from_mapping(ParticleDistribution, file.pop("particles", {}), "particles")
         low, high = distribution.radius_range
         distribution = ParticleDistribution(
@@ -88,7 +91,7 @@ def generate(
             ),
         )
         with progress_bar("simulating", n, quiet or as_json) as progress:
-            run(
+            simulate(
                 out,
                 n,
                 seed,
@@ -121,7 +124,7 @@ def show(
         from msft.output import check_writable
 
         target = out or dataset.with_suffix(".png")
-        check_writable(target)
+        check_writable(target, inputs=[dataset], suffixes=[".png"])
         with open_patterns(dataset) as patterns:
             plot.save(plot.gallery(patterns, count), target)
         report({"file": target}, [str(target)], quiet, as_json)
@@ -154,3 +157,8 @@ def info(dataset: DatasetArgument, as_json: Json = False) -> None:
             for name, value in shown.items()
         ]
         report(content, lines, quiet=False, as_json=as_json)
+
+
+def main() -> None:
+    """The installed command."""
+    run(app)

@@ -83,11 +83,12 @@ def load(path: Path) -> Checkpoint:
         raise ParameterError("model", weights, f"readable safetensors ({error})") from None
     if metadata.get("format") != FORMAT:
         raise ParameterError("model", weights, f"weights of the format {FORMAT}")
-    configuration = from_mapping(ModelConfiguration, json.loads(metadata["configuration"]), "model")
-    model = Model(configuration)
     try:
+        errors = json.loads(metadata["errors"])
+        configuration = from_mapping(ModelConfiguration, json.loads(metadata["configuration"]), "model")
+        model = Model(configuration)
         model.load_state_dict(state)
-    except RuntimeError:
-        raise ParameterError("model", weights, "weights that fit the configuration beside them") from None
+    except (KeyError, json.JSONDecodeError, RuntimeError):
+        raise ParameterError("model", weights, "weights with the configuration that they fit") from None
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
-    return Checkpoint(model.eval(), json.loads(metadata["errors"]), digest, weights)
+    return Checkpoint(model.eval(), errors, digest, weights)

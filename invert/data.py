@@ -44,7 +44,7 @@ class GreyDataset:
 
 
 def read_grey(path: Path, floor_decades: float) -> GreyDataset:
-    """Read a dataset of this toolkit's layout; linear intensities are scaled to grey values.
+    """Read a dataset of this toolkit's layout and scale its intensities to grey values.
 
     Parameters
     ----------
@@ -61,9 +61,15 @@ def read_grey(path: Path, floor_decades: float) -> GreyDataset:
     with open_patterns(path) as patterns:
         if len(patterns) == 0:
             raise ParameterError("dataset", f"{path} with 0 patterns", "one pattern or more")
+        if patterns.scale != "linear":
+            raise ParameterError(
+                "dataset",
+                f"{path} of scale {patterns.scale}",
+                "linear intensities, as `msft generate` writes them",
+            )
         images = torch.empty((len(patterns), patterns.pixels, patterns.pixels))
         for start in range(0, len(patterns), _CHUNK):
             rows = slice(start, start + _CHUNK)
             values = torch.from_numpy(patterns.patterns(rows))
-            images[rows] = log_scale(values, floor_decades) if patterns.scale == "linear" else values
+            images[rows] = log_scale(values, floor_decades)
         return GreyDataset(images, patterns.particles, patterns.simulation)

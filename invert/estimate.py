@@ -30,7 +30,7 @@ class Estimates:
     particles
         Radii in nm and orientations in the fundamental domain.
     radius_sigma, orientation_sigma
-        Uncertainties in nm and radians, shape (N,); NaN where the inverter has none.
+        Uncertainties in nm and in radians about each axis, shape (N,); NaN where the inverter has none.
     agreement
         Correlation of the measured and the re-simulated log pattern over the valid pixels, shape (N,).
     flags

@@ -44,10 +44,10 @@ class Evaluation:
         """A table for people."""
         rows = [(name, summarise(case)) for name, case in self.cases.items()]
         rows.append(("best constant guess", self.constant))
-        titles = ("", "mean rel. error", "orientation, median / 90 %", "radius, median / 90 %")
-        head = "{:20} {:>16} {:>27} {:>25}".format(*titles)
+        titles = ("", "rel. error, mean / max", "orientation, median / 90 %", "radius, median / 90 %")
+        head = "{:20} {:>22} {:>27} {:>25}".format(*titles)
         return [f"{self.constant.patterns} held-out patterns", head] + [
-            f"{name:20} {100 * row.mean_relative_error:14.2f} % "
+            f"{name:20} {100 * row.mean_relative_error:12.2f} / {100 * row.mean_maximum_error:5.2f} % "
             f"{row.orientation_median_degrees:15.2f} / {row.orientation_90_degrees:5.2f} deg "
             f"{row.radius_median_nm:13.2f} / {row.radius_90_nm:5.2f} nm"
             for name, row in rows
@@ -69,11 +69,17 @@ def evaluate(model: Model, dataset: GreyDataset, seed: int = 0) -> Evaluation:
     Raises
     ------
     ParameterError
-        If the dataset has another image size or body than the model.
+        If the dataset has another body, optics or detector than the model was trained on.
     """
     configuration = model.configuration
-    if dataset.particles.body != configuration.body:
-        raise ParameterError("dataset", dataset.particles.body, f"particles of the body {configuration.body}")
+    trained = configuration.simulation
+    for field, given, allowed in (
+        ("body", dataset.particles.body, configuration.body),
+        ("optics", dataset.simulation.optics, trained.optics),
+        ("detector", dataset.simulation.detector, trained.detector),
+    ):
+        if given != allowed:
+            raise ParameterError(f"dataset.{field}", given, f"{allowed}, as the model's")
     cases = {}
     for name in CASES:
         chosen = named_filter(name, configuration.floor_decades)

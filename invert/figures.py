@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from invert.metrics import Errors
@@ -46,6 +47,7 @@ def error_histogram(result: Errors) -> Figure:
         left.hist(100 * values, bins=bins, alpha=0.65, color=colour, label=label)
         left.axvline(100 * np.median(values), color=colour, linestyle="--", linewidth=1)
     left.set_xscale("log")
+    left.xaxis.set_minor_formatter(NullFormatter())
     left.set_xlabel("relative error of the five parameters (%)")
     left.set_ylabel("patterns")
     left.set_title(f"{len(result.mean)} held-out patterns; dashed: medians", fontsize=9)
@@ -53,6 +55,8 @@ def error_histogram(result: Errors) -> Figure:
     right.scatter(result.radius, result.orientation, s=8, alpha=0.5, color="#2b6cb0", linewidths=0)
     right.set_xscale("log")
     right.set_yscale("log")
+    for axis in (right.xaxis, right.yaxis):
+        axis.set_minor_formatter(NullFormatter())
     right.set_xlabel("radius error (nm)")
     right.set_ylabel("orientation error (degrees)")
     right.set_title(

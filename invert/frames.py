@@ -20,12 +20,15 @@ from augment.scaling import log_scale
 from msft.dataset import DATA, open_hdf5
 from msft.errors import ParameterError
 from msft.particle import Particles
-from msft.units import NANOMETRE
+from msft.units import ELECTRONVOLT, NANOMETRE, wavelength_of_energy
 
 IntensityScale = Literal["auto", "linear", "log"]
 
 USUAL_PLACES = (DATA, "/entry_1/image_1/data", "/entry/data/data", "/data/data", "/data", "/images")
 MASKS = ("/entry_1/data_1/mask", "/entry_1/instrument_1/detector_1/mask")
+LARGEST_JOULE = 1e-10
+"""A photon energy above is in eV."""
+
 CXI_HAS_SIGNAL = 0x1000
 """The one bit of a CXI mask that does not make a pixel bad."""
 
@@ -46,8 +49,8 @@ class Frames:
         Number of each frame in its file, int64, shape (N,).
     source
         The file and the array in it.
-    wavelength, q_step
-        In nm and nm^-1, if the file says.
+    wavelength, q_step, geometry
+        In nm and nm^-1, and of the detector, if the file says.
     truth
         The particles, if the file is a simulation.
     """
@@ -59,13 +62,14 @@ class Frames:
     source: str
     wavelength: float | None
     q_step: float | None
+    geometry: str | None
     truth: Particles | None
 
     def grey(self, floor_decades: float) -> torch.Tensor:
         """Grey images (N, H, W) in [0, 1] with invalid pixels 0, as the networks were trained on.
 
-        A linear frame is log-scaled over the decades below its maximum; a log frame is shifted and
-        stretched, since its contrast is unknown.
+        A linear frame is log-scaled over the decades below its maximum. A log frame that lies in [0, 1] is
+        taken as it is, another one is shifted and divided to fill [0, 1], since its contrast is unknown.
         """
         valid = torch.from_numpy(self.valid)
         if self.scale == "linear":
@@ -75,9 +79,10 @@ class Frames:
         for result, image, usable in zip(grey, images, self.valid, strict=True):
             if usable.any():
                 low, high = image[usable].min(), image[usable].max()
-                # grey values that already start at 0 keep their zero: it is the floor, not an offset
-                low = min(low, 0.0) if low >= 0 and high <= 1 else low
-                result[usable] = (image[usable] - low) / ((high - low) or 1.0)
+                if low < 0 or high > 1:
+                    result[usable] = (image[usable] - low) / ((high - low) or 1.0)
+                else:
+                    result[usable] = image[usable]
         return torch.from_numpy(grey)
 
 
@@ -118,6 +123,8 @@ def read_frames(
             raise ParameterError("frames", f"0 of {images.shape[0]} frames", "one frame or more")
         if scale == "auto":
             scale = str(images.attrs.get("scale", "linear"))
+            if scale not in ("linear", "log"):
+                raise ParameterError("scale", f"{scale} in {path.name}", "linear or log; or give --scale")
         values = np.asarray(data, dtype=np.float32)
         valid = np.isfinite(values)
         bad = [file[place][()] for place in MASKS if place in file]
@@ -131,8 +138,9 @@ def read_frames(
             scale=scale,
             numbers=np.arange(len(images) if images.ndim == 3 else 1, dtype=np.int64)[rows],
             source=f"{path.name}:{images.name}",
-            wavelength=_scalar(file, "source_1/wavelength", 1 / NANOMETRE),
+            wavelength=_wavelength(file),
             q_step=_scalar(file, "detector_1/q_step", NANOMETRE),
+            geometry=_text(file, "detector_1/geometry"),
             truth=_truth(file, rows, len(values)),
         )
 
@@ -202,18 +210,36 @@ def _good(bits: NDArray[Any], rows: slice, shape: tuple[int, ...]) -> NDArray[np
 
 def _scalar(file: h5py.File, place: str, factor: float) -> float | None:
     item = file.get(f"/entry_1/instrument_1/{place}")
-    if not isinstance(item, h5py.Dataset) or item.shape != ():
+    if not isinstance(item, h5py.Dataset) or item.size != 1 or item.dtype.kind not in "iuf":
         return None
-    value = float(item[()]) * factor
-    return value if math.isfinite(value) else None
+    value = float(item[()].item()) * factor
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def _wavelength(file: h5py.File) -> float | None:
+    """From the wavelength in m, else from the photon energy in J (CXI; some files hold eV)."""
+    wavelength = _scalar(file, "source_1/wavelength", 1 / NANOMETRE)
+    energy = _scalar(file, "source_1/energy", 1.0)
+    if wavelength is not None or energy is None:
+        return wavelength
+    return wavelength_of_energy(energy if energy < LARGEST_JOULE else energy * ELECTRONVOLT)
+
+
+def _text(file: h5py.File, place: str) -> str | None:
+    item = file.get(f"/entry_1/instrument_1/{place}")
+    if not isinstance(item, h5py.Dataset) or item.shape != () or item.dtype.kind not in "OS":
+        return None
+    return str(item.asstr()[()])
 
 
 def _truth(file: h5py.File, rows: slice, count: int) -> Particles | None:
     sample = file.get("/entry_1/sample_1")
     if not isinstance(sample, h5py.Group) or not {"radius", "orientation", "body"} <= set(sample):
         return None
-    radius, orientation = sample["radius"][rows] / NANOMETRE, sample["orientation"][rows]
-    bodies = set(sample["body"].asstr()[rows])
-    if len(radius) != count or len(bodies) != 1:
+    try:
+        radius, orientation = sample["radius"][rows] / NANOMETRE, sample["orientation"][rows]
+        bodies = set(sample["body"].asstr()[rows])
+        truth = Particles(radius, orientation, bodies.pop()) if len(bodies) == 1 else None
+    except (ValueError, TypeError, AttributeError):  # somebody else's sample_1
         return None
-    return Particles(radius, orientation, bodies.pop())
+    return truth if truth is not None and len(truth) == count else None

@@ -49,6 +49,7 @@ class Summary:
 
     patterns: int
     mean_relative_error: float
+    mean_maximum_error: float
     median_mean_error: float
     median_maximum_error: float
     orientation_median_degrees: float
@@ -83,6 +84,7 @@ def summarise(result: Errors) -> Summary:
     return Summary(
         len(result.radius),
         float(result.mean.mean()),
+        float(result.maximum.mean()),
         float(np.median(result.mean)),
         float(np.median(result.maximum)),
         *map(float, orientation),

@@ -48,6 +48,8 @@ class ModelConfiguration:
 
     def __post_init__(self) -> None:
         check_decades(self.floor_decades)
+        if self.body != "icosahedron":
+            raise ParameterError("body", self.body, "icosahedron, whose symmetry the targets are made for")
 
     def build_target(self) -> Target:
         """The target, with this model's radius range."""
@@ -66,7 +68,9 @@ class Model(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Numbers (B, size) of grey images (B, H, W) in [0, 1]; each is stretched to its maximum first."""
-        result: torch.Tensor = self.head(self.backbone(stretch(images)[:, None]))
+        result: torch.Tensor = self.head(
+            self.backbone(stretch(images, self.configuration.floor_decades)[:, None])
+        )
         return result
 
     @torch.inference_mode()

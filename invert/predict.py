@@ -21,6 +21,9 @@ from msft.particle import LARGEST_RADIUS, Particles
 
 BATCH = 64
 
+MEDIAN_OF_1, MEDIAN_OF_3 = 0.6745, 1.5382
+"""Median length of a Gaussian vector in one and in three dimensions, in units of sigma per axis."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -48,8 +51,8 @@ def check_frames(frames: Frames, configuration: ModelConfiguration) -> None:
     Raises
     ------
     ParameterError
-        If the frames have another size, or their file states another wavelength or width of a pixel in q by
-        more than 1 %.
+        If the frames have another size, or their file states another detector geometry, or a wavelength or
+        width of a pixel in q that differs by more than 1 %.
     """
     simulation = configuration.simulation
     detector = simulation.detector
@@ -59,6 +62,10 @@ def check_frames(frames: Frames, configuration: ModelConfiguration) -> None:
             "frames",
             f"{size} pixels in {frames.source}",
             f"{detector.pixels} x {detector.pixels}, as the model's",
+        )
+    if frames.geometry not in (None, detector.geometry):
+        raise ParameterError(
+            "geometry", f"{frames.geometry} in {frames.source}", f"{detector.geometry}, as the model's"
         )
     trained_step = detector.q_step if isinstance(detector, EwaldDetector) else None
     for field, stated, trained, unit in (
@@ -94,7 +101,8 @@ def predict(
     """
     configuration = checkpoint.model.configuration
     check_frames(frames, configuration)
-    grey = stretch(frames.grey(configuration.floor_decades))
+    decades = configuration.floor_decades
+    grey = stretch(frames.grey(decades), decades)
     valid = frames.valid & (missing_pixels(configuration.simulation) == 0)
     resimulated = np.zeros(grey.shape, dtype=np.float32)
     parts: list[Particles] = []
@@ -105,7 +113,10 @@ def predict(
         if start == 0:
             progress(0)
         intensity = configuration.simulation.intensity(particles)
-        resimulated[rows] = log_scale(torch.from_numpy(intensity), configuration.floor_decades).numpy()
+        # scaled to the brightest pixel that was measured, as the frame is; the hidden centre saturates
+        peak = np.where(valid[rows], intensity, 0).max(axis=(1, 2), keepdims=True)
+        clipped = torch.from_numpy(np.minimum(intensity, np.where(peak > 0, peak, np.inf)))
+        resimulated[rows] = log_scale(clipped, decades).numpy()
         parts.append(particles)
         progress(len(particles))
     particles = Particles(
@@ -120,8 +131,8 @@ def predict(
     typical = checkpoint.errors["experiment"]
     estimates = Estimates(
         particles=particles,
-        radius_sigma=np.full(count, typical["radius_median_nm"] / 0.6745),
-        orientation_sigma=np.full(count, np.radians(typical["orientation_median_degrees"]) / 0.6745),
+        radius_sigma=np.full(count, typical["radius_median_nm"] / MEDIAN_OF_1),
+        orientation_sigma=np.full(count, np.radians(typical["orientation_median_degrees"]) / MEDIAN_OF_3),
         agreement=agreement,
         flags=_flags(particles, agreement, measured, configuration),
         patterns_used=np.ones(count, dtype=np.int64),

@@ -92,7 +92,7 @@ def write_predictions(path: Path, prediction: Prediction, frames: Frames, proven
         for name, unit in (("radius", "m"), ("radius_sigma", "m"), ("orientation_sigma", "rad")):
             result[name].attrs["units"] = unit
         result["orientation_sigma"].attrs["meaning"] = result["radius_sigma"].attrs["meaning"] = (
-            "typical error of this model on held-out experiment-like patterns, the same for every frame"
+            "typical error per axis of this model on held-out experiment-like patterns, not of this frame"
         )
         result["agreement"] = estimates.agreement
         result["flags"] = estimates.flags

@@ -93,7 +93,8 @@ class _Regression(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         loss = self._loss(batch, 0, self.global_step)
         self._train_losses.append(float(loss.detach()))
-        self.progress(min(len(batch[0]), self.training_configuration.images))
+        shown = self.global_step * self.training_configuration.batch
+        self.progress(min(len(batch[0]), self.training_configuration.images - shown))
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:

@@ -4,12 +4,14 @@ Layout, in SI units::
 
     /cxi_version                                 160
     /entry_1/data_1/data          (N, H, W) f4   |A|^2, relative units, chunked by pattern, compressed
+    /entry_1/data_1/mask          (N, H, W) u4   of filtered patterns (scale "log"), CXI bits
     /entry_1/sample_1/orientation (N, 4)    f8   quaternion w, x, y, z in the fundamental domain
     /entry_1/sample_1/radius      (N,)      f8   circumsphere radius in m
     /entry_1/sample_1/body        (N,)      str
     /entry_1/instrument_1/source_1/{energy, wavelength}
     /entry_1/instrument_1/detector_1/{geometry, q_step | pixel_size and distance, mask}
     /entry_1/process_1            attributes: provenance; `complete` is set last
+    /entry_1/process_1/filter     (N,)      str  of filtered patterns: what was drawn, JSON
 
 The mask holds CXI bits: 0 good, 0x200 outside the Ewald sphere, where there is no signal.
 """
@@ -18,10 +20,10 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import h5py
 import numpy as np
@@ -91,6 +93,12 @@ class PatternWriter:
         sample["body"][rows] = particles.body
         self._filled = rows.stop
 
+    def append_filtered(self, masks: NDArray[np.integer], steps: Sequence[str]) -> None:
+        """Write the masks (n, H, W) and the filters' records of the patterns appended last."""
+        rows = slice(self._filled - len(steps), self._filled)
+        self._file["/entry_1/data_1/mask"][rows] = masks
+        self._file["/entry_1/process_1/filter"][rows] = steps
+
 
 @contextmanager
 def create(
@@ -145,6 +153,10 @@ def _lay_out(
         shuffle=True,
     )
     patterns.attrs["scale"] = scale
+    if scale == "log":
+        data.create_dataset(
+            "mask", patterns.shape, "u4", chunks=patterns.chunks, compression="gzip", compression_opts=1
+        )
     sample = _group(entry, "sample_1", "NXsample")
     sample.create_dataset("orientation", (count, 4), "f8")
     sample.create_dataset("radius", (count,), "f8").attrs["units"] = "m"
@@ -161,6 +173,8 @@ def _lay_out(
         simulation=json.dumps(to_mapping(simulation)),
         complete=False,
     )
+    if scale == "log":
+        process.create_dataset("filter", (count,), h5py.string_dtype())
 
 
 def _write_source(source: h5py.Group, simulation: Simulation) -> None:
@@ -228,6 +242,8 @@ class PatternFile:
         if len(self.particles) != len(self._data):
             raise ParameterError("dataset", path, "as many particles as patterns")
         self.scale: Scale = self._data.attrs.get("scale", "linear")
+        if self.scale not in get_args(Scale):
+            raise ParameterError("scale", self.scale, "linear or log, as the attribute of the patterns")
         self.provenance = {name: value for name, value in process.items() if name != "NX_class"}
 
     def __len__(self) -> int:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from msft.errors import ParameterError
 
 
-def check_writable(path: Path, force: bool = True) -> None:
+def check_writable(
+    path: Path, force: bool = True, *, inputs: Sequence[Path] = (), suffixes: Sequence[str] = ()
+) -> None:
     """Refuse, before any work is done, a path at which nothing can be written.
 
     Raises
     ------
     ParameterError
-        If the folder is missing or not writable, or something is there and `force` is not given.
+        If the folder is missing or not writable, something is there and `force` is not given, it is one of
+        the inputs, or its suffix is none of `suffixes` (where they are given).
     """
+    if suffixes and path.suffix not in suffixes:
+        raise ParameterError("out", path, "a name that ends in " + " or ".join(suffixes))
+    if any(path.exists() and source.exists() and path.samefile(source) for source in inputs):
+        raise ParameterError("out", path, "another file than those that are read")
     folder = path.absolute().parent
     if not folder.is_dir():
         raise ParameterError("out", path, f"a file in a folder that exists; {path.parent} does not")
@@ -37,9 +44,13 @@ def whole(path: Path) -> Iterator[Path]:
     temporary = path.absolute().with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
-        if temporary.is_dir() and path.exists():
-            _remove(path)
-        os.replace(temporary, path)
+        if temporary.is_dir() and path.exists():  # a folder cannot be replaced in one step
+            old = temporary.with_name(temporary.name + ".old")
+            os.replace(path, old)
+            os.replace(temporary, path)
+            _remove(old)
+        else:
+            os.replace(temporary, path)
     finally:
         _remove(temporary)
 

@@ -49,7 +49,7 @@ class Simulation:
     ------
     ParameterError
         If the solver, back end or precision is unknown, or they do not go together, or `accuracy` is outside
-        1e-8 to 0.1.
+        1e-6 to 0.1.
     """
 
     optics: Optics = field(default_factory=Optics)

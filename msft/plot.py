@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from numpy.typing import NDArray
 
 from msft.bodies import ConvexPolyhedron, named
-from msft.dataset import PatternFile
+from msft.dataset import PatternFile, Scale
 from msft.detector import Detector, EwaldDetector
 from msft.errors import ParameterError
 from msft.output import whole
@@ -42,13 +42,18 @@ def extent(detector: Detector) -> tuple[tuple[float, float, float, float], str, 
     return edges, "x (mm)", "y (mm)"
 
 
-def draw_pattern(axes: Axes, intensity: NDArray[np.float32], detector: Detector) -> Any:
-    """One pattern, relative to its maximum, on a logarithmic colour scale; returns the image."""
-    peak = float(intensity.max(initial=0.0)) or 1.0
+def draw_pattern(
+    axes: Axes, pattern: NDArray[np.float32], detector: Detector, scale: Scale = "linear"
+) -> Any:
+    """One pattern: intensity relative to its maximum on a logarithmic colour scale, or grey values."""
     edges, _, _ = extent(detector)
+    norm = Normalize(0.0, 1.0)
+    if scale == "linear":
+        peak = float(pattern.max(initial=0.0)) or 1.0
+        pattern, norm = np.maximum(pattern / peak, 10**-DECADES), LogNorm(10**-DECADES, 1.0)
     image = axes.imshow(
-        np.maximum(intensity / peak, 10**-DECADES),
-        norm=LogNorm(10**-DECADES, 1.0),
+        pattern,
+        norm=norm,
         cmap=COLOURS,
         extent=edges,
         interpolation="nearest",
@@ -110,7 +115,7 @@ def gallery(dataset: PatternFile, count: int = 16, columns: int = 4) -> Figure:
         if index >= count:
             axes.set_visible(False)
             continue
-        image = draw_pattern(axes, dataset.patterns(index), detector)
+        image = draw_pattern(axes, dataset.patterns(index), detector, dataset.scale)
         w, x, y, z = dataset.particles.orientation[index]
         # the particle stands under its pattern, so the q axes are labelled on the left and on top
         axes.set_xlabel(
@@ -124,7 +129,8 @@ def gallery(dataset: PatternFile, count: int = 16, columns: int = 4) -> Figure:
         axes.set_title(x_label, fontsize=8)
     if image is not None:
         bar = figure.colorbar(image, ax=panels, shrink=0.8, pad=0.015)
-        bar.set_label("intensity relative to each pattern's maximum", fontsize=8)
+        linear = "intensity relative to each pattern's maximum"
+        bar.set_label(linear if dataset.scale == "linear" else "log intensity, scaled to [0, 1]", fontsize=8)
         bar.ax.tick_params(labelsize=7)
     optics = dataset.simulation.optics
     figure.suptitle(

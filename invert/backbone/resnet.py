@@ -36,7 +36,7 @@ class ResidualConfiguration:
     Raises
     ------
     ParameterError
-        If a number is below 1, or the activation is unknown.
+        If a number is outside its range, or the activation is unknown.
     """
 
     blocks: tuple[int, ...] = (3, 4, 6, 4)
@@ -44,10 +44,10 @@ class ResidualConfiguration:
     activation: Activation = "tanh"
 
     def __post_init__(self) -> None:
-        if not self.blocks or min(self.blocks) < 1:
-            raise ParameterError("network.blocks", self.blocks, "one or more stacks of 1 or more blocks")
-        if self.width < 1:
-            raise ParameterError("network.width", self.width, "1 or more filters")
+        if not 1 <= len(self.blocks) <= 6 or not all(1 <= blocks <= 64 for blocks in self.blocks):
+            raise ParameterError("network.blocks", self.blocks, "1 to 6 stacks of 1 to 64 blocks")
+        if not 1 <= self.width <= 512:
+            raise ParameterError("network.width", self.width, "1 to 512 filters")
         if self.activation not in _ACTIVATIONS:
             raise ParameterError(
                 "network.activation", self.activation, "one of " + ", ".join(get_args(Activation))

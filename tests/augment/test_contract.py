@@ -234,3 +234,18 @@ def test_a_record_of_another_batch_is_refused() -> None:
             replay(images[:2], record)
     with pytest.raises(ParameterError, match="dy"):
         Shift().apply(images[:2], record.parameters)
+
+
+@pytest.mark.parametrize("name", list(paper()))
+def test_measured_pixels_are_those_that_still_depend_on_the_pattern(name: str) -> None:
+    images = torch.full((12, 40, 40), 0.5)
+    generator = torch.Generator().manual_seed(11)
+    _, record = paper()[name](images, generator)
+    measured = record.measured((40, 40))
+    assert measured.shape == images.shape
+    bright, dark = replay(torch.full_like(images, 0.9), record), replay(torch.full_like(images, 0.4), record)
+    if name != "random_combination":  # there noise and blur may follow the hole
+        assert (bright[~measured] == 0).all()
+        assert (dark[~measured] == 0).all()
+    hides = {"center_crop", "central_hole", "shift", "random_combination", "experiment"}
+    assert bool(measured.all()) == (name not in hides)

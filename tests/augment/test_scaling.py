@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from augment import linear_scale, log_scale
+from augment import linear_scale, log_scale, stretch
 from msft.errors import ParameterError
 
 torch.set_num_threads(1)
@@ -79,3 +79,21 @@ def test_bad_arguments_are_named() -> None:
     for valid in (torch.ones(2, 2, dtype=torch.bool), torch.ones(5, 17, 19)):
         with pytest.raises(ParameterError, match="valid"):
             log_scale(patterns(), valid=valid)
+
+
+def test_a_hole_cut_after_the_log_scale_is_a_mask_before_it() -> None:
+    generator = torch.Generator().manual_seed(3)
+    intensity = 10 ** (6 * torch.rand((4, 32, 32), generator=generator))
+    intensity[:, 14:19, 14:19] = 1e7
+    valid = torch.ones((4, 32, 32), dtype=torch.bool)
+    valid[:, 12:21, 12:21] = False
+    for decades in (4.0, 5.0, 6.0):
+        cut_after = log_scale(intensity, decades) * valid
+        masked_before = log_scale(intensity, decades, valid)
+        assert (cut_after - masked_before).abs().max() > 0.05
+        assert torch.allclose(stretch(cut_after, decades), masked_before, atol=2e-5)
+        assert torch.allclose(stretch(masked_before, decades), masked_before, atol=2e-5)
+
+
+def test_an_image_without_light_stays_dark() -> None:
+    assert (stretch(torch.zeros(2, 5, 5)) == 0).all()

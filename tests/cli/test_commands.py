@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -80,6 +82,45 @@ def test_predictions_do_not_change_their_input(workplace: Path) -> None:
     assert (workplace / "exp.h5").read_bytes() == before
 
 
+def test_no_output_replaces_an_input(workplace: Path) -> None:
+    before = (workplace / "exp.h5").read_bytes()
+    model = workplace / "model"
+    exp = workplace / "exp.h5"
+    assert_refused(run(invert, "predict", exp, "--model", model, "-o", exp), "out")
+    assert_refused(run(invert, "predict", exp, "--model", model, "-o", workplace / "res.csv"), "out")
+    assert_refused(run(invert, "evaluate", model, exp, "-o", exp), "out")
+    assert_refused(run(msft, "show", exp, "-o", exp), "out")
+    assert_refused(run(invert, "augment", exp, "-o", exp, "--force"), "out")
+    assert exp.read_bytes() == before
+
+
+def test_filtered_files_say_what_was_measured_and_how(workplace: Path) -> None:
+    dirty = workplace / "dirty.h5"
+    run(invert, "augment", workplace / "exp.h5", "-o", dirty, "--force", "--quiet")
+    with h5py.File(dirty) as file:
+        images, mask = file["/entry_1/data_1/data"][:], file["/entry_1/data_1/mask"][:]
+        steps = [json.loads(step) for step in file["/entry_1/process_1/filter"].asstr()[:]]
+    assert (images[mask > 0] == 0).all()
+    assert mask.any(axis=(1, 2)).all()
+    assert [step["name"] for step in steps[0]["steps"]].count("shift") == 2
+    assert run(msft, "show", dirty).exit_code == 0
+    assert_refused(run(invert, "evaluate", workplace / "model", dirty), "dataset")
+    assert_refused(run(invert, "train", dirty, "-o", workplace / "other"), "dataset")
+
+
+def test_one_configuration_serves_both_commands(workplace: Path, tmp_path: Path) -> None:
+    config = tmp_path / "experiment.toml"
+    config.write_text(
+        "[optics]\nabsorption = 'none'\n[detector]\npixels = 16\n"
+        "[network]\nblocks = [1]\nwidth = 4\n[training]\nimages = 64\nbatch = 8\n"
+    )
+    data, model = tmp_path / "d.h5", tmp_path / "m"
+    assert run(msft, "generate", "--n", 30, "-o", data, "--config", config, "--quiet").exit_code == 0
+    trained = run(invert, "train", data, "-o", model, "--config", config, "--quiet")
+    assert trained.exit_code == 0, trained.output
+    assert_refused(run(invert, "evaluate", workplace / "model", data), "dataset.optics")
+
+
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
@@ -121,6 +162,8 @@ def test_bad_input_to_generate_is_one_line_and_leaves_nothing(
         ("[detector]\ngeometry = 'curved'\n", "detector.geometry"),
         ("[optics\n", "config"),
         ("colour = 3\n", "colour"),
+        ("detector = 'flat'\n", "detector"),
+        ("optics = 1\n", "optics"),
     ],
 )
 def test_bad_configurations_are_named(tmp_path: Path, text: str, field: str) -> None:
@@ -159,7 +202,7 @@ def test_bad_files_are_one_line_and_leave_nothing(workplace: Path, tmp_path: Pat
 
 def test_a_dataset_of_another_size_than_the_models_is_refused(workplace: Path, tmp_path: Path) -> None:
     run(msft, "generate", "--n", 4, "--pixels", 16, "-o", tmp_path / "small.h5", "--quiet")
-    assert_refused(run(invert, "evaluate", workplace / "model", tmp_path / "small.h5"), "dataset")
+    assert_refused(run(invert, "evaluate", workplace / "model", tmp_path / "small.h5"), "dataset.detector")
 
 
 def test_an_existing_dataset_is_kept_without_force(workplace: Path) -> None:
@@ -181,8 +224,8 @@ def test_help_of_the_installed_commands_does_not_import_torch(command: str) -> N
     code = (
         f"import sys; sys.argv = ['{command}', '--help']\n"
         "from importlib.metadata import entry_points\n"
-        f"app = entry_points(group='console_scripts')['{command}'].load()\n"
-        "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code, end\n"
+        f"main = entry_points(group='console_scripts')['{command}'].load()\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end\n"
         "assert not {'torch', 'numba', 'matplotlib', 'h5py'} & set(sys.modules)\n"
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -190,18 +233,39 @@ def test_help_of_the_installed_commands_does_not_import_torch(command: str) -> N
     assert "Usage" in finished.stdout
 
 
-def test_a_bad_option_value_ends_a_real_process_with_2_and_no_traceback(tmp_path: Path) -> None:
-    script = "from msft_cli.simulation import app; app()"
+@pytest.mark.parametrize("arguments", [["--n", "0"], ["--n", "many"], ["--colour", "3"]])
+def test_a_bad_option_ends_a_real_process_with_2_and_one_line(tmp_path: Path, arguments: list[str]) -> None:
+    script = "from msft_cli.simulation import main; main()"
     finished = subprocess.run(
-        [sys.executable, "-c", script, "generate", "--n", "0"],
+        [sys.executable, "-c", script, "generate", *arguments],
         capture_output=True,
         text=True,
         cwd=tmp_path,
         check=False,
     )
     assert finished.returncode == 2
-    assert finished.stderr.count("\n") == 1
-    assert "Traceback" not in finished.stderr
+    assert finished.stderr.count("\n") == 1, finished.stderr
+    assert finished.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_killed_generation_leaves_nothing(tmp_path: Path, name: str) -> None:
+    script = "from msft_cli.simulation import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "generate", "--n", "1000000"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(getattr(signal, name))
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

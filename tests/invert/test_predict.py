@@ -8,7 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 
+from augment import log_scale
 from invert import checkpoint, predictions
 from invert.estimate import FLAGS, correlation
 from invert.frames import Frames, read_frames
@@ -86,6 +88,26 @@ def test_masked_pixels_change_nothing(small_model: Path, held_out: Path, tmp_pat
         assert np.array_equal(agreement, results[0][1])
 
 
+def test_a_masked_hole_in_a_linear_frame_is_what_the_network_was_trained_on(
+    small_model: Path, held_out: Path, tmp_path: Path
+) -> None:
+    with open_patterns(held_out) as patterns:
+        images, truth = patterns.patterns(slice(None)), patterns.particles
+    y, x = np.indices((32, 32)) - 16
+    hole = y**2 + x**2 <= 2**2
+    with h5py.File(tmp_path / "linear.h5", "w") as file:
+        file["entry_1/data_1/data"] = images
+        file["entry_1/data_1/mask"] = hole.astype(np.uint32)
+    with h5py.File(tmp_path / "log.h5", "w") as file:
+        file["entry_1/data_1/data"] = log_scale(torch.from_numpy(images)).numpy() * ~hole
+        file["entry_1/data_1/data"].attrs["scale"] = "log"
+    loaded = checkpoint.load(small_model)
+    linear, log = (predict(loaded, read_frames(tmp_path / name)) for name in ("linear.h5", "log.h5"))
+    assert np.allclose(linear.measured, log.measured, atol=1e-4)
+    assert np.allclose(linear.estimates.particles.radius, log.estimates.particles.radius, rtol=1e-3)
+    assert len(linear.estimates) == len(truth)
+
+
 def test_files_hold_the_contract(inverted: tuple[Prediction, Frames], tmp_path: Path) -> None:
     prediction, frames = inverted
     predictions.write_predictions(tmp_path / "p.h5", prediction, frames, {"weights_sha256": "0123"})
@@ -127,6 +149,8 @@ def test_orientations_are_offered_as_numpy_quaternions(inverted: tuple[Predictio
     ("field", "values"),
     [
         ("frames", {"data": np.zeros((2, 64, 64))}),
+        ("wavelength", {"data": np.zeros((2, 32, 32)), "entry_1/instrument_1/source_1/energy": 500.0}),
+        ("geometry", {"data": np.zeros((2, 32, 32)), "entry_1/instrument_1/detector_1/geometry": "flat"}),
         ("wavelength", {"data": np.zeros((2, 32, 32)), "entry_1/instrument_1/source_1/wavelength": 20e-9}),
         ("q_step", {"data": np.zeros((2, 32, 32)), "entry_1/instrument_1/detector_1/q_step": 7.39e6}),
     ],
