@@ -21,7 +21,7 @@ lint: environment
 	$(BIN)/ruff format --check .
 
 types: environment
-	$(BIN)/mypy msft augment invert cli tests
+	$(BIN)/mypy msft augment invert cli tests benchmarks/engine.py benchmarks/record.py
 
 test: lint types
 	$(BIN)/python -m pytest -m "not slow"

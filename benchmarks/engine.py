@@ -1,0 +1,207 @@
+"""Patterns per second and errors of every solver and back end, in one run, beside peers.
+
+    python benchmarks/engine.py [--pymsft PYTHON] [--patterns 64] [--repeats 7]
+
+All take turns in every repeat, so that ratios hold on a machine whose speed drifts; medians are printed.
+Icosahedra of radius 30-160 nm, 128 x 128 pixels over the whole forward hemisphere at 13.5 nm. Errors are against
+`exact` in double precision: relative L2 of the amplitude (after the best complex scale for the slices and the
+peer, whose scale is another), and rms of log10(I + 1e-6 max). `--pymsft` names the Python of an environment with
+pyMSFT 1.0.2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import record
+from numpy.typing import NDArray
+
+from msft.bodies import ConvexPolyhedron, named
+from msft.detector import EwaldDetector
+from msft.optics import Optics
+from msft.particle import ParticleDistribution, Particles
+from msft.pattern import Simulation
+from msft.rotation import rotation_matrix
+from msft.solvers.overlay import meshes
+
+Images = NDArray[np.complexfloating]
+
+FLOPS = {"vertex": 48, "cell": 23, "edge": 41}
+"""Arithmetic of the compiled kernel per pixel, additions, multiplications and divisions, without the series:
+vertex: phase 5, fold 4, two polynomials of degree 8 and two products 35, decay 4; see `with_numba._build`."""
+
+
+def error(found: Images, exact: Images, scaled: bool) -> tuple[float, float]:
+    """Relative L2 error of amplitudes, and rms of log10(I + 1e-6 max); the medians over the patterns."""
+    norms, logs = [], []
+    for one, true in zip(found.astype(np.complex128), exact, strict=True):
+        # both were computed for the same pixels: the best scale is one number for the whole pattern
+        image = one * (np.vdot(one, true) / np.vdot(one, one) if scaled else 1.0)
+        norms.append(np.linalg.norm(image - true) / np.linalg.norm(true))
+        intensity, reference = np.abs(image) ** 2, np.abs(true) ** 2
+        floor = 1e-6 * reference.max()
+        lit = reference > 0
+        logs.append(np.sqrt(np.mean(np.log10((intensity + floor) / (reference + floor))[lit] ** 2)))
+    return float(np.median(norms)), float(np.median(logs))
+
+
+def voxels(particle: Particles, count: int, box: float, wavelength: float, length: float) -> Any:
+    """N - 1 on pyMSFT's grid: x, y, z, positions from -box / 2 to box / 2, absorbing only."""
+    axis = np.linspace(-box / 2, box / 2, count)
+    body, rotation = named(particle.body), rotation_matrix(particle.orientation[0])
+    index = np.zeros((count, count, count), dtype=np.complex128)
+    x, y = np.meshgrid(axis, axis, indexing="ij")
+    for depth, z in enumerate(axis):
+        inside = body.contains(np.stack([x, y, np.full_like(x, z)], axis=-1), rotation, particle.radius[0])
+        index[..., depth] = inside * 1j / (length * 2 * np.pi / wavelength)
+    return index
+
+
+class Peer:
+    """pyMSFT in a second process, which answers each request with the seconds it took."""
+
+    def __init__(self, python: str, particle: Particles, simulation: Simulation, folder: Path) -> None:
+        assert isinstance(simulation.detector, EwaldDetector)
+        step = 2 * np.pi / (512 * simulation.detector.q_step)
+        optics, path = simulation.optics, folder / "voxels.npy"
+        np.save(path, voxels(particle, 192, 191 * step, optics.wavelength, optics.absorption_length))
+        self._process = subprocess.Popen(
+            [
+                python, str(Path(__file__).with_name("pymsft_peer.py")),
+                str(path), str(191 * step), "512", str(optics.wavelength),
+            ],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        if self._read() != "ready":
+            raise SystemExit(f"--pymsft {python}: pyMSFT did not start there")
+        middle = slice(256 - 64, 256 + 64)
+        # indexed [x, y]; outside the Ewald sphere it is NaN
+        image = np.nan_to_num(np.load(path.with_name("voxels.image.npy")))[middle, middle].T
+        self.magnitude = np.sqrt(np.maximum(image, 0))
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def seconds(self) -> float:
+        """One simulation."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("run\n")
+        self._process.stdin.flush()
+        return float(self._read())
+
+
+def cases(count: int) -> dict[str, tuple[Simulation, int]]:
+    """Solvers and back ends, and how many of the patterns each one does per repeat."""
+    few = max(1, count // 16)
+    return {
+        "exact, numba, single": (Simulation(), count),
+        "exact, numba, double": (Simulation(precision="double"), count),
+        "exact, numpy": (Simulation(backend="numpy"), few),
+        "chebyshev 1e-2, numpy": (Simulation(solver="chebyshev", accuracy=1e-2), few),
+        "chebyshev 1e-3, numpy": (Simulation(solver="chebyshev"), few),
+        "slices 192/512, numpy": (Simulation(solver="slices"), 1),
+    }
+
+
+def floor(particles: Particles) -> float:
+    """Arithmetic operations of an average pattern, by the kernel's count."""
+    body = named(particles.body)
+    assert isinstance(body, ConvexPolyhedron)
+    vertices, edges, cells = meshes(body, particles.radius, particles.orientation).counts.mean(axis=0)
+    lit = EwaldDetector().scattering_vectors(Optics().wavenumber).x.size
+    return float(lit * (FLOPS["vertex"] * vertices + FLOPS["edge"] * edges + FLOPS["cell"] * cells))
+
+
+def matrix_rate() -> float:
+    """Float32 operations per second of a matrix product: what this machine's arithmetic allows."""
+    a = np.ones((1500, 1500), dtype=np.float32)
+    best = min(_timed(lambda: a @ a) for _ in range(5))
+    return float(2 * 1500**3 / best)
+
+
+def _timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure, print the table, write the record."""
+    parser = argparse.ArgumentParser(description="Patterns per second and errors of every solver.")
+    parser.add_argument("--patterns", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--pymsft", default=None, help="Python of an environment with pyMSFT")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "records" / "engine.json")
+    options = parser.parse_args()
+
+    particles = ParticleDistribution().draw(0, range(options.patterns))
+    exact = Simulation(precision="double").amplitude(particles)
+    table = cases(options.patterns)
+    rows: dict[str, dict[str, float]] = {}
+    for name, (simulation, count) in table.items():  # compiles, too
+        found = simulation.amplitude(particles[:count])
+        norm, log = error(found, exact[:count], scaled=simulation.solver == "slices")
+        rows[name] = {"amplitude_error": norm, "log10_rms": log}
+
+    seconds: dict[str, list[float]] = {name: [] for name in table}
+    with tempfile.TemporaryDirectory() as folder:
+        peer = None
+        if options.pymsft is None:
+            print("PYMSFT IS MISSING: give --pymsft PYTHON for the comparison with it")
+        else:
+            peer = Peer(options.pymsft, particles[:1], Simulation(), Path(folder))
+            scaled = np.abs(exact[:1])
+            norm, log = error(peer.magnitude[None].astype(np.complex128), scaled.astype(complex), scaled=True)
+            rows["pyMSFT MSFTSimulation 192/512"] = {"amplitude_error": norm, "log10_rms": log}
+            seconds["pyMSFT MSFTSimulation 192/512"] = []
+        for _ in range(options.repeats):
+            for name, (simulation, count) in table.items():
+                chosen = particles[:count]
+                seconds[name].append(_timed(lambda s=simulation, c=chosen: s.amplitude(c)) / count)  # type: ignore[misc]
+            if peer is not None:
+                seconds["pyMSFT MSFTSimulation 192/512"].append(peer.seconds())
+
+    print(f"{'':32} {'patterns/s':>10} {'ms':>9} {'amplitude error':>16} {'rms log10 I':>12}")
+    for name, row in rows.items():
+        row["seconds_median"] = float(np.median(seconds[name]))
+        row["seconds_smallest"] = min(seconds[name])
+        print(
+            f"{name:32} {1 / row['seconds_median']:10.1f} {1e3 * row['seconds_median']:9.2f} "
+            f"{row['amplitude_error']:16.1e} {row['log10_rms']:12.1e}"
+        )
+    fastest = rows["exact, numba, single"]["seconds_median"]
+    operations, rate = floor(particles), matrix_rate()
+    share = operations / fastest / rate
+    print(
+        f"exact, numba, single: {operations / 1e6:.0f} Mflop each, {operations / fastest / 1e9:.0f} Gflop/s, "
+        f"{100 * share:.0f} % of a float32 matrix product's {rate / 1e9:.0f} Gflop/s"
+    )
+    summary: dict[str, Any] = {
+        "patterns": options.patterns,
+        "repeats": options.repeats,
+        "threads": numba.get_num_threads(),
+        "rows": rows,
+        "operations_per_pattern": operations,
+        "matrix_product_rate": rate,
+    }
+    if peer is not None:
+        ratio = rows["pyMSFT MSFTSimulation 192/512"]["seconds_median"] / fastest
+        summary["times_pymsft"] = ratio
+        print(
+            f"{ratio:.0f} times pyMSFT in one process on one core, {ratio / 2:.0f} times two such processes"
+        )
+    record.write(options.out, summary)
+    print(options.out)
+
+
+if __name__ == "__main__":
+    main()
