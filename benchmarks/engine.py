@@ -3,10 +3,10 @@
     python benchmarks/engine.py [--pymsft PYTHON] [--patterns 64] [--repeats 7]
 
 All take turns in every repeat, so that ratios hold on a machine whose speed drifts; medians are printed.
-Icosahedra of radius 30-160 nm, 128 x 128 pixels over the whole forward hemisphere at 13.5 nm. Errors are against
-`exact` in double precision: relative L2 of the amplitude (after the best complex scale for the slices and the
-peer, whose scale is another), and rms of log10(I + 1e-6 max). `--pymsft` names the Python of an environment with
-pyMSFT 1.0.2.
+Icosahedra of radius 30-160 nm, 128 x 128 pixels over the whole forward hemisphere at 13.5 nm. Errors are
+against `exact` in double precision: relative L2 of the amplitude (after the best complex scale for the slices
+and the peer, whose scale is another), and rms of log10(I + 1e-6 max). `--pymsft` names the Python of an
+environment with pyMSFT 1.0.2.
 """
 
 from __future__ import annotations

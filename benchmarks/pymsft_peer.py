@@ -1,7 +1,7 @@
 """The peer of `engine.py`: pyMSFT's MSFTSimulation, in a Python of its own.
 
-Run by `engine.py --pymsft PYTHON`. Reads a NumPy file of n - 1 on the grid of voxels and saves the image beside
-it, then for each line on standard input simulates once and prints the seconds it took.
+Run by `engine.py --pymsft PYTHON`. Reads a NumPy file of n - 1 on the grid of voxels and saves the image
+beside it, then for each line on standard input simulates once and prints the seconds it took.
 """
 
 import sys
