@@ -249,3 +249,11 @@ def test_measured_pixels_are_those_that_still_depend_on_the_pattern(name: str) -
         assert (dark[~measured] == 0).all()
     hides = {"center_crop", "central_hole", "shift", "random_combination", "experiment"}
     assert bool(measured.all()) == (name not in hides)
+
+
+def test_a_pixel_that_noise_made_dark_was_measured() -> None:
+    noise_and_hole = InOrder((SaltAndPepper((1.0, 1.0)), CentralHole((3.0, 3.0))))
+    images, record = noise_and_hole(torch.full((2, 20, 20), 0.5), torch.Generator().manual_seed(0))
+    y, x = torch.meshgrid(torch.arange(20) - 10, torch.arange(20) - 10, indexing="ij")
+    assert (images == 0).float().mean() > 0.4
+    assert torch.equal(record.measured((20, 20)), (y**2 + x**2 > 9).expand(2, 20, 20))

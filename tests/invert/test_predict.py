@@ -106,6 +106,9 @@ def test_a_masked_hole_in_a_linear_frame_is_what_the_network_was_trained_on(
     assert np.allclose(linear.measured, log.measured, atol=1e-4)
     assert np.allclose(linear.estimates.particles.radius, log.estimates.particles.radius, rtol=1e-3)
     assert len(linear.estimates) == len(truth)
+    # the re-simulated pattern is scaled to the brightest pixel that was measured, and saturates in the hole
+    assert linear.resimulated[:, ~hole].max(axis=1) == pytest.approx(np.ones(len(truth)), abs=1e-6)
+    assert (linear.resimulated[:, 16, 16] == linear.resimulated.max()).all()
 
 
 def test_files_hold_the_contract(inverted: tuple[Prediction, Frames], tmp_path: Path) -> None:
@@ -172,3 +175,9 @@ def test_correlation_of_known_images() -> None:
     assert correlation(image, 2 * image + 1, everywhere) == pytest.approx([1.0])
     assert correlation(image, -image, everywhere) == pytest.approx([-1.0])
     assert correlation(image, np.ones_like(image), everywhere) == pytest.approx([0.0])
+    half = everywhere.copy()
+    half[:, 2] = False
+    spoilt = image.copy()
+    spoilt[:, 2] = [500, -70, 3]
+    assert correlation(image, spoilt, half) == pytest.approx([1.0])
+    assert correlation(image, spoilt, everywhere)[0] < 0.5

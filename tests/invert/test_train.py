@@ -6,7 +6,9 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +16,7 @@ from invert import checkpoint
 from invert.data import read_grey
 from invert.model import Model, ModelConfiguration
 from invert.presets import PRESETS, Preset, TrainingConfiguration, preset
-from invert.train import fit, train
+from invert.train import _Regression, fit, train
 from msft.errors import ParameterError
 from msft.generate import generate
 
@@ -77,6 +79,37 @@ def test_the_same_seed_gives_the_same_weights(small_dataset: Path) -> None:
     third = fit(dataset, other, CPU).model.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["head.linear.weight"], third["head.linear.weight"])
+
+
+def test_the_kept_weights_are_those_of_the_smallest_validation_loss(
+    small_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rising(regression: _Regression) -> Any:
+        optimizer = torch.optim.Adam(regression.parameters(), 1.0)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.002 * 10 ** (step / 60))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    monkeypatch.setattr(_Regression, "configure_optimizers", rising)
+    dataset = read_grey(small_dataset, 5.0)
+    training = TrainingConfiguration(images=6_000, batch=32, filters=("identity",))
+    trained = fit(dataset, Preset(SMALL_PRESET.network, "code", training), CPU)
+    losses = [row["validation_loss"] for row in trained.history]
+    assert losses[-1] > min(losses), "the rising rate was to make the last weights not the best"
+    validation = dataset.part(slice(480, 540))
+    numbers = trained.model.target.encode(validation.particles.radius, validation.particles.orientation)
+    with torch.no_grad():
+        answer = trained.model(validation.images).double().numpy()
+    assert ((answer - numbers) ** 2).mean() == pytest.approx(min(losses), rel=1e-3)
+
+
+def test_errors_are_reported_on_patterns_that_chose_nothing(small_dataset: Path) -> None:
+    trained = fit(read_grey(small_dataset, 5.0), shorter(64), CPU)
+    # of 600 patterns a fifth is held out: one half chooses the weights, the other is reported on
+    assert trained.evaluation.constant.patterns == 60
+    truth = read_grey(small_dataset, 5.0).part(slice(540, None)).particles.radius
+    assert trained.evaluation.constant.radius_median_nm == pytest.approx(
+        np.median(np.abs(truth - np.median(truth)))
+    )
 
 
 def test_training_leaves_the_global_random_state_alone(small_dataset: Path) -> None:
