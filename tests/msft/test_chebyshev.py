@@ -102,7 +102,7 @@ def test_the_sign_of_refraction_is_that_of_mie_theory(radius: float) -> None:
 
 
 def test_node_counts_are_those_measured_on_the_prototype() -> None:
-    # DESIGN section 2: 12-16 / 24 / 32 nodes for R = 30 / 80 / 155 nm
+    # the prototype took 12-16 / 24 / 32 nodes for R = 30 / 80 / 155 nm
     counts = [chebyshev.node_count(K, radius, 1e-4) for radius in (30, 80, 155)]
     for count, least, most in zip(counts, (12, 22, 32), (18, 34, 56), strict=True):
         assert least <= count <= most

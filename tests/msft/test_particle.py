@@ -76,7 +76,7 @@ def test_drawn_particles_follow_the_distribution() -> None:
     assert stats.kstest(particles.radius, stats.uniform(30, 130).cdf).pvalue > 1e-3
     np.testing.assert_array_equal(to_fundamental_domain(particles.orientation), particles.orientation)
     assert np.degrees(rotation_angle(particles.orientation)).max() <= 44.48
-    # a random guess at the identity is 31 degrees off (DESIGN section 3)
+    # a random guess at the identity is 31 degrees off
     assert np.degrees(np.median(rotation_angle(particles.orientation))) == pytest.approx(31, abs=0.7)
     size_and_angle = np.corrcoef(particles.radius, rotation_angle(particles.orientation))[0, 1]
     assert abs(size_and_angle) < 0.06
