@@ -54,14 +54,12 @@ def train(
         from invert.presets import Preset
         from invert.presets import preset as named
         from msft.configuration import from_mapping, to_mapping
-        from msft.output import check_writable
 
         file = read_configuration(config, SIMULATION_TABLES)
         chosen = from_mapping(
             Preset,
             merged(to_mapping(named(preset)), file, {"training": {"images": images, "seed": seed}}),
         )
-        check_writable(out, force)
         from invert.model import pick_device
         from invert.train import train as fit
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import h5py
 import numpy as np
@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 
 from augment.scaling import log_scale
-from msft.dataset import DATA, open_hdf5
+from msft.dataset import DATA, Scale, open_hdf5
 from msft.errors import ParameterError
 from msft.particle import Particles
 from msft.units import ELECTRONVOLT, NANOMETRE, wavelength_of_energy
 
-IntensityScale = Literal["auto", "linear", "log"]
+SCALES = ("auto", *get_args(Scale))
 
 USUAL_PLACES = (DATA, "/entry_1/image_1/data", "/entry/data/data", "/data/data", "/data", "/images")
 MASKS = ("/entry_1/data_1/mask", "/entry_1/instrument_1/detector_1/mask")
@@ -114,8 +114,8 @@ def read_frames(
     ParameterError
         If there is no image, or the file or an option cannot be used.
     """
-    if scale not in get_args(IntensityScale):
-        raise ParameterError("scale", scale, "one of " + ", ".join(get_args(IntensityScale)))
+    if scale not in SCALES:
+        raise ParameterError("scale", scale, "one of " + ", ".join(SCALES))
     with open_hdf5(path, "frames") as file:
         images = _find(file, path, dataset)
         data = images[rows] if images.ndim == 3 else images[:][None]
@@ -123,7 +123,7 @@ def read_frames(
             raise ParameterError("frames", f"0 of {images.shape[0]} frames", "one frame or more")
         if scale == "auto":
             scale = str(images.attrs.get("scale", "linear"))
-            if scale not in ("linear", "log"):
+            if scale not in get_args(Scale):
                 raise ParameterError("scale", f"{scale} in {path.name}", "linear or log; or give --scale")
         values = np.asarray(data, dtype=np.float32)
         valid = np.isfinite(values)

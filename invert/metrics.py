@@ -66,15 +66,17 @@ class Summary:
 
 def errors(estimate: Particles, truth: Particles, radius_range: tuple[float, float]) -> Errors:
     """Errors of estimates against the truth; `radius_range` in nm normalises the radius."""
-    low, high = component_ranges()
     component = np.abs(to_fundamental_domain(estimate.orientation) - to_fundamental_domain(truth.orientation))
     radius = np.abs(estimate.radius - truth.radius)
+    angle = np.degrees(misorientation(estimate.orientation, truth.orientation))
+    return Errors(_relative(component, radius, radius_range), angle, radius)
+
+
+def _relative(component: FloatArray, radius: FloatArray, radius_range: tuple[float, float]) -> FloatArray:
+    """Deviations of the quaternion components (N, 4) and the radius (N,) over their ranges, shape (N, 5)."""
+    low, high = component_ranges()
     span = (radius_range[1] - radius_range[0]) or 1.0
-    return Errors(
-        np.column_stack([component / (high - low), radius / span]),
-        np.degrees(misorientation(estimate.orientation, truth.orientation)),
-        radius,
-    )
+    return np.column_stack([component / (high - low), radius / span])
 
 
 def summarise(result: Errors) -> Summary:
@@ -99,12 +101,10 @@ def best_constant_guess(truth: Particles, radius_range: tuple[float, float]) -> 
     50 random ones by the median angle. Each number is the best for itself, so no constant answer reaches
     them all at once.
     """
-    low, high = component_ranges()
     component = to_fundamental_domain(truth.orientation)
-    component = np.abs(component - np.median(component, axis=0)) / (high - low)
+    component = np.abs(component - np.median(component, axis=0))
     radius = np.abs(truth.radius - np.median(truth.radius))
-    span = (radius_range[1] - radius_range[0]) or 1.0
     candidates = random_orientations(np.random.default_rng(0), 50)
     angles = np.degrees(misorientation(candidates[:, None], truth.orientation[None]))
     angle = angles[np.argmin(np.median(angles, axis=1))]
-    return summarise(Errors(np.column_stack([component, radius / span]), angle, radius))
+    return summarise(Errors(_relative(component, radius, radius_range), angle, radius))

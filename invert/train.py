@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from augment.files import named_filter
 from augment.pipeline import OneOf
-from augment.presets import paper
 from invert import checkpoint, figures
 from invert.data import GreyDataset, read_grey
 from invert.evaluate import Evaluation, evaluate
@@ -74,8 +74,7 @@ class _Regression(lightning.LightningModule):
         self.training_configuration = training
         self.steps = steps
         self.progress = progress
-        filters = paper(floor_decades=training.floor_decades)
-        self.filter = OneOf([filters[name] for name in training.filters])
+        self.filter = OneOf([named_filter(name, training.floor_decades) for name in training.filters])
         self.history: list[dict[str, float]] = []
         self.best_state: dict[str, torch.Tensor] = {}
         self.best_loss = math.inf
@@ -142,7 +141,7 @@ def fit(
     device
         CPU or GPU.
     progress
-        Called with the number of images of each step.
+        Called with 0 when training begins, then with the number of images of each step.
 
     Raises
     ------
@@ -170,7 +169,11 @@ def fit(
         torch.manual_seed(training.seed)
         model = Model(configuration)
         examples = _Examples(dataset.part(slice(0, taught)), model)
-        validation = _Examples(dataset.part(slice(taught, taught + chosen)), model)
+        validation = DataLoader(
+            _Examples(dataset.part(slice(taught, taught + chosen)), model),
+            training.batch,
+            collate_fn=_as_it_is,
+        )
         steps_each = taught // training.batch
         steps = math.ceil(training.images / training.batch)
         regression = _Regression(model, training, steps, progress)
@@ -199,10 +202,10 @@ def fit(
                     generator=order,
                     collate_fn=_as_it_is,
                 ),
-                DataLoader(validation, training.batch, collate_fn=_as_it_is),
+                validation,
             )
         if not regression.best_state:  # fewer steps than an epoch
-            trainer.validate(regression, DataLoader(validation, training.batch, collate_fn=_as_it_is))
+            trainer.validate(regression, validation)
     model.load_state_dict(regression.best_state)
     model.to(device).eval()
     evaluation = evaluate(model, dataset.part(slice(taught + chosen, None)), training.seed)
