@@ -24,6 +24,7 @@ from .common import (
     report,
     run,
 )
+from .measured import ModelFolder, fit, predict
 
 app = typer.Typer(
     help="Turn wide-angle diffraction patterns into particles.",
@@ -33,7 +34,6 @@ app = typer.Typer(
 )
 
 DatasetArgument = Annotated[Path, typer.Argument(help="A dataset of `msft generate`.")]
-ModelFolder = Path("model")
 
 
 @app.command()
@@ -107,66 +107,8 @@ def evaluate(
         report(result.as_dict(), [*result.lines(), str(target), str(picture)], quiet, as_json)
 
 
-@app.command()
-def predict(
-    frames: Annotated[Path, typer.Argument(help="HDF5 with measured frames (N, y, x).")],
-    model: Annotated[Path, typer.Option("--model", help="A folder that `invert train` wrote.")] = ModelFolder,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="[NAME.predictions.h5]")] = None,
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Where the images are in the file [looked for].")
-    ] = None,
-    mask: Annotated[
-        Path | None, typer.Option("--mask", help="NumPy or HDF5 file of CXI bits (y, x), 0 = good.")
-    ] = None,
-    scale: Annotated[str, typer.Option("--scale", help="auto, linear or log.")] = "auto",
-    rows: Annotated[str, typer.Option("--frames", help="Which frames, as FIRST:LAST.")] = ":",
-    pictures: Annotated[int, typer.Option("--pictures", min=0, help="Frames in the PNG.")] = 6,
-    device: Device = "auto",
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Invert measured frames: predictions as HDF5 and CSV, and a PNG of the first frames."""
-    with one_line_errors():
-        from msft.output import check_writable
-
-        target = out or frames.with_suffix(".predictions.h5")
-        table, picture = target.with_suffix(".csv"), target.with_suffix(".png")
-        inputs = [frames, *([mask] if mask else [])]
-        check_writable(target, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
-        for path in (table, picture):
-            check_writable(path, inputs=inputs)
-        from invert import checkpoint, figures, predictions
-        from invert.frames import parse_rows, read_frames
-        from invert.model import pick_device
-        from invert.predict import predict as invert_frames
-
-        loaded = checkpoint.load(model)
-        loaded.model.to(pick_device(device))
-        measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
-        with progress_bar("inverting", len(measured.images), quiet or as_json) as progress:
-            prediction = invert_frames(loaded, measured, progress)
-        provenance = {"command": command_line(), "weights": str(loaded.path), "weights_sha256": loaded.digest}
-        predictions.write_predictions(target, prediction, measured, provenance)
-        predictions.write_table(table, prediction.estimates)
-        written = [target, table]
-        if pictures:
-            figures.save(
-                figures.comparison(predictions.shown(prediction, measured, pictures, loaded)), picture
-            )
-            written.append(picture)
-        estimates = prediction.estimates
-        lines = [
-            f"{len(estimates)} frames from {measured.source} ({measured.scale} scale), "
-            f"weights {loaded.path} ({loaded.digest})",
-            *predictions.lines(prediction, measured.truth),
-            "wrote " + ", ".join(map(str, written)),
-        ]
-        result = {
-            "files": [str(path) for path in written],
-            "frames": len(estimates),
-            "agreement": estimates.agreement.tolist(),
-        }
-        report(result, lines, quiet, as_json)
+app.command()(predict)
+app.command()(fit)
 
 
 @app.command()

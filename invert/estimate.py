@@ -14,11 +14,39 @@ FLAGS = {
     "radius_outside_training": 1,
     "poor_agreement": 2,
     "no_signal": 4,
+    "ambiguous": 8,
+    "radius_on_bound": 16,
 }
 """Bits of `Estimates.flags`."""
 
 POOR_AGREEMENT = 0.5
 """Correlation of the log patterns below which an estimate is flagged."""
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """A second particle for each of N frames, distinct from the first; NaN where none is known.
+
+    Only fits look for them. For small particles two orientations can fit almost equally well.
+
+    Attributes
+    ----------
+    radius
+        In nm, shape (N,).
+    orientation
+        In the fundamental domain, shape (N, 4).
+    agreement
+        As of the first, shape (N,).
+    """
+
+    radius: NDArray[np.float64]
+    orientation: NDArray[np.float64]
+    agreement: NDArray[np.float64]
+
+    @classmethod
+    def none(cls, count: int) -> Alternatives:
+        """No alternative for any of the frames."""
+        return cls(np.full(count, np.nan), np.full((count, 4), np.nan), np.full(count, np.nan))
 
 
 @dataclass(frozen=True)
@@ -33,6 +61,10 @@ class Estimates:
         Uncertainties in nm and in radians about each axis, shape (N,); NaN where the inverter has none.
     agreement
         Correlation of the measured and the re-simulated log pattern over the valid pixels, shape (N,).
+    beam
+        Where the beam meets the detector, in pixels (row, column) from its centre, shape (N, 2).
+    alternatives
+        What explains the frames almost as well.
     flags
         Bits of `FLAGS`, uint32, shape (N,).
     patterns_used
@@ -45,6 +77,8 @@ class Estimates:
     radius_sigma: NDArray[np.float64]
     orientation_sigma: NDArray[np.float64]
     agreement: NDArray[np.float64]
+    beam: NDArray[np.float64]
+    alternatives: Alternatives
     flags: NDArray[np.uint32]
     patterns_used: NDArray[np.int64]
     frames: NDArray[np.int64]
@@ -59,6 +93,26 @@ class Estimates:
         import quaternion
 
         return quaternion.as_quat_array(self.particles.orientation)
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """Estimates with the images that let a user believe them.
+
+    Attributes
+    ----------
+    estimates
+        Of the N frames.
+    measured, resimulated
+        Grey images in [0, 1], float32, shape (N, H, W).
+    valid
+        Pixels that were compared, bool, shape (N, H, W).
+    """
+
+    estimates: Estimates
+    measured: NDArray[np.float32]
+    resimulated: NDArray[np.float32]
+    valid: NDArray[np.bool_]
 
 
 def flag_names(flags: int) -> list[str]:

@@ -6,6 +6,7 @@ or more dimensions.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from augment.scaling import log_scale
+from msft.configuration import from_mapping
 from msft.dataset import DATA, Scale, open_hdf5
 from msft.errors import ParameterError
 from msft.particle import Particles
+from msft.pattern import Simulation
 from msft.units import ELECTRONVOLT, NANOMETRE, wavelength_of_energy
 
 SCALES = ("auto", *get_args(Scale))
@@ -51,8 +54,8 @@ class Frames:
         The file and the array in it.
     wavelength, q_step, geometry
         In nm and nm^-1, and of the detector, if the file says.
-    truth
-        The particles, if the file is a simulation.
+    truth, simulation
+        The particles and how their patterns were computed, if the file is of this toolkit.
     """
 
     images: NDArray[np.float32]
@@ -64,6 +67,7 @@ class Frames:
     q_step: float | None
     geometry: str | None
     truth: Particles | None
+    simulation: Simulation | None = None
 
     def grey(self, floor_decades: float) -> torch.Tensor:
         """Grey images (N, H, W) in [0, 1] with invalid pixels 0, as the networks were trained on.
@@ -142,6 +146,7 @@ def read_frames(
             q_step=_scalar(file, "detector_1/q_step", NANOMETRE),
             geometry=_text(file, "detector_1/geometry"),
             truth=_truth(file, rows, len(values)),
+            simulation=_simulation(file),
         )
 
 
@@ -243,3 +248,12 @@ def _truth(file: h5py.File, rows: slice, count: int) -> Particles | None:
     except (ValueError, TypeError, AttributeError):  # somebody else's sample_1
         return None
     return truth if truth is not None and len(truth) == count else None
+
+
+def _simulation(file: h5py.File) -> Simulation | None:
+    process = file.get("/entry_1/process_1")
+    text = process.attrs.get("simulation") if isinstance(process, h5py.Group) else None
+    try:
+        return from_mapping(Simulation, json.loads(text)) if isinstance(text, str) else None
+    except (ParameterError, ValueError):  # of another version, or somebody else's
+        return None

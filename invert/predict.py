@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from augment.scaling import log_scale, stretch
 from invert.checkpoint import Checkpoint
-from invert.estimate import FLAGS, POOR_AGREEMENT, Estimates, correlation
+from invert.estimate import FLAGS, POOR_AGREEMENT, Alternatives, Estimates, Inversion, correlation
 from invert.frames import Frames
 from invert.model import ModelConfiguration
 from msft.dataset import missing_pixels
@@ -23,26 +22,6 @@ BATCH = 64
 
 MEDIAN_OF_1, MEDIAN_OF_3 = 0.6745, 1.5382
 """Median length of a Gaussian vector in one and in three dimensions, in units of sigma per axis."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Estimates with the images that let a user believe them.
-
-    Attributes
-    ----------
-    estimates
-        Of the N frames.
-    measured, resimulated
-        Grey images in [0, 1], float32, shape (N, H, W).
-    valid
-        Pixels that were compared, bool, shape (N, H, W).
-    """
-
-    estimates: Estimates
-    measured: NDArray[np.float32]
-    resimulated: NDArray[np.float32]
-    valid: NDArray[np.bool_]
 
 
 def check_frames(frames: Frames, configuration: ModelConfiguration) -> None:
@@ -82,7 +61,7 @@ def check_frames(frames: Frames, configuration: ModelConfiguration) -> None:
 
 def predict(
     checkpoint: Checkpoint, frames: Frames, progress: Callable[[int], None] = lambda done: None
-) -> Prediction:
+) -> Inversion:
     """Invert frames with a network and re-simulate every estimate.
 
     Parameters
@@ -134,11 +113,13 @@ def predict(
         radius_sigma=np.full(count, typical["radius_median_nm"] / MEDIAN_OF_1),
         orientation_sigma=np.full(count, np.radians(typical["orientation_median_degrees"]) / MEDIAN_OF_3),
         agreement=agreement,
+        beam=np.zeros((count, 2)),
+        alternatives=Alternatives.none(count),
         flags=_flags(particles, agreement, measured, configuration),
         patterns_used=np.ones(count, dtype=np.int64),
         frames=frames.numbers,
     )
-    return Prediction(estimates, measured, resimulated, valid)
+    return Inversion(estimates, measured, resimulated, valid)
 
 
 def _flags(

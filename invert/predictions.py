@@ -1,4 +1,4 @@
-"""Estimates as files and tables: HDF5 with images and provenance, CSV, and truth against estimate."""
+"""Inversions as files and tables: HDF5 with images and provenance, CSV, and truth against estimate."""
 
 from __future__ import annotations
 
@@ -11,73 +11,82 @@ import h5py
 import numpy as np
 
 import msft
-from invert.checkpoint import Checkpoint
-from invert.estimate import FLAGS, Estimates, flag_names
+from invert.estimate import FLAGS, Estimates, Inversion, flag_names
 from invert.figures import Comparison
 from invert.frames import Frames
-from invert.metrics import errors, summarise
-from invert.predict import Prediction
+from invert.metrics import Errors, errors, summarise
 from msft.dataset import CXI_VERSION
+from msft.detector import Detector
 from msft.output import whole
 from msft.particle import Particles
+from msft.symmetry import misorientation
 from msft.units import NANOMETRE
 
 COLUMNS = (
     *("frame", "radius_nm", "radius_sigma_nm", "q_w", "q_x", "q_y", "q_z"),
-    *("orientation_sigma_degrees", "agreement", "flags"),
+    *("orientation_sigma_degrees", "agreement", "patterns_used", "flags"),
+    *("alternative_radius_nm", "alternative_degrees_away", "alternative_agreement"),
 )
 """Of the CSV table."""
 
 
-def lines(prediction: Prediction, truth: Particles | None, count: int = 10) -> list[str]:
+def lines(inversion: Inversion, truth: Particles | None, count: int = 10) -> list[str]:
     """A table of the first frames for people; against the truth and with medians where it is known."""
-    estimates = prediction.estimates
-    head = "frame  radius/nm  agreement"
-    rows = [
-        f"{frame:5d} {estimates.particles.radius[row]:10.2f} {estimates.agreement[row]:10.3f}"
-        for row, frame in enumerate(estimates.frames[:count])
-    ]
-    if truth is None:
-        rows = [
-            f"{row}  {', '.join(flag_names(int(flags)))}"
-            for row, flags in zip(rows, estimates.flags[:count], strict=True)
-        ]
-        return [
-            head,
-            *rows,
-            f"median agreement over {len(estimates)} frames: {np.median(estimates.agreement):.3f}",
-        ]
-    result = errors(estimates.particles, truth, (float(truth.radius.min()), float(truth.radius.max())))
-    summary = summarise(result)
-    return [
-        f"{head}  true radius/nm  orientation off by/degrees",
-        *(
-            f"{row} {truth.radius[index]:15.2f} {result.orientation[index]:27.2f}"
-            for index, row in enumerate(rows)
-        ),
-        f"median over {summary.patterns} frames: orientation {summary.orientation_median_degrees:.2f} deg, "
-        f"radius {summary.radius_median_nm:.2f} nm off, agreement {np.median(estimates.agreement):.3f}",
-    ]
+    estimates = inversion.estimates
+    against = None if truth is None else _against(estimates, truth)
+    columns = f"{'frame':>6} {'radius/nm':>10} {'agreement':>10}"
+    if against is not None:
+        columns += f" {'true radius/nm':>15} {'orientation off by/deg':>23}"
+    rows = [columns + "  flags"]
+    for row, frame in enumerate(estimates.frames[:count]):
+        text = f"{frame:6d} {estimates.particles.radius[row]:10.2f} {estimates.agreement[row]:10.3f}"
+        if truth is not None and against is not None:
+            text += f" {truth.radius[row]:15.2f} {against.orientation[row]:23.3g}"
+        rows.append(f"{text}  {', '.join(flag_names(int(estimates.flags[row])))}".rstrip())
+    return [*rows, medians(inversion, truth)]
 
 
-def shown(prediction: Prediction, frames: Frames, count: int, checkpoint: Checkpoint) -> Comparison:
+def medians(inversion: Inversion, truth: Particles | None) -> str:
+    """Median errors where the truth is known, agreement and number of patterns simulated, as a line."""
+    estimates = inversion.estimates
+    text = f"median over {len(estimates)} frames: "
+    if truth is not None:
+        summary = summarise(_against(estimates, truth))
+        text += (
+            f"orientation {summary.orientation_median_degrees:.2g} deg, "
+            f"radius {summary.radius_median_nm:.2g} nm off, "
+        )
+    patterns = np.median(estimates.patterns_used)
+    return text + f"agreement {np.median(estimates.agreement):.3f}, patterns simulated {patterns:g}"
+
+
+def _against(estimates: Estimates, truth: Particles) -> Errors:
+    return errors(estimates.particles, truth, (float(truth.radius.min()), float(truth.radius.max())))
+
+
+def shown(inversion: Inversion, frames: Frames, count: int, detector: Detector) -> Comparison:
     """The first frames, for the figure."""
     rows = slice(0, count)
     return Comparison(
-        measured=prediction.measured[rows],
-        resimulated=prediction.resimulated[rows],
-        valid=frames.valid[rows],
-        estimate=prediction.estimates.particles[rows],
-        agreement=prediction.estimates.agreement[rows],
-        frames=prediction.estimates.frames[rows],
-        detector=checkpoint.model.configuration.simulation.detector,
+        measured=inversion.measured[rows],
+        resimulated=inversion.resimulated[rows],
+        valid=inversion.valid[rows],
+        estimate=inversion.estimates.particles[rows],
+        agreement=inversion.estimates.agreement[rows],
+        frames=inversion.estimates.frames[rows],
+        detector=detector,
         truth=None if frames.truth is None else frames.truth[rows],
     )
 
 
-def write_predictions(path: Path, prediction: Prediction, frames: Frames, provenance: dict[str, Any]) -> None:
-    """Write estimates and images as HDF5, whole or not at all."""
-    estimates = prediction.estimates
+def write_predictions(
+    path: Path, inversion: Inversion, frames: Frames, provenance: dict[str, Any], sigma_means: str
+) -> None:
+    """Write estimates and images as HDF5, whole or not at all.
+
+    `provenance` becomes attributes, `program` among them; `sigma_means` says what the uncertainties are.
+    """
+    estimates = inversion.estimates
     with whole(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         file["cxi_version"] = CXI_VERSION
         file.attrs["default"] = "entry_1"
@@ -91,24 +100,31 @@ def write_predictions(path: Path, prediction: Prediction, frames: Frames, proven
         result["orientation_sigma"] = estimates.orientation_sigma
         for name, unit in (("radius", "m"), ("radius_sigma", "m"), ("orientation_sigma", "rad")):
             result[name].attrs["units"] = unit
-        result["orientation_sigma"].attrs["meaning"] = result["radius_sigma"].attrs["meaning"] = (
-            "typical error per axis of this model on held-out experiment-like patterns, not of this frame"
-        )
+        for name in ("orientation_sigma", "radius_sigma"):
+            result[name].attrs["meaning"] = sigma_means
         result["agreement"] = estimates.agreement
         result["flags"] = estimates.flags
         result["flags"].attrs["names"] = json.dumps(FLAGS)
         result["frame"] = estimates.frames
         result["patterns_used"] = estimates.patterns_used
+        result["beam"] = estimates.beam
+        result["beam"].attrs["meaning"] = "row and column in pixels from the detector's centre [n/2, n/2]"
+        alternatives = result.create_group("alternative_1")
+        alternatives.attrs["meaning"] = "a different particle that explains the frame almost as well; or NaN"
+        alternatives["quaternion"] = estimates.alternatives.orientation
+        alternatives["radius"] = estimates.alternatives.radius * NANOMETRE
+        alternatives["radius"].attrs["units"] = "m"
+        alternatives["agreement"] = estimates.alternatives.agreement
         text = h5py.string_dtype()
         result.create_dataset("source", data=[frames.source] * len(estimates), dtype=text)
         result.create_dataset("body", data=[estimates.particles.body] * len(estimates), dtype=text)
         for name in ("measured", "resimulated"):
-            images = getattr(prediction, name)
+            images = getattr(inversion, name)
             result.create_dataset(
                 name, data=images, chunks=(1, *images.shape[1:]), compression="gzip", shuffle=True
             ).attrs["scale"] = "log"
         process = entry.create_group("process_1")
-        process.attrs.update(NX_class="NXprocess", program="invert predict", version=msft.__version__)
+        process.attrs.update(NX_class="NXprocess", version=msft.__version__)
         process.attrs.update(provenance)
 
 
@@ -126,6 +142,17 @@ def write_table(path: Path, estimates: Estimates) -> None:
                     *(f"{component:.6f}" for component in estimates.particles.orientation[row]),
                     f"{np.degrees(estimates.orientation_sigma[row]):.3f}",
                     f"{estimates.agreement[row]:.4f}",
+                    estimates.patterns_used[row],
                     " ".join(flag_names(int(estimates.flags[row]))),
+                    *_alternative(estimates, row),
                 ]
             )
+
+
+def _alternative(estimates: Estimates, row: int) -> list[str]:
+    """Radius in nm, distance in degrees and agreement of a frame's second answer; empty where it has none."""
+    other = estimates.alternatives
+    if np.isnan(other.radius[row]):
+        return ["", "", ""]
+    angle = np.degrees(misorientation(estimates.particles.orientation[row], other.orientation[row]))
+    return [f"{other.radius[row]:.3f}", f"{angle:.2f}", f"{other.agreement[row]:.4f}"]

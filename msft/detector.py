@@ -34,6 +34,12 @@ class ScatteringVectors:
     pixel: NDArray[np.int64]
     weight: NDArray[np.float64]
 
+    def only(self, chosen: NDArray[np.bool_]) -> ScatteringVectors:
+        """Some of the pixels, by a bool array (P,)."""
+        return ScatteringVectors(
+            self.x[chosen], self.y[chosen], self.z[chosen], self.pixel[chosen], self.weight[chosen]
+        )
+
 
 def _on_ewald_sphere(
     q_x: NDArray[np.float64], q_y: NDArray[np.float64], k: float, weight: NDArray[np.float64] | None = None
@@ -86,9 +92,13 @@ class EwaldDetector:
         """q_x of the columns, and q_y of the rows, in nm^-1, float64, shape (n,)."""
         return self.q_step * np.arange(-(self.pixels // 2), (self.pixels + 1) // 2, dtype=np.float64)
 
-    def scattering_vectors(self, k: float) -> ScatteringVectors:
-        """Scattering vectors for the wavenumber k in nm^-1."""
-        q_y, q_x = np.meshgrid(self.axis, self.axis, indexing="ij")
+    def scattering_vectors(self, k: float, beam: tuple[float, float] = (0.0, 0.0)) -> ScatteringVectors:
+        """Scattering vectors for the wavenumber k in nm^-1.
+
+        `beam` is where the beam meets the detector, in pixels (row, column) from pixel [n/2, n/2].
+        """
+        row, column = (self.axis - self.q_step * offset for offset in beam)
+        q_y, q_x = np.meshgrid(row, column, indexing="ij")
         return _on_ewald_sphere(q_x, q_y, k)
 
 
@@ -127,10 +137,10 @@ class FlatDetector:
             if not (math.isfinite(value) and value > 0):
                 raise ParameterError(field, value, "a length above 0 mm")
 
-    def scattering_vectors(self, k: float) -> ScatteringVectors:
-        """Scattering vectors for the wavenumber k in nm^-1."""
-        axis = self.pixel_size * (np.arange(self.pixels) - self.pixels // 2)
-        y, x = np.meshgrid(axis, axis, indexing="ij")
+    def scattering_vectors(self, k: float, beam: tuple[float, float] = (0.0, 0.0)) -> ScatteringVectors:
+        """Scattering vectors for the wavenumber k in nm^-1; `beam` as for `EwaldDetector`."""
+        axis = np.arange(self.pixels) - self.pixels // 2
+        y, x = np.meshgrid(*(self.pixel_size * (axis - offset) for offset in beam), indexing="ij")
         flight = np.sqrt(x**2 + y**2 + self.distance**2)
         return _on_ewald_sphere(k * x / flight, k * y / flight, k, weight=(self.distance / flight) ** 3)
 

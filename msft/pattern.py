@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies import Body, named
-from msft.detector import Detector, EwaldDetector
+from msft.detector import Detector, EwaldDetector, ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
@@ -104,10 +104,15 @@ class Simulation:
         """
         self.check(particles)
         body = named(particles.body)
+        pixels = self.detector.pixels
         if self.solver == "exact":
-            return self._exact(body, particles)
+            vectors = self.scattering_vectors()
+            values = self._exact(body, particles, vectors)
+            flat = np.zeros((len(particles), pixels * pixels), dtype=values.dtype)
+            flat[:, vectors.pixel] = values
+            return flat.reshape(len(particles), pixels, pixels)
         assert isinstance(self.detector, EwaldDetector)
-        images = np.empty((len(particles), self.detector.pixels, self.detector.pixels), dtype=np.complex128)
+        images = np.empty((len(particles), pixels, pixels), dtype=np.complex128)
         for image, radius, orientation in zip(images, particles.radius, particles.orientation, strict=True):
             if self.solver == "chebyshev":
                 image[:] = chebyshev.amplitude(
@@ -132,19 +137,43 @@ class Simulation:
         amplitude = self.amplitude(particles)
         intensity = (amplitude.real**2 + amplitude.imag**2).astype(np.float32)
         if not isinstance(self.detector, EwaldDetector):
-            vectors = self.detector.scattering_vectors(self.optics.wavenumber)
+            vectors = self.scattering_vectors()
             intensity.reshape(len(particles), -1)[:, vectors.pixel] *= vectors.weight.astype(np.float32)
         return intensity
 
-    def _exact(self, body: Body, particles: Particles) -> NDArray[np.complexfloating]:
+    def intensity_at(self, particles: Particles, vectors: ScatteringVectors) -> NDArray[np.float32]:
+        """Intensities of N particles at some scattering vectors only, as `intensity` gives them.
+
+        The exact solver computes no others, and takes any point of the Ewald sphere; the rest compute whole
+        images, of which they give the pixels that the vectors name.
+
+        Returns
+        -------
+        Float32 array (N, P) in nm^6.
+
+        Raises
+        ------
+        ParameterError
+            See `check`.
+        """
+        if self.solver != "exact":
+            return self.intensity(particles).reshape(len(particles), -1)[:, vectors.pixel]
+        self.check(particles)
+        amplitude = self._exact(named(particles.body), particles, vectors)
+        intensity = amplitude.real**2 + amplitude.imag**2
+        return np.asarray(intensity * vectors.weight.astype(np.float32), dtype=np.float32)
+
+    def scattering_vectors(self, beam: tuple[float, float] = (0.0, 0.0)) -> ScatteringVectors:
+        """Of the pixels that see light, with the beam `beam` (row, column) pixels off the centre."""
+        return self.detector.scattering_vectors(self.optics.wavenumber, beam)
+
+    def _exact(
+        self, body: Body, particles: Particles, vectors: ScatteringVectors
+    ) -> NDArray[np.complexfloating]:
         kernel, double = _face_sums(self.backend, self.precision)
-        values = exact.amplitudes(
-            body, particles.radius, particles.orientation, self.optics, self.detector, kernel, double
+        return exact.amplitudes(
+            body, particles.radius, particles.orientation, self.optics, vectors, kernel, double
         )
-        pixels = self.detector.pixels
-        images = np.zeros((len(particles), pixels * pixels), dtype=values.dtype)
-        images[:, self.detector.scattering_vectors(self.optics.wavenumber).pixel] = values
-        return images.reshape(len(particles), pixels, pixels)
 
 
 def _face_sums(backend: Backend, precision: Precision) -> tuple[exact.FaceSums, exact.FaceSums]:

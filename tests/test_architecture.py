@@ -38,10 +38,13 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (f"{prefix}.{alias.name}" for alias in node.names)
 
 
-def at_module_level(tree: ast.Module) -> Iterator[str]:
+def at_module_level(tree: ast.Module | ast.ClassDef) -> Iterator[str]:
     """What importing the module imports; not what its functions do, nor what type checkers alone see."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.ClassDef):
+            yield from at_module_level(node)
             continue
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue

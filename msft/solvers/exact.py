@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies import Body, ConvexPolyhedron
-from msft.detector import Detector, ScatteringVectors
+from msft.detector import ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.solvers.overlay import Meshes, meshes
@@ -42,7 +42,7 @@ def amplitudes(
     radii: NDArray[np.float64],
     orientations: NDArray[np.float64],
     optics: Optics,
-    detector: Detector,
+    vectors: ScatteringVectors,
     face_sums: FaceSums,
     reference: FaceSums,
 ) -> NDArray[np.complexfloating]:
@@ -54,8 +54,10 @@ def amplitudes(
         A convex polyhedron.
     radii, orientations
         Circumsphere radii (N,) in nm and unit quaternions (N, 4).
-    optics, detector
-        Wavelength and absorption; pixels of any geometry.
+    optics
+        Wavelength and absorption.
+    vectors
+        Where A is wanted: any points of the Ewald sphere.
     face_sums
         The back end for the mesh integrals; its dtype is the result's.
     reference
@@ -63,7 +65,7 @@ def amplitudes(
 
     Returns
     -------
-    Complex array (N, P) in nm^3 at the detector's scattering vectors.
+    Complex array (N, P) in nm^3.
 
     Raises
     ------
@@ -71,7 +73,6 @@ def amplitudes(
         If the body is not a convex polyhedron.
     """
     body = require_polyhedron(body)
-    vectors = detector.scattering_vectors(optics.wavenumber)
     s = optics.attenuation
     rate = s - 1j * vectors.z
     mesh = meshes(body, radii, orientations)
@@ -81,7 +82,7 @@ def amplitudes(
         near = np.abs(rate) * radius < NEAR_POLE
         if near.any():
             alone = mesh.only(particle)
-            amplitude[particle, near] = _around_pole(alone, _select(vectors, near), s, radius, reference)
+            amplitude[particle, near] = _around_pole(alone, vectors.only(near), s, radius, reference)
     return np.asarray(amplitude)
 
 
@@ -90,12 +91,6 @@ def require_polyhedron(body: Body) -> ConvexPolyhedron:
     if not isinstance(body, ConvexPolyhedron):
         raise ParameterError("solver", "exact", f"chebyshev or slices for the body {body.name}")
     return body
-
-
-def _select(vectors: ScatteringVectors, chosen: NDArray[np.bool_]) -> ScatteringVectors:
-    return ScatteringVectors(
-        vectors.x[chosen], vectors.y[chosen], vectors.z[chosen], vectors.pixel[chosen], vectors.weight[chosen]
-    )
 
 
 def _around_pole(

@@ -12,10 +12,10 @@ import torch
 
 from augment import log_scale
 from invert import checkpoint, predictions
-from invert.estimate import FLAGS, correlation
+from invert.estimate import FLAGS, Inversion, correlation
 from invert.frames import Frames, read_frames
 from invert.metrics import errors
-from invert.predict import Prediction, predict
+from invert.predict import predict
 from msft.dataset import open_patterns
 from msft.errors import ParameterError
 from msft.generate import generate
@@ -32,12 +32,12 @@ def held_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def inverted(held_out: Path, small_model: Path) -> tuple[Prediction, Frames]:
+def inverted(held_out: Path, small_model: Path) -> tuple[Inversion, Frames]:
     frames = read_frames(held_out)
     return predict(checkpoint.load(small_model), frames), frames
 
 
-def test_estimates_are_near_the_truth_and_agree_with_the_frames(inverted: tuple[Prediction, Frames]) -> None:
+def test_estimates_are_near_the_truth_and_agree_with_the_frames(inverted: tuple[Inversion, Frames]) -> None:
     prediction, frames = inverted
     assert frames.truth is not None
     result = errors(prediction.estimates.particles, frames.truth, (40.0, 80.0))
@@ -46,7 +46,7 @@ def test_estimates_are_near_the_truth_and_agree_with_the_frames(inverted: tuple[
     assert (prediction.estimates.flags == 0).mean() > 0.9
 
 
-def test_agreement_is_the_correlation_over_valid_pixels(inverted: tuple[Prediction, Frames]) -> None:
+def test_agreement_is_the_correlation_over_valid_pixels(inverted: tuple[Inversion, Frames]) -> None:
     prediction, _ = inverted
     first, second, valid = prediction.measured[0], prediction.resimulated[0], prediction.valid[0]
     expected = np.corrcoef(first[valid], second[valid])[0, 1]
@@ -54,7 +54,7 @@ def test_agreement_is_the_correlation_over_valid_pixels(inverted: tuple[Predicti
     assert valid.all()  # this small detector lies wholly inside the Ewald sphere
 
 
-def test_the_resimulated_pattern_is_that_of_the_estimate(inverted: tuple[Prediction, Frames]) -> None:
+def test_the_resimulated_pattern_is_that_of_the_estimate(inverted: tuple[Inversion, Frames]) -> None:
     prediction, _ = inverted
     intensity = SMALL.intensity(prediction.estimates.particles[:1])[0]
     ratio = intensity / intensity.max()
@@ -111,9 +111,11 @@ def test_a_masked_hole_in_a_linear_frame_is_what_the_network_was_trained_on(
     assert (linear.resimulated[:, 16, 16] == linear.resimulated.max()).all()
 
 
-def test_files_hold_the_contract(inverted: tuple[Prediction, Frames], tmp_path: Path) -> None:
+def test_files_hold_the_contract(inverted: tuple[Inversion, Frames], tmp_path: Path) -> None:
     prediction, frames = inverted
-    predictions.write_predictions(tmp_path / "p.h5", prediction, frames, {"weights_sha256": "0123"})
+    predictions.write_predictions(
+        tmp_path / "p.h5", prediction, frames, {"weights_sha256": "0123"}, "typical"
+    )
     with h5py.File(tmp_path / "p.h5") as file:
         result = file["/entry_1/result_1"]
         count = len(prediction.estimates)
@@ -141,7 +143,7 @@ def test_files_hold_the_contract(inverted: tuple[Prediction, Frames], tmp_path: 
     assert float(rows[3]["radius_nm"]) == pytest.approx(prediction.estimates.particles.radius[3], abs=1e-3)
 
 
-def test_orientations_are_offered_as_numpy_quaternions(inverted: tuple[Prediction, Frames]) -> None:
+def test_orientations_are_offered_as_numpy_quaternions(inverted: tuple[Inversion, Frames]) -> None:
     quaternion = pytest.importorskip("quaternion")
     estimates = inverted[0].estimates
     matrices = quaternion.as_rotation_matrix(estimates.quaternions)

@@ -62,7 +62,8 @@ def amplitude(
     """A (P,) of one particle at the detector's lit pixels."""
     reference = KERNELS["numpy" if kernel == "numpy" else "double"]
     q = np.asarray(q, dtype=np.float64)[None]
-    found = exact.amplitudes(body, np.array([radius]), q, optics, detector, KERNELS[kernel], reference)
+    vectors = detector.scattering_vectors(optics.wavenumber)
+    found = exact.amplitudes(body, np.array([radius]), q, optics, vectors, KERNELS[kernel], reference)
     return np.asarray(found[0])
 
 
@@ -234,7 +235,7 @@ def test_the_pattern_is_the_same_for_all_60_rotations_of_the_icosahedron() -> No
         np.full(60, 80.0),
         multiply(GENERIC, group),
         Optics(),
-        SMALL,
+        SMALL.scattering_vectors(K),
         with_numba.face_sums_double,
         with_numba.face_sums_double,
     )
@@ -406,7 +407,7 @@ def test_a_batch_gives_the_same_as_its_particles_one_by_one() -> None:
     radii = np.array([10.0, 160, 55, 30])
     q = as_quaternions(np.random.default_rng(0).standard_normal((4, 4)))
     sums = with_numba.face_sums_single, with_numba.face_sums_double
-    together = exact.amplitudes(ICOSAHEDRON, radii, q, Optics(), SMALL, *sums)
+    together = exact.amplitudes(ICOSAHEDRON, radii, q, Optics(), SMALL.scattering_vectors(K), *sums)
     for one, radius, orientation in zip(together, radii, q, strict=True):
         np.testing.assert_array_equal(
             one, amplitude(ICOSAHEDRON, radius, orientation, Optics(), kernel="single")

@@ -1,0 +1,202 @@
+"""Forward fitting from scratch: the Monte Carlo simplex of Stielow et al. 2020, section 3.
+
+Many random starts descend together (`invert.simplex`); the best few that are different answers are polished
+(`invert.polish`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.scaling import FLOOR_DECADES
+from invert.estimate import Inversion
+from invert.fitted import Fitted, conclude, different, gather
+from invert.forward import CENTRE, Beam, Candidate, ForwardModel
+from invert.frames import Frames
+from invert.polish import ITERATIONS, polish, turned
+from invert.simplex import Descent, minimise
+from msft.errors import ParameterError
+from msft.particle import ParticleDistribution
+from msft.pattern import Simulation
+from msft.symmetry import random_orientations
+
+FloatArray = NDArray[np.float64]
+
+FIRST_TURN, FIRST_GROWTH = 0.15, 8.0
+"""Size of a first simplex, in rad and nm."""
+
+FLOORS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
+"""Decades that are tried for the floor under the simulated logarithm."""
+
+POLISHED = 3
+"""Different answers of the simplices that are polished."""
+
+BEAM_REACH = 3.0
+"""Pixels that a free beam may move in each direction."""
+
+
+@dataclass(frozen=True)
+class MonteCarloSimplex:
+    """How a particle is searched for.
+
+    Parameters
+    ----------
+    starts, steps
+        Random starts, and Nelder-Mead steps of each; by default the papers' (Stielow et al. 2020, section 3).
+    radius_range
+        Smallest and largest radius in nm.
+    floors
+        Decades that the simplices try for the floor, the best one for each pattern.
+    polished
+        Whether the best answers are polished by the gradient method; without, their curvature alone is found.
+    free_beam
+        Whether polishing also moves the beam on the detector.
+
+    Raises
+    ------
+    ParameterError
+        If a value is outside its range.
+    """
+
+    starts: int = 50
+    steps: int = 50
+    radius_range: tuple[float, float] = (30.0, 160.0)
+    floors: tuple[float, ...] = FLOORS
+    polished: bool = True
+    free_beam: bool = True
+
+    def __post_init__(self) -> None:
+        for field, least in (("starts", 1), ("steps", 0)):
+            if not least <= getattr(self, field) <= 100_000:
+                raise ParameterError(field, getattr(self, field), f"{least} to 100000")
+        ParticleDistribution(self.radius_range)  # checks it
+        if not self.floors or not all(0 < floor <= 8 for floor in self.floors):
+            raise ParameterError("floors", self.floors, "decades above 0 and at most 8")
+
+
+def fit(
+    frames: Frames,
+    simulation: Simulation,
+    body: str,
+    search: MonteCarloSimplex,
+    seed: int = 0,
+    beam: Beam = CENTRE,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Inversion:
+    """Invert frames by forward fitting from random starts.
+
+    Parameters
+    ----------
+    frames
+        As read by `invert.frames.read_frames`.
+    simulation, body
+        What the frames are compared with.
+    search
+        How.
+    seed
+        Of the starts; those of a frame depend on (seed, number of the frame) alone.
+    beam
+        Where the beam meets the detector, in pixels (row, column) from its centre.
+    progress
+        Called with 0 once the first frame is found good, then with 1 after each.
+
+    Raises
+    ------
+    ParameterError
+        If no frame can be fitted; a frame that cannot, among others that can, is flagged.
+    """
+    grey = frames.grey(FLOOR_DECADES).numpy()
+    fits: list[Fitted | None] = []
+    refused: ParameterError | None = None
+    for image, valid, number in zip(grey, frames.valid, frames.numbers, strict=True):
+        generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(number),)))
+        try:
+            model = ForwardModel(image, valid, simulation, body, beam)
+        except ParameterError as error:
+            refused = error
+            fits.append(None)
+            continue
+        if not any(fits):
+            progress(0)
+        fits.append(fit_frame(model, search, generator))
+        progress(1)
+    if refused is not None and not any(fits):
+        raise refused
+    return gather(fits, grey, frames.numbers, body, search.radius_range)
+
+
+def fit_frame(model: ForwardModel, search: MonteCarloSimplex, generator: np.random.Generator) -> Fitted:
+    """Invert one frame; the search's starts come from the generator."""
+    starts = Starts.draw(search, generator)
+    descent = descend(model, search, starts)
+    radius, orientation = starts.particles(descent.points, np.arange(search.starts))
+    candidates = [
+        Candidate(float(r), q, search.floors[0], model.beam) for r, q in zip(radius, orientation, strict=True)
+    ]
+    chosen = different(candidates, list(descent.values), POLISHED)
+    _, floors = model.misfit(radius[chosen], orientation[chosen], search.floors)
+    fine, iterations = model, 0
+    if search.polished:
+        iterations = ITERATIONS
+        if search.free_beam:
+            fine = model.around(model.beam, BEAM_REACH)
+    before = model.patterns if fine is not model else 0
+    answers = [
+        polish(
+            fine,
+            replace(candidates[index], floor=float(floor)),
+            search.radius_range,
+            iterations=iterations,
+        )
+        for index, floor in zip(chosen, floors, strict=True)
+    ]
+    return conclude(fine, answers, before + fine.patterns)
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Random particles, and the simplices around them.
+
+    A vertex is a rotation vector in rad about the axes of the lab, away from the start, and a radius in nm.
+    """
+
+    radius: FloatArray
+    orientation: FloatArray
+
+    @classmethod
+    def draw(cls, search: MonteCarloSimplex, generator: np.random.Generator) -> Starts:
+        """Radius uniform in the range, orientation uniform in the fundamental domain."""
+        orientation = random_orientations(generator, search.starts)
+        return cls(generator.uniform(*search.radius_range, search.starts), orientation)
+
+    def simplices(self) -> FloatArray:
+        """First vertices, shape (S, 5, 4)."""
+        vertices = np.zeros((len(self.radius), 5, 4))
+        vertices[:, :, 3] = self.radius[:, None]
+        vertices[:, 1:, :] += np.diag([FIRST_TURN, FIRST_TURN, FIRST_TURN, FIRST_GROWTH])
+        return vertices
+
+    def particles(self, points: FloatArray, owners: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
+        """Radii (B,) and orientations (B, 4) at points (B, 4) of the simplices `owners`."""
+        return points[:, 3], turned(self.orientation[owners], points[:, :3])
+
+
+def descend(
+    model: ForwardModel,
+    search: MonteCarloSimplex,
+    starts: Starts,
+    after_step: Callable[[FloatArray], None] = lambda points: None,
+) -> Descent:
+    """All simplices of a frame downhill together, in 1 - r as a function of rotation and radius."""
+
+    def misfit(points: FloatArray, owners: NDArray[np.intp]) -> FloatArray:
+        return model.misfit(*starts.particles(points, owners), search.floors)[0]
+
+    low, high = search.radius_range
+    free = [-np.inf] * 3
+    bounds = np.array([*free, low]), -np.array([*free, -high])
+    return minimise(misfit, starts.simplices(), search.steps, bounds, after_step)

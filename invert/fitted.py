@@ -1,0 +1,147 @@
+"""The end of every fit: candidates polished, told apart, and written down as estimates with their images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invert.estimate import FLAGS, POOR_AGREEMENT, Alternatives, Estimates, Inversion
+from invert.forward import Candidate, ForwardModel, log_above_floor, standardised
+from invert.polish import Polished
+from msft.particle import Particles
+from msft.symmetry import misorientation, to_fundamental_domain
+
+APART_DEGREES, APART_NM = 3.0, 3.0
+"""Particles that differ by more, in orientation up to symmetry or in radius, are different answers."""
+
+TIE_RATIO, TIE_DIFFERENCE = 1.1, 1e-3
+"""A different answer whose misfit is at most so many times the best one's, plus this, explains a frame almost
+as well: with other noise it might have won."""
+
+BOUND = 1e-3
+"""A radius this close to the end of its range, as a fraction of the range, sits on the bound."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What was found for one frame.
+
+    Attributes
+    ----------
+    best
+        The answer.
+    alternative
+        The best different answer, if it explains the frame almost as well.
+    patterns
+        Patterns simulated on the way.
+    measured, resimulated
+        Grey images (H, W) in [0, 1]; the second has the measured one's contrast and offset.
+    valid
+        Compared pixels, bool, shape (H, W).
+    """
+
+    best: Polished
+    alternative: Polished | None
+    patterns: int
+    measured: NDArray[np.float32]
+    resimulated: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+def different(candidates: Sequence[Candidate], misfits: Sequence[float], count: int) -> list[int]:
+    """Up to `count` indices of candidates that are different answers, the best first."""
+    chosen: list[int] = []
+    for index in np.argsort(misfits, kind="stable"):
+        if all(_apart(candidates[index], candidates[other]) for other in chosen):
+            chosen.append(int(index))
+        if len(chosen) == count:
+            break
+    return chosen
+
+
+def _apart(first: Candidate, second: Candidate) -> bool:
+    angle = np.degrees(misorientation(first.orientation, second.orientation))
+    return bool(angle > APART_DEGREES or abs(first.radius - second.radius) > APART_NM)
+
+
+def conclude(model: ForwardModel, answers: Sequence[Polished], patterns: int) -> Fitted:
+    """The best of some polished candidates, its best rival, and the picture that the best one gives."""
+    order = different([answer.candidate for answer in answers], [answer.misfit for answer in answers], 2)
+    best = answers[order[0]]
+    rival = answers[order[1]] if len(order) > 1 else None
+    if rival is not None and rival.misfit > TIE_RATIO * best.misfit + TIE_DIFFERENCE:
+        rival = None
+    return Fitted(best, rival, patterns, model.grey, resimulated(model, best.candidate), model.valid)
+
+
+def resimulated(model: ForwardModel, candidate: Candidate) -> NDArray[np.float32]:
+    """The whole pattern of a candidate as the frame would show it, shape (H, W) in [0, 1]."""
+    simulation = model.simulation
+    vectors = simulation.scattering_vectors(candidate.beam)
+    particle = Particles(candidate.radius, candidate.orientation, model.body)
+    intensity = simulation.intensity_at(particle, vectors)
+    compared = model.valid.ravel()[vectors.pixel]
+    seen = model.grey.ravel()[vectors.pixel[compared]]
+    # the floor is relative to the brightest pixel that was compared, as in the fit
+    clipped = np.minimum(intensity, intensity[:, compared].max())
+    log = log_above_floor(clipped, candidate.floor)[0]
+    basis = standardised(log[compared])
+    contrast = float(basis @ seen) / (float(basis @ log[compared]) or 1.0)
+    image = np.zeros(model.grey.size, dtype=np.float32)
+    image[vectors.pixel] = np.clip(seen.mean() + contrast * (log - log[compared].mean()), 0, 1)
+    return image.reshape(model.grey.shape)
+
+
+def gather(
+    fits: Sequence[Fitted | None],
+    images: NDArray[np.float32],
+    frames: NDArray[np.int64],
+    body: str,
+    radius_range: tuple[float, float],
+) -> Inversion:
+    """The fits of N frames as one inversion; None stands for a frame that shows nothing.
+
+    Such a frame is flagged ``no_signal``: its agreement is 0, its uncertainties are NaN, and its radius and
+    orientation mean nothing (the smallest radius, the identity).
+    """
+    count = len(fits)
+    radius, orientation = np.full(count, float(radius_range[0])), np.tile([1.0, 0, 0, 0], (count, 1))
+    sigma, agreement = np.full((2, count), np.nan), np.zeros(count)
+    beam, alternatives = np.zeros((count, 2)), Alternatives.none(count)
+    flags, patterns = np.zeros(count, dtype=np.uint32), np.zeros(count, dtype=np.int64)
+    pictures = np.zeros_like(images)
+    valid = np.zeros(images.shape, dtype=bool)
+    margin = BOUND * (radius_range[1] - radius_range[0])
+    for row, fit in enumerate(fits):
+        if fit is None:
+            flags[row] = FLAGS["no_signal"] | FLAGS["poor_agreement"]
+            continue
+        best = fit.best
+        radius[row], orientation[row] = best.candidate.radius, best.candidate.orientation
+        sigma[:, row] = best.radius_sigma, best.orientation_sigma
+        agreement[row], beam[row], patterns[row] = 1 - best.misfit, best.candidate.beam, fit.patterns
+        pictures[row], valid[row] = fit.resimulated, fit.valid
+        if agreement[row] < POOR_AGREEMENT:
+            flags[row] |= FLAGS["poor_agreement"]
+        if not radius_range[0] + margin <= radius[row] <= radius_range[1] - margin:
+            flags[row] |= FLAGS["radius_on_bound"]
+        if fit.alternative is not None:
+            flags[row] |= FLAGS["ambiguous"]
+            other = fit.alternative.candidate
+            alternatives.radius[row], alternatives.agreement[row] = other.radius, 1 - fit.alternative.misfit
+            alternatives.orientation[row] = to_fundamental_domain(other.orientation)
+    estimates = Estimates(
+        Particles(radius, to_fundamental_domain(orientation), body),
+        sigma[0],
+        sigma[1],
+        agreement,
+        beam,
+        alternatives,
+        flags,
+        patterns,
+        frames,
+    )
+    return Inversion(estimates, images, pictures, valid)

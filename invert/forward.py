@@ -1,0 +1,178 @@
+"""Forward fitting's view of a frame: candidate particles, compared where the frame was measured.
+
+The measured and the simulated image are logarithms above a floor, taken over the valid pixels only, less
+their mean and divided by their norm. That leaves contrast and offset free, which no measured log pattern
+fixes, and makes the misfit of two images
+
+    |m - g|^2 / 2 = 1 - r,
+
+r their correlation. The floor, below which a detector sees nothing, is free as well. Pixels that are not
+valid never enter: neither their values nor their number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msft.detector import ScatteringVectors
+from msft.errors import ParameterError
+from msft.particle import Particles
+from msft.pattern import Simulation
+
+FloatArray = NDArray[np.float64]
+Images = NDArray[np.float32]
+Beam = tuple[float, float]
+
+CENTRE: Beam = (0.0, 0.0)
+
+FEWEST_PIXELS = 32
+"""Valid pixels that a particle can be fitted to."""
+
+SATURATED_PIXELS = 4
+"""So many pixels of one value, the frame's largest, are saturated ..."""
+
+COUNTS = 16
+"""... unless the frame has no more different values than this: single photons."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a frame is compared with.
+
+    Attributes
+    ----------
+    radius
+        In nm.
+    orientation
+        Unit quaternion, shape (4,).
+    floor
+        Decades from the brightest compared pixel down to the floor under the simulated logarithm.
+    beam
+        Where the beam meets the detector, in pixels (row, column) from its centre.
+    """
+
+    radius: float
+    orientation: FloatArray
+    floor: float
+    beam: Beam = CENTRE
+
+
+class ForwardModel:
+    """One frame, and the simulation that candidates for it are compared with.
+
+    Parameters
+    ----------
+    grey
+        The frame in grey values, shape (H, W), as `invert.frames.Frames.grey` gives them.
+    valid
+        Pixels to compare, bool, shape (H, W). Saturated ones among them are left out.
+    simulation
+        How patterns are computed. The exact solver computes the compared pixels alone.
+    body
+        Name of the body.
+    beam, reach
+        Where the beam is to be compared, and how far from there in each coordinate, in pixels: only pixels
+        that see light from everywhere within reach are compared, so that they stay the same.
+
+    Attributes
+    ----------
+    measured
+        The compared pixels, standardised, shape (P,).
+    patterns
+        Patterns computed so far.
+
+    Raises
+    ------
+    ParameterError
+        If fewer than `FEWEST_PIXELS` are left to compare, or they all have the same value; or if the beam
+        is off the centre with another solver than the exact one, which alone computes such patterns.
+    """
+
+    def __init__(
+        self,
+        grey: Images,
+        valid: NDArray[np.bool_],
+        simulation: Simulation,
+        body: str,
+        beam: Beam = CENTRE,
+        reach: float = 0.0,
+    ) -> None:
+        if simulation.solver != "exact" and (beam != CENTRE or reach):
+            raise ParameterError("solver", simulation.solver, "exact, where the centre is free")
+        self.grey, self.simulation, self.body = grey, simulation, body
+        self.beam, self.reach = beam, reach
+        self.patterns = 0
+        corners = [(beam[0] + a * reach, beam[1] + b * reach) for a in (-1, 1) for b in (-1, 1)]
+        lit = reduce(np.intersect1d, [simulation.scattering_vectors(corner).pixel for corner in corners])
+        self.valid = valid & ~_saturated(grey, valid)
+        self._compared = np.zeros(grey.size, dtype=bool)
+        self._compared[lit[self.valid.ravel()[lit]]] = True
+        seen = grey.ravel()[self._compared]
+        if seen.size < FEWEST_PIXELS:
+            raise ParameterError(
+                "frame", f"{seen.size} valid pixels", f"{FEWEST_PIXELS} or more that see light"
+            )
+        if np.ptp(seen) == 0:
+            raise ParameterError("frame", f"{seen[0]:g} in every valid pixel", "a pattern")
+        self.measured = standardised(seen.astype(np.float32))
+        self._vectors: dict[Beam, ScatteringVectors] = {}
+
+    def around(self, beam: Beam, reach: float) -> ForwardModel:
+        """The same frame, compared within reach of another beam position; patterns are counted from 0."""
+        return ForwardModel(self.grey, self.valid, self.simulation, self.body, beam, reach)
+
+    def intensity(self, radius: FloatArray, orientation: FloatArray, beam: Beam | None = None) -> Images:
+        """Intensities of N particles at the compared pixels, float32, shape (N, P)."""
+        beam = self.beam if beam is None else beam
+        if beam not in self._vectors:
+            vectors = self.simulation.scattering_vectors(beam)
+            self._vectors = {beam: vectors.only(self._compared[vectors.pixel])}
+        self.patterns += len(radius)
+        particles = Particles(radius, orientation, self.body)
+        return self.simulation.intensity_at(particles, self._vectors[beam])
+
+    def on_detector(self, values: FloatArray) -> FloatArray:
+        """Values (K, P) of the compared pixels as images (K, H, W), 0 elsewhere."""
+        images = np.zeros((len(values), self.grey.size))
+        images[:, self._compared] = values
+        return images.reshape(len(values), *self.grey.shape)
+
+    def misfit(
+        self, radius: FloatArray, orientation: FloatArray, floors: tuple[float, ...]
+    ) -> tuple[FloatArray, FloatArray]:
+        """1 - r (0 to 2) of N particles over the best of some floors, and that floor; shapes (N,)."""
+        intensity = self.intensity(radius, orientation)
+        misfits = np.empty((len(floors), len(intensity)))
+        for row, decades in zip(misfits, floors, strict=True):
+            residual = self.measured - standardised(log_above_floor(intensity, decades))
+            row[:] = np.einsum("np,np->n", residual, residual) / 2
+        best = np.argmin(misfits, axis=0)
+        return misfits[best, np.arange(len(intensity))], np.asarray(floors)[best]
+
+
+def log_above_floor(intensity: Images, decades: float) -> Images:
+    """log(1 + I / c) of images (N, P), c the floor so many decades below the maximum of each."""
+    peak = intensity.max(axis=-1, keepdims=True)
+    grey = intensity * (10.0**decades / np.where(peak > 0, peak, 1)).astype(np.float32)
+    grey += 1
+    return np.asarray(np.log(grey, out=grey))
+
+
+def standardised(images: Images) -> Images:
+    """Less their mean and divided by their norm along the last axis; a constant image becomes 0."""
+    images = images - images.mean(axis=-1, keepdims=True)
+    norm = np.linalg.norm(images, axis=-1, keepdims=True)
+    return np.asarray(images / np.where(norm > 0, norm, 1), dtype=np.float32)
+
+
+def _saturated(grey: Images, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Valid pixels that share the largest value, where they are too many for chance."""
+    seen = grey[valid]
+    brightest = valid & (grey >= seen.max(initial=-np.inf))
+    if brightest.sum() < SATURATED_PIXELS or np.unique(seen).size <= COUNTS:
+        return np.zeros_like(valid)
+    return np.asarray(brightest)
