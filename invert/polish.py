@@ -5,7 +5,7 @@ and, where the centre is free, the two coordinates of the beam on the detector. 
 differences: four patterns, or six; the floor's costs none. Contrast and offset are eliminated by
 standardising (`invert.forward`), so that a step is the Gauss-Newton step in all of them (variable projection:
 Golub and Pereyra, SIAM J. Numer. Anal. 10, 413 (1973)). Why this and neither L-BFGS nor a simplex:
-benchmarks/simplex_vs_network.py.
+benchmarks/refine.py.
 """
 
 from __future__ import annotations

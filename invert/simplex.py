@@ -84,7 +84,7 @@ def minimise(
     values = evaluate(vertices.reshape(-1, dimensions), np.repeat(everyone, corners)).reshape(count, corners)
     vertices, values = _sorted(vertices, values)
     best, counted = [values[:, 0].copy()], [calls]
-    after_step(vertices[:, 0])
+    after_step(vertices[:, 0].copy())
     for _ in range(steps):
         centroid = np.add.reduce(vertices[:, :-1], 1) / dimensions
         worst, worst_value = vertices[:, -1].copy(), values[:, -1].copy()
@@ -125,7 +125,7 @@ def minimise(
         vertices, values = _sorted(vertices, values)
         best.append(values[:, 0].copy())
         counted.append(calls)
-        after_step(vertices[:, 0])
+        after_step(vertices[:, 0].copy())
     return Descent(vertices[:, 0], values[:, 0], vertices, np.array(best), np.array(counted, dtype=np.int64))
 
 
