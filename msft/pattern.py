@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies import Body, named
+from msft.bodies import Body, HomogeneousBody, named
 from msft.detector import Detector, EwaldDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
@@ -107,6 +107,7 @@ class Simulation:
         if self.solver == "exact":
             return self._exact(body, particles)
         assert isinstance(self.detector, EwaldDetector)
+        assert isinstance(body, HomogeneousBody)
         images = np.empty((len(particles), self.detector.pixels, self.detector.pixels), dtype=np.complex128)
         for image, radius, orientation in zip(images, particles.radius, particles.orientation, strict=True):
             if self.solver == "chebyshev":

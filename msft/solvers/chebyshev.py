@@ -1,4 +1,4 @@
-"""The multi-slice Fourier transform without slices, for any body with one chord per column.
+"""The multi-slice Fourier transform without slices, for any body that the beam crosses in chords.
 
 The integral along a chord is closed, and the column's contribution g depends on the pixel only through the
 scalar q_z, in which it is band-limited: A is transformed at a few Chebyshev nodes in q_z and interpolated
@@ -15,7 +15,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from msft.bodies import Body
+from msft.bodies import HomogeneousBody
 from msft.detector import EwaldDetector, ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
@@ -51,7 +51,7 @@ def check_accuracy(accuracy: float) -> None:
 
 
 def amplitude(
-    body: Body,
+    body: HomogeneousBody,
     radius: float,
     orientation: FloatArray,
     optics: Optics,
@@ -98,9 +98,12 @@ def amplitude(
 
 class _Grid(NamedTuple):
     spacing: float
-    hit: NDArray[np.bool_]
+    column: NDArray[np.int64]
+    """Flat index of the column of each chord."""
     z_in: FloatArray
     z_out: FloatArray
+    before: FloatArray
+    """Path through material in front of each chord, in nm."""
     phases: ComplexArray
 
 
@@ -108,7 +111,7 @@ class _Grid(NamedTuple):
 class _Columns:
     """One particle as chords along the beam, and their transform at a fixed q_z."""
 
-    body: Body
+    body: HomogeneousBody
     radius: float
     rotation: FloatArray
     s: complex
@@ -118,16 +121,21 @@ class _Columns:
         """The chords on `samples` x `samples` points over the circumsphere."""
         spacing = 2 * self.radius / samples
         centres: FloatArray = spacing * (np.arange(samples, dtype=np.float64) - (samples - 1) / 2)
-        z_in, z_out = self.body.columns(centres[None, :], centres[:, None], self.rotation, self.radius)
-        hit = z_out > z_in
+        z_in, z_out = self.body.chords(centres[None, :], centres[:, None], self.rotation, self.radius)
+        length = np.maximum(z_out - z_in, 0.0).reshape(len(z_in), -1)
+        before = np.cumsum(length, axis=0) - length
+        order, column = np.nonzero(length)
         phases = np.exp(-1j * np.outer(self.detector.axis, centres))
-        return _Grid(spacing, hit, z_in[hit], z_out[hit], phases)
+        z_in, z_out = (z.reshape(length.shape)[order, column] for z in (z_in, z_out))
+        return _Grid(spacing, column, z_in, z_out, before[order, column], phases)
 
     def transform(self, grid: _Grid, q_z: float) -> ComplexArray:
         """The sum over the columns of e^{-i q r} g(x, y; q_z), at every pixel (n, n), in nm^3."""
-        column = np.zeros(grid.hit.shape, dtype=np.complex128)
-        column[grid.hit] = _chord(grid.z_in, grid.z_out, q_z, self.s)
-        return np.asarray(grid.spacing**2 * (grid.phases @ column @ grid.phases.T))
+        samples = grid.phases.shape[1]
+        chords = np.exp(-self.s * grid.before) * _chord(grid.z_in, grid.z_out, q_z, self.s)
+        column = np.zeros(samples**2, dtype=np.complex128)
+        np.add.at(column, grid.column, chords)
+        return np.asarray(grid.spacing**2 * (grid.phases @ column.reshape(samples, samples) @ grid.phases.T))
 
     def converged_grid(self, vectors: ScatteringVectors, accuracy: float) -> _Grid:
         """The first grid, of ever finer ones, whose lateral sum is estimated to be accurate enough.
