@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies import Body, HomogeneousBody, named
+from msft.bodies import Body, named
 from msft.detector import Detector, EwaldDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
-from msft.solvers import chebyshev, exact, slices
+from msft.solvers import chebyshev, exact, propagation, slices
 
-Solver = Literal["exact", "chebyshev", "slices"]
+Solver = Literal["exact", "chebyshev", "slices", "propagation"]
 Backend = Literal["auto", "numpy", "numba"]
 Precision = Literal["single", "double"]
 
@@ -23,6 +23,7 @@ BACKENDS_OF: dict[str, tuple[str, ...]] = {
     "exact": ("numba", "numpy"),
     "chebyshev": ("numpy",),
     "slices": ("numpy",),
+    "propagation": ("numpy",),
 }
 """The back ends of each solver, the default first."""
 
@@ -36,14 +37,23 @@ class Simulation:
     optics, detector
         Wavelength and absorption; pixels.
     solver
-        ``exact`` (closed form, convex polyhedra), ``chebyshev`` (any body) or ``slices`` (the papers').
+        ``exact`` (closed form, convex polyhedra), ``chebyshev`` (any body), ``slices`` (the papers') or
+        ``propagation`` (split step, any body: the one to trust where the index is far from 1).
     backend
         ``auto`` takes the fastest that the solver has.
     precision
-        Of the exact solver's numba kernel: ``single`` is within 3e-6 of ``double`` in the relative L2 norm
-        (tests/msft/test_exact.py). Everything else computes in double.
+        Of the exact solver's numba kernel, where ``single`` is within 3e-6 of ``double`` in the relative L2
+        norm (tests/msft/test_exact.py), and of ``propagation``. Everything else computes in double.
     accuracy
         Wanted relative error of the amplitude, for ``chebyshev``.
+    propagation_accuracy
+        The same for ``propagation``, against its own limit of fine grids.
+
+    Attributes
+    ----------
+    optics
+        ``propagation`` always takes the complex index: whatever absorption was given, it keeps
+        ``refractive``, and so do its files.
 
     Raises
     ------
@@ -58,6 +68,7 @@ class Simulation:
     backend: Backend = "auto"
     precision: Precision = "single"
     accuracy: float = 1e-3
+    propagation_accuracy: float = 0.03
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -69,6 +80,9 @@ class Simulation:
                 suffix = f" for the solver {self.solver}" if name == "backend" else ""
                 raise ParameterError(name, value, "one of " + ", ".join(allowed) + suffix)
         chebyshev.check_accuracy(self.accuracy)
+        if self.solver == "propagation":
+            object.__setattr__(self, "optics", replace(self.optics, absorption="refractive"))
+            propagation.check(self.optics, self.propagation_accuracy)
         if self.solver != "exact" and not isinstance(self.detector, EwaldDetector):
             raise ParameterError("solver", self.solver, f"exact for a {self.detector.geometry} detector")
 
@@ -88,14 +102,22 @@ class Simulation:
             grid = slices.SliceGrid()
             grid.check_fits(particles.radius.max(initial=0.0))
             grid.padding(self.detector)
+        elif self.solver == "propagation":
+            assert isinstance(self.detector, EwaldDetector)
+            propagation.PropagationGrid.of(
+                particles.radius.max(initial=1.0),
+                self.optics,
+                self.detector.q_step,
+                self.propagation_accuracy,
+            )
 
     def amplitude(self, particles: Particles) -> NDArray[np.complexfloating]:
         """Scattering amplitudes A of N particles.
 
         Returns
         -------
-        Complex array (N, n, n) in nm^3, zero where q_perp >= k; complex64 from the exact solver in single
-        precision, else complex128.
+        Complex array (N, n, n) in nm^3, zero where q_perp >= k; complex64 from ``exact`` and ``propagation``
+        in single precision, else complex128.
 
         Raises
         ------
@@ -105,9 +127,10 @@ class Simulation:
         self.check(particles)
         body = named(particles.body)
         if self.solver == "exact":
-            return self._exact(body, particles)
+            return self._on_image(self._exact(body, particles))
+        if self.solver == "propagation":
+            return self._on_image(self._propagation(body, particles))
         assert isinstance(self.detector, EwaldDetector)
-        assert isinstance(body, HomogeneousBody)
         images = np.empty((len(particles), self.detector.pixels, self.detector.pixels), dtype=np.complex128)
         for image, radius, orientation in zip(images, particles.radius, particles.orientation, strict=True):
             if self.solver == "chebyshev":
@@ -139,13 +162,28 @@ class Simulation:
 
     def _exact(self, body: Body, particles: Particles) -> NDArray[np.complexfloating]:
         kernel, double = _face_sums(self.backend, self.precision)
-        values = exact.amplitudes(
+        return exact.amplitudes(
             body, particles.radius, particles.orientation, self.optics, self.detector, kernel, double
         )
+
+    def _propagation(self, body: Body, particles: Particles) -> NDArray[np.complexfloating]:
+        assert isinstance(self.detector, EwaldDetector)
+        return propagation.amplitudes(
+            body,
+            particles.radius,
+            particles.orientation,
+            self.optics,
+            self.detector,
+            self.propagation_accuracy,
+            dtype="complex64" if self.precision == "single" else "complex128",
+        )
+
+    def _on_image(self, values: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+        """Values (N, P) at the pixels that see light as images (N, n, n)."""
         pixels = self.detector.pixels
-        images = np.zeros((len(particles), pixels * pixels), dtype=values.dtype)
+        images = np.zeros((len(values), pixels * pixels), dtype=values.dtype)
         images[:, self.detector.scattering_vectors(self.optics.wavenumber).pixel] = values
-        return images.reshape(len(particles), pixels, pixels)
+        return images.reshape(len(values), pixels, pixels)
 
 
 def _face_sums(backend: Backend, precision: Precision) -> tuple[exact.FaceSums, exact.FaceSums]:

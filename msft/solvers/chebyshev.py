@@ -15,7 +15,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from msft.bodies import HomogeneousBody
+from msft.bodies import Body, HomogeneousBody
 from msft.detector import EwaldDetector, ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
@@ -51,7 +51,7 @@ def check_accuracy(accuracy: float) -> None:
 
 
 def amplitude(
-    body: HomogeneousBody,
+    body: Body,
     radius: float,
     orientation: FloatArray,
     optics: Optics,
@@ -79,6 +79,7 @@ def amplitude(
         If `accuracy` is outside its range, or cannot be reached for a body that large.
     """
     check_accuracy(accuracy)
+    assert isinstance(body, HomogeneousBody)
     columns = _Columns(body, radius, rotation_matrix(orientation), optics.attenuation, detector)
     vectors = detector.scattering_vectors(optics.wavenumber)
     largest_q_z = float(vectors.z.max())
