@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies import Body, named
-from msft.detector import Detector, EwaldDetector
+from msft.detector import Detector, EwaldDetector, FlatDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
-from msft.solvers import chebyshev, exact, propagation, slices
+from msft.solvers import chebyshev, exact, interpolation, propagation, slices
 
+FloatArray = NDArray[np.float64]
 Solver = Literal["exact", "chebyshev", "slices", "propagation"]
 Backend = Literal["auto", "numpy", "numba"]
 Precision = Literal["single", "double"]
@@ -58,8 +59,8 @@ class Simulation:
     Raises
     ------
     ParameterError
-        If the solver, back end or precision is unknown, or they do not go together, or `accuracy` is outside
-        1e-6 to 0.1.
+        If the solver, back end or precision is unknown, or they do not go together, or an accuracy is outside
+        its range, or the detector sees no light.
     """
 
     optics: Optics = field(default_factory=Optics)
@@ -83,8 +84,7 @@ class Simulation:
         if self.solver == "propagation":
             object.__setattr__(self, "optics", replace(self.optics, absorption="refractive"))
             propagation.check(self.optics, self.propagation_accuracy)
-        if self.solver != "exact" and not isinstance(self.detector, EwaldDetector):
-            raise ParameterError("solver", self.solver, f"exact for a {self.detector.geometry} detector")
+        self.detector.check(self.optics.wavenumber)
 
     def check(self, particles: Particles) -> None:
         """Refuse particles that the solver cannot simulate, before anything is computed.
@@ -93,23 +93,21 @@ class Simulation:
         ------
         ParameterError
             If the body has no exact solution, or leaves the box of the slices, or that box does not give
-            the detector's pixels.
+            the detector's pixels, or the grid of the propagation would be too large.
         """
+        self._check(named(particles.body), particles.radius.max(initial=1.0))
+
+    def _check(self, body: Body, radius: float) -> None:
         if self.solver == "exact":
-            exact.require_polyhedron(named(particles.body))
-        elif self.solver == "slices":
-            assert isinstance(self.detector, EwaldDetector)
+            exact.require_polyhedron(body)
+            return
+        detector = self._grid_detector(radius)
+        if self.solver == "slices":
             grid = slices.SliceGrid()
-            grid.check_fits(particles.radius.max(initial=0.0))
-            grid.padding(self.detector)
+            grid.check_fits(radius)
+            grid.padding(detector)
         elif self.solver == "propagation":
-            assert isinstance(self.detector, EwaldDetector)
-            propagation.PropagationGrid.of(
-                particles.radius.max(initial=1.0),
-                self.optics,
-                self.detector.q_step,
-                self.propagation_accuracy,
-            )
+            propagation.PropagationGrid.of(radius, self.optics, detector.q_step, self.propagation_accuracy)
 
     def amplitude(self, particles: Particles) -> NDArray[np.complexfloating]:
         """Scattering amplitudes A of N particles.
@@ -124,25 +122,31 @@ class Simulation:
         ParameterError
             See `check`.
         """
-        self.check(particles)
-        body = named(particles.body)
+        return self.amplitude_of(named(particles.body), particles.radius, particles.orientation)
+
+    def amplitude_of(
+        self, body: Body, radii: FloatArray, orientations: FloatArray
+    ) -> NDArray[np.complexfloating]:
+        """Scattering amplitudes of N particles of a body, named or not.
+
+        Parameters
+        ----------
+        body, radii, orientations
+            A body, circumsphere radii (N,) in nm and unit quaternions (N, 4).
+
+        Returns
+        -------
+        See `amplitude`.
+        """
+        self._check(body, radii.max(initial=1.0))
         if self.solver == "exact":
-            return self._on_image(self._exact(body, particles))
-        if self.solver == "propagation":
-            return self._on_image(self._propagation(body, particles))
-        assert isinstance(self.detector, EwaldDetector)
-        images = np.empty((len(particles), self.detector.pixels, self.detector.pixels), dtype=np.complex128)
-        for image, radius, orientation in zip(images, particles.radius, particles.orientation, strict=True):
-            if self.solver == "chebyshev":
-                image[:] = chebyshev.amplitude(
-                    body, radius, orientation, self.optics, self.detector, self.accuracy
-                )
-            else:
-                image[:] = slices.amplitude(body, radius, orientation, self.optics, self.detector)
-        return images
+            return self._on_image(self._exact(body, radii, orientations))
+        if isinstance(self.detector, EwaldDetector):
+            return self._on_grid(self.detector, body, radii, orientations)
+        return self._on_image(self._on_flat(self.detector, body, radii, orientations))
 
     def intensity(self, particles: Particles) -> NDArray[np.float32]:
-        """Intensities |A|^2 (times the pixel's solid angle on a flat detector) of N particles.
+        """Intensities |A|^2 of N particles, times the pixel's solid angle (flat) and polarisation factor.
 
         Returns
         -------
@@ -153,37 +157,75 @@ class Simulation:
         ParameterError
             See `check`.
         """
-        amplitude = self.amplitude(particles)
+        return self.intensity_of(named(particles.body), particles.radius, particles.orientation)
+
+    def intensity_of(self, body: Body, radii: FloatArray, orientations: FloatArray) -> NDArray[np.float32]:
+        """Intensities of N particles of a body, named or not; see `intensity` and `amplitude_of`."""
+        amplitude = self.amplitude_of(body, radii, orientations)
         intensity = (amplitude.real**2 + amplitude.imag**2).astype(np.float32)
-        if not isinstance(self.detector, EwaldDetector):
+        if not isinstance(self.detector, EwaldDetector) or self.detector.polarisation != "none":
             vectors = self.detector.scattering_vectors(self.optics.wavenumber)
-            intensity.reshape(len(particles), -1)[:, vectors.pixel] *= vectors.weight.astype(np.float32)
+            intensity.reshape(len(radii), -1)[:, vectors.pixel] *= vectors.weight.astype(np.float32)
         return intensity
 
-    def _exact(self, body: Body, particles: Particles) -> NDArray[np.complexfloating]:
+    def _exact(self, body: Body, radii: FloatArray, orientations: FloatArray) -> NDArray[np.complexfloating]:
         kernel, double = _face_sums(self.backend, self.precision)
-        return exact.amplitudes(
-            body, particles.radius, particles.orientation, self.optics, self.detector, kernel, double
-        )
+        return exact.amplitudes(body, radii, orientations, self.optics, self.detector, kernel, double)
 
-    def _propagation(self, body: Body, particles: Particles) -> NDArray[np.complexfloating]:
-        assert isinstance(self.detector, EwaldDetector)
-        return propagation.amplitudes(
-            body,
-            particles.radius,
-            particles.orientation,
-            self.optics,
-            self.detector,
-            self.propagation_accuracy,
-            dtype="complex64" if self.precision == "single" else "complex128",
-        )
+    def _on_grid(
+        self, detector: EwaldDetector, body: Body, radii: FloatArray, orientations: FloatArray
+    ) -> NDArray[np.complexfloating]:
+        """Images (N, n, n) by the solvers that need pixels on a grid in q_perp."""
+        if self.solver == "propagation":
+            dtype = "complex64" if self.precision == "single" else "complex128"
+            accuracy = self.propagation_accuracy
+            values = propagation.amplitudes(
+                body, radii, orientations, self.optics, detector, accuracy, dtype=dtype
+            )
+            return _image(values, detector, self.optics)
+        images = np.empty((len(radii), detector.pixels, detector.pixels), dtype=np.complex128)
+        for image, radius, orientation in zip(images, radii, orientations, strict=True):
+            if self.solver == "chebyshev":
+                image[:] = chebyshev.amplitude(
+                    body, radius, orientation, self.optics, detector, self.accuracy
+                )
+            else:
+                image[:] = slices.amplitude(body, radius, orientation, self.optics, detector)
+        return images
+
+    def _grid_detector(self, radius: float) -> EwaldDetector:
+        """The detector itself, or for a flat one the grid in q_perp from which it is interpolated."""
+        if isinstance(self.detector, EwaldDetector):
+            return self.detector
+        vectors = self.detector.scattering_vectors(self.optics.wavenumber)
+        grid = slices.SliceGrid() if self.solver == "slices" else None
+        return interpolation.grid_detector(vectors, self.optics.wavenumber, radius, grid)
+
+    def _on_flat(
+        self, detector: FlatDetector, body: Body, radii: FloatArray, orientations: FloatArray
+    ) -> NDArray[np.complexfloating]:
+        """Amplitudes (N, P) at the pixels of a flat detector, interpolated from a grid in q_perp."""
+        vectors = detector.scattering_vectors(self.optics.wavenumber)
+        values = np.empty((len(radii), vectors.x.size), dtype=np.complex128)
+        sizes = interpolation.size_classes(radii)
+        for size in np.unique(sizes):
+            chosen = sizes == size
+            grid = self._grid_detector(size)
+            images = self._on_grid(grid, body, radii[chosen], orientations[chosen])
+            values[chosen] = interpolation.interpolate(images, grid, vectors)
+        return values
 
     def _on_image(self, values: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
-        """Values (N, P) at the pixels that see light as images (N, n, n)."""
-        pixels = self.detector.pixels
-        images = np.zeros((len(values), pixels * pixels), dtype=values.dtype)
-        images[:, self.detector.scattering_vectors(self.optics.wavenumber).pixel] = values
-        return images.reshape(len(values), pixels, pixels)
+        return _image(values, self.detector, self.optics)
+
+
+def _image(
+    values: NDArray[np.complexfloating], detector: Detector, optics: Optics
+) -> NDArray[np.complexfloating]:
+    """Values (N, P) at the pixels that see light as images (N, n, n)."""
+    images = np.zeros((len(values), detector.pixels**2), dtype=values.dtype)
+    images[:, detector.scattering_vectors(optics.wavenumber).pixel] = values
+    return images.reshape(len(values), detector.pixels, detector.pixels)
 
 
 def _face_sums(backend: Backend, precision: Precision) -> tuple[exact.FaceSums, exact.FaceSums]:

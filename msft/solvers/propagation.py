@@ -31,7 +31,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from msft.bodies import Body, HomogeneousBody
+from msft.bodies import Body, HomogeneousBody, Voxels
 from msft.detector import EwaldDetector, ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
@@ -212,18 +212,41 @@ def _vacuum(grid: PropagationGrid, k: float, dtype: str) -> tuple[NDArray[Any], 
 
 def _slices(
     body: Body, radii: FloatArray, orientations: FloatArray, grid: PropagationGrid
-) -> Iterator[FloatArray]:
+) -> Iterator[NDArray[np.floating]]:
     """The path through material in nm of each slice, in order, on the finer grid of columns (N, F, F)."""
-    assert isinstance(body, HomogeneousBody)
     half, fine = grid.half_width(radii.max()), FINER * (grid.across(radii.max()) + 2 * LOBES)
     centres = grid.spacing * ((np.arange(fine) + 0.5) / FINER - 0.5 - LOBES - half)
-    found = [
-        body.chords(centres[None, :], centres[:, None], rotation_matrix(orientation), radius)
-        for radius, orientation in zip(radii, orientations, strict=True)
-    ]
+    particles = list(zip(rotation_matrix(orientations), radii, strict=True))
+    if isinstance(body, HomogeneousBody):
+        yield from _chords_by_slice(body, particles, centres, grid)
+        return
+    for depths in _depths(body, radii, grid):
+        # the mean density of a slice, times its thickness
+        yield grid.thickness * np.array(
+            [body.density(centres, centres, depths, *particle).mean(axis=0) for particle in particles]
+        )
+
+
+def _depths(body: Body, radii: FloatArray, grid: PropagationGrid) -> Iterator[FloatArray]:
+    """Depths in nm at which each slice is sampled, as dense as the voxels lie."""
+    assert isinstance(body, Voxels)
+    count = math.ceil(grid.thickness / (min(body.edges) * radii.min()))
+    within = grid.thickness * (np.arange(count) + 0.5) / count
+    deepest = slices_each_side(radii.max(), grid)
+    for index in range(-deepest, deepest):
+        yield index * grid.thickness + within
+
+
+def _chords_by_slice(
+    body: HomogeneousBody,
+    particles: list[tuple[FloatArray, float]],
+    centres: FloatArray,
+    grid: PropagationGrid,
+) -> Iterator[NDArray[np.float32]]:
+    found = [body.chords(centres[None, :], centres[:, None], *particle) for particle in particles]
     z_in = np.array([enter for enter, _ in found], dtype=np.float32)
     z_out = np.maximum(np.array([leave for _, leave in found], dtype=np.float32), z_in)
-    deepest = slices_each_side(radii.max(), grid)
+    deepest = slices_each_side(max(radius for _, radius in particles), grid)
     # material up to a depth: what two depths differ by lies between them
     above = z_in
     for edge in range(1 - deepest, deepest + 1):
