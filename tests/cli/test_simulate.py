@@ -55,7 +55,8 @@ def test_json_says_what_was_made(tmp_path: Path) -> None:
 def test_optics_and_detector_are_those_that_were_asked_for(tmp_path: Path) -> None:
     out = tmp_path / "one.h5"
     result = run(
-        "--body", "sphere", "--stretch", 0.5, "--radius", 25, "--energy", 100, "--delta", 0.05, "--beta", 0.01,
+        "--body", "sphere", "--stretch", 0.5, "--radius", 25, "--energy", 100,
+        "--delta", 0.05, "--beta", 0.01,
         "--solver", "propagation", "--detector", "flat", "--pixels", 16, "--pixel-size", 2, "--distance", 30,
         "--polarisation", "y", "--out", out,
     )  # fmt: skip
