@@ -23,6 +23,7 @@ from .common import (
     report,
     run,
 )
+from .simulate import simulate
 
 app = typer.Typer(
     help="Simulate wide-angle diffraction patterns of nanoparticles.",
@@ -30,6 +31,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.command()(simulate)
 
 DatasetArgument = Annotated[Path, typer.Argument(help="An HDF5 file of patterns.")]
 

@@ -2,39 +2,106 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 
+from msft.bodies.archimedean import VERTICES
+from msft.bodies.body import Body
+from msft.bodies.dumbbell import Dumbbell, capsule
+from msft.bodies.ellipsoid import Ellipsoid
 from msft.bodies.polyhedron import ConvexPolyhedron
 from msft.bodies.sphere import Sphere
+from msft.bodies.voxels import Voxels
 from msft.errors import ParameterError
-from msft.symmetry import GOLDEN_RATIO
-
-Body = ConvexPolyhedron | Sphere
 
 
-def _icosahedron() -> ConvexPolyhedron:
-    # (0, +-1, +-phi) and its cyclic permutations
-    corners = [(0.0, a, b * GOLDEN_RATIO) for a in (-1, 1) for b in (-1, 1)]
-    return ConvexPolyhedron.from_vertices(
-        "icosahedron", [np.roll(corner, shift) for shift in range(3) for corner in corners]
-    )
+def _polyhedron(name: str) -> ConvexPolyhedron:
+    return ConvexPolyhedron.from_vertices(name, VERTICES[name]())
 
 
-BODIES: dict[str, Callable[[], Body]] = {"icosahedron": _icosahedron, "sphere": Sphere}
+def _ellipsoid(name: str, x: float = 1.0, y: float = 0.8, z: float = 0.6) -> Ellipsoid:
+    return Ellipsoid((x, y, z), name)
+
+
+def _capsule(name: str, length: float = 2.0) -> Dumbbell:
+    return capsule(length, name)
+
+
+def _dumbbell(name: str, half_distance: float = 1.0, neck_radius: float = 0.5) -> Dumbbell:
+    return Dumbbell(half_distance, 1.0, neck_radius, name=name)
+
+
+SMOOTH: dict[str, Callable[..., Body]] = {
+    "sphere": Sphere,
+    "ellipsoid": _ellipsoid,
+    "capsule": _capsule,
+    "dumbbell": _dumbbell,
+}
+"""Bodies that are not polyhedra, built from their full name and the numbers in its brackets."""
+
+BODIES: dict[str, Callable[[], Body]] = {
+    **{name: partial(_polyhedron, name) for name in VERTICES},
+    **{name: partial(make, name) for name, make in SMOOTH.items()},
+}
+
+
+def half_spaces_of(path: Path, name: str | None = None) -> ConvexPolyhedron:
+    """A polyhedron from a text file of half-spaces n . r <= offset, one per row: n_x n_y n_z offset.
+
+    Raises
+    ------
+    ParameterError
+        If it is no such file, or see `ConvexPolyhedron.from_half_spaces`.
+    """
+    try:
+        rows = np.array([line.split() for line in path.read_text().splitlines() if line.strip()], dtype=float)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ParameterError("half_spaces", path, f"a text file of numbers ({reason})") from None
+    if rows.ndim != 2 or rows.shape[1] != 4:
+        raise ParameterError("half_spaces", f"{path} of shape {rows.shape}", "rows of n_x n_y n_z offset")
+    return ConvexPolyhedron.from_half_spaces(name or str(path), rows[:, :3], rows[:, 3])
+
+
+FILES: dict[str, Callable[[Path, str], Body]] = {".npy": Voxels.load, ".txt": half_spaces_of}
+"""Bodies from files, by suffix."""
+
+_WITH_NUMBERS = re.compile(r"(?P<kind>[a-z]+)\((?P<numbers>[^()]*)\)")
 
 
 @cache
 def named(name: str) -> Body:
     """The body of that name.
 
+    Parameters
+    ----------
+    name
+        One of `BODIES`, or one of these with its proportions: ``ellipsoid(x, y, z)`` semi-axes;
+        ``capsule(length)`` in diameters; ``dumbbell(half distance of the lobes' centres, neck radius)`` in
+        lobe radii. Or the path of a file: ``.npy`` with the densities of voxels, ``.txt`` with half-spaces,
+        of which the radius then gives the size.
+
     Raises
     ------
     ParameterError
-        If no body has it.
+        If no body has it, or its numbers make none.
     """
-    if name not in BODIES:
-        raise ParameterError("body", name, "one of " + ", ".join(BODIES))
-    return BODIES[name]()
+    if name in BODIES:
+        return BODIES[name]()
+    if (suffix := Path(name).suffix) in FILES:
+        return FILES[suffix](Path(name), name)
+    found = _WITH_NUMBERS.fullmatch(name)
+    if found and found["kind"] in SMOOTH:
+        try:
+            return SMOOTH[found["kind"]](name, *map(float, found["numbers"].split(",")))
+        except (TypeError, ValueError) as error:
+            if isinstance(error, ParameterError):
+                raise
+            allowed = "ellipsoid(x,y,z), capsule(length) or dumbbell(half distance,neck radius)"
+            raise ParameterError("body", name, allowed) from None
+    allowed = "one of " + ", ".join(BODIES) + "; or a file, " + " or ".join(FILES)
+    raise ParameterError("body", name, allowed)

@@ -7,21 +7,21 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import ConvexHull
+from scipy.optimize import linprog
+from scipy.spatial import ConvexHull, HalfspaceIntersection
 
+from msft.bodies.body import ConvexBody, FloatArray
 from msft.errors import ParameterError
-
-FloatArray = NDArray[np.float64]
 
 GRAZING = 1e-7
 """Faces whose normal makes a smaller cosine with the beam are parallel to it: they show no area."""
 
 
 @dataclass(frozen=True, eq=False)
-class ConvexPolyhedron:
+class ConvexPolyhedron(ConvexBody):
     """A convex polyhedron with its circumsphere centre at the origin.
 
-    Build it with `from_vertices`.
+    Build it with `from_vertices` or `from_half_spaces`.
 
     Attributes
     ----------
@@ -72,6 +72,51 @@ class ConvexPolyhedron:
             row[: len(loop)] = loop
         return cls(name, points, normals, offsets, faces)
 
+    @classmethod
+    def from_half_spaces(cls, name: str, normals: ArrayLike, offsets: ArrayLike) -> ConvexPolyhedron:
+        """All points with normal . r <= offset for every half-space, scaled so that the farthest is at 1.
+
+        Parameters
+        ----------
+        name
+            Name of the body.
+        normals
+            Outward normals (F, 3), of any length above 0.
+        offsets
+            Shape (F,), in units of the normals' lengths; all above 0, so that the origin is inside.
+
+        Raises
+        ------
+        ParameterError
+            If they do not enclose a bounded volume around the origin.
+        """
+        planes, distances = np.asarray(normals, dtype=np.float64), np.asarray(offsets, dtype=np.float64)
+        if planes.ndim != 2 or planes.shape[1] != 3 or distances.shape != (len(planes),) or len(planes) < 4:
+            raise ParameterError(
+                "half_spaces",
+                f"shapes {planes.shape} and {distances.shape}",
+                "four or more normals and offsets",
+            )
+        lengths = np.linalg.norm(planes, axis=1)
+        if not (np.isfinite(planes).all() and np.isfinite(distances).all() and (lengths > 0).all()):
+            raise ParameterError(
+                "half_spaces", "a normal of length 0 or not finite", "finite normals above 0"
+            )
+        if not (distances > 0).all():
+            raise ParameterError(
+                "half_spaces", f"offset {distances.min():g}", "offsets above 0: the origin inside"
+            )
+        planes, distances = planes / lengths[:, None], distances / lengths
+        if not _positively_span(planes):
+            raise ParameterError(
+                "half_spaces", "half-spaces that leave a direction open", "half-spaces that bound a volume"
+            )
+        corners = HalfspaceIntersection(np.column_stack([planes, -distances]), np.zeros(3)).intersections
+        scale = np.linalg.norm(corners, axis=1).max()
+        # where more than three planes meet, one corner is found several times with different rounding
+        distinct = [corner for n, corner in enumerate(corners) if not _repeats(corner, corners[:n], scale)]
+        return cls.from_vertices(name, distinct)
+
     @cached_property
     def volume(self) -> float:
         """Volume at unit circumsphere radius."""
@@ -114,6 +159,24 @@ class ConvexPolyhedron:
         for normal, offset in zip(self.normals @ rotation.T, self.offsets * radius, strict=True):
             inside &= points @ normal <= offset
         return inside
+
+    def _stretched(self, factor: float) -> ConvexPolyhedron:
+        return ConvexPolyhedron.from_vertices(self.name, self.vertices * [1.0, 1.0, factor])
+
+
+def _positively_span(normals: FloatArray) -> bool:
+    """Whether 0 is a combination of the normals with weights of at least 1, and they span three dimensions.
+
+    Then no direction d has normal . d <= 0 for all of them but 0: the intersection is bounded.
+    """
+    if np.linalg.matrix_rank(normals, tol=1e-9) < 3:
+        return False
+    found = linprog(np.ones(len(normals)), A_eq=normals.T, b_eq=np.zeros(3), bounds=(1, None))
+    return bool(found.success)
+
+
+def _repeats(corner: FloatArray, before: FloatArray, scale: float) -> bool:
+    return bool((np.abs(before - corner) < 1e-9 * scale).all(axis=1).any())
 
 
 def _plane_normal(points: FloatArray, guess: FloatArray) -> FloatArray:

@@ -153,3 +153,44 @@ def test_points_inside_the_hull_change_nothing() -> None:
     with_centre = ConvexPolyhedron.from_vertices("cube", np.vstack([CUBE.vertices, [[0.1, 0.2, 0.3]]]))
     assert with_centre.volume == pytest.approx(CUBE.volume)
     assert with_centre.faces.shape == CUBE.faces.shape
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: body.name)
+def test_half_spaces_give_back_the_body(body: ConvexPolyhedron) -> None:
+    lengths = np.random.default_rng(0).uniform(0.5, 20, len(body.offsets))
+    again = ConvexPolyhedron.from_half_spaces(
+        "again", body.normals * lengths[:, None], 3.0 * body.offsets * lengths
+    )
+    assert again.volume == pytest.approx(body.volume)
+    assert again.faces.shape == body.faces.shape
+    # a half-space that cuts nothing changes nothing
+    more = ConvexPolyhedron.from_half_spaces(
+        "more", np.vstack([body.normals, [[0, 0, 1]]]), np.append(body.offsets, 5.0)
+    )
+    assert more.volume == pytest.approx(body.volume)
+    assert more.faces.shape == body.faces.shape
+
+
+OPEN = np.vstack([np.eye(3), -np.eye(3)[:2]])
+
+
+@pytest.mark.parametrize(
+    ("normals", "offsets"),
+    [
+        (OPEN, np.ones(5)),
+        (np.vstack([np.eye(3), [[1, 1, 1]]]), np.ones(4)),
+        (np.vstack([np.eye(3)[:2], -np.eye(3)[:2]]), np.ones(4)),
+        (np.vstack([np.eye(3), -np.eye(3)]), np.array([1, 1, 1, 1, 1, 0.0])),
+        (np.vstack([np.eye(3), -np.eye(3)]), np.array([1, 1, 1, 1, 1, -2.0])),
+        (np.vstack([np.eye(3), -np.eye(3)]), np.full(6, math.nan)),
+        (np.zeros((6, 3)), np.ones(6)),
+        (np.eye(3), np.ones(3)),
+        (np.vstack([np.eye(3), -np.eye(3)]), np.ones(5)),
+        (np.ones((6, 2)), np.ones(6)),
+    ],
+    ids=["tube", "octant", "prism", "touching", "empty", "nan", "no normal", "three", "numbers", "flat"],
+)
+def test_half_spaces_that_bound_nothing_are_refused(normals: Any, offsets: Any) -> None:
+    with pytest.raises(ParameterError) as caught:
+        ConvexPolyhedron.from_half_spaces("wrong", normals, offsets)
+    assert caught.value.field == "half_spaces"

@@ -1,0 +1,131 @@
+"""What every body can do: say which chords the beam cuts out of it, and be stretched."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msft.errors import ParameterError
+
+FloatArray = NDArray[np.float64]
+
+LARGEST_STRETCH = 100.0
+"""Beyond it, or below its inverse, a body is a needle or a sheet that no grid of the solvers resolves."""
+
+
+class Body(ABC):
+    """A body in its own frame, scaled so that its farthest point lies at distance 1 of the origin.
+
+    Attributes
+    ----------
+    name
+        What the body is called; see `msft.bodies.named`.
+    """
+
+    name: str
+
+    @property
+    @abstractmethod
+    def volume(self) -> float:
+        """Volume at unit circumsphere radius; of voxels, the integral of the density."""
+
+    @abstractmethod
+    def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
+        """Whether points (..., 3) in nm in the lab frame lie inside."""
+
+    @abstractmethod
+    def density(
+        self, x: FloatArray, y: FloatArray, z: FloatArray, rotation: FloatArray, radius: float
+    ) -> NDArray[np.floating]:
+        """The density on a grid of the lab frame.
+
+        Parameters
+        ----------
+        x, y, z
+            Evenly spaced coordinates in nm, shapes (X,), (Y,), (Z,).
+        rotation
+            R(q), shape (3, 3).
+        radius
+            Circumsphere radius in nm.
+
+        Returns
+        -------
+        Shape (Z, Y, X); 1 is the full material.
+        """
+
+    def stretched(self, factor: float) -> Body:
+        """The body stretched along its z axis, scaled back to circumsphere radius 1.
+
+        Parameters
+        ----------
+        factor
+            0.01 to 100; below 1 the body is flattened.
+
+        Raises
+        ------
+        ParameterError
+            If the factor is outside its range.
+        """
+        if not (math.isfinite(factor) and 1 / LARGEST_STRETCH <= factor <= LARGEST_STRETCH):
+            raise ParameterError(
+                "stretch",
+                factor,
+                f"{1 / LARGEST_STRETCH:g} to {LARGEST_STRETCH:g}; 1 leaves the body as it is",
+            )
+        return self if factor == 1 else self._stretched(factor)
+
+    @abstractmethod
+    def _stretched(self, factor: float) -> Body:
+        """`stretched` for a factor that is in its range."""
+
+
+class HomogeneousBody(Body):
+    """A body of one density, which a line parallel to the beam crosses in chords."""
+
+    def density(
+        self, x: FloatArray, y: FloatArray, z: FloatArray, rotation: FloatArray, radius: float
+    ) -> NDArray[np.floating]:
+        """1 inside and 0 outside; see `Body.density`."""
+        depth, row, column = np.meshgrid(z, y, x, indexing="ij")
+        return self.contains(np.stack([column, row, depth], axis=-1), rotation, radius).astype(np.float64)
+
+    @abstractmethod
+    def chords(
+        self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Where the beam at (x, y) enters and leaves the body, in the order in which it does so.
+
+        Parameters
+        ----------
+        x, y
+            Lateral positions in nm, shapes that broadcast.
+        rotation
+            R(q), shape (3, 3).
+        radius
+            Circumsphere radius in nm.
+
+        Returns
+        -------
+        z_in, z_out in nm, shape (C, ...) with C the most chords that a column can have; z_in >= z_out where
+        there is no chord. Chords of one column do not overlap.
+        """
+
+
+class ConvexBody(HomogeneousBody):
+    """A body with at most one chord per column."""
+
+    @abstractmethod
+    def columns(
+        self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Where the beam at (x, y) enters and leaves the body: `chords` without the leading axis."""
+
+    def chords(
+        self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """See `HomogeneousBody.chords`; C = 1."""
+        z_in, z_out = self.columns(x, y, rotation, radius)
+        return z_in[None], z_out[None]
