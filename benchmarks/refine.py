@@ -12,6 +12,7 @@ are `invert predict --refine` as it is. Writes a JSON.
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -178,7 +179,7 @@ def before_and_after(
     )
     print(f"  {'network':18} {describe(result['network'])}")
     print(f"  {'refined':18} {describe(result['refined'])}")
-    for low, high in zip(EDGES[:-1], EDGES[1:], strict=True):
+    for low, high in itertools.pairwise(EDGES):
         rows = (truth.radius >= low) & (truth.radius <= high)
         numbers = statistics(after, rows)
         result["by_radius"].append({"from_nm": low, "to_nm": high, "frames": int(rows.sum()), **numbers})
