@@ -47,6 +47,11 @@ class Composite(Filter):
         if not self.filters or not all(isinstance(part, Filter) for part in self.filters):
             raise ParameterError("filters", self.filters, "one filter or more")
 
+    @property
+    def from_intensity(self) -> bool:  # type: ignore[override]
+        """Whether it takes linear intensity instead of grey values: as its first part does."""
+        return self.filters[0].from_intensity
+
     @abstractmethod
     def _sample_order(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Draw `order`: int64, shape (count, positions)."""
@@ -70,7 +75,9 @@ class Composite(Filter):
         for wanted in parameters["order"].T:
             for k, part in enumerate(self.filters):
                 chosen = (wanted == k).nonzero()[:, 0]
-                if len(chosen):
+                if len(chosen) == len(images):  # spares two copies of the batch
+                    images = getattr(part, method)(images, _parameters_of(parameters, k))
+                elif len(chosen):
                     place = chosen.to(images.device)
                     own = take(_parameters_of(parameters, k), chosen)
                     images[place] = getattr(part, method)(images[place], own)
@@ -104,6 +111,11 @@ class InOrder(Composite):
 
     def _sample_order(self, count: int, generator: torch.Generator) -> torch.Tensor:
         return torch.arange(len(self.filters)).repeat(count, 1)
+
+    def _each(self, method: str, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        for k, part in enumerate(self.filters):
+            images = getattr(part, method)(images, _parameters_of(parameters, k))
+        return images
 
 
 @dataclass(frozen=True)

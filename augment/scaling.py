@@ -13,7 +13,9 @@ FLOOR_DECADES = 5.0
 
 
 def log_scale(
-    intensity: torch.Tensor, floor_decades: float = FLOOR_DECADES, valid: torch.Tensor | None = None
+    intensity: torch.Tensor,
+    floor_decades: float | torch.Tensor = FLOOR_DECADES,
+    valid: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Scale each pattern to grey values: log(I + c), shifted and stretched so that 0 is 0 and the maximum 1.
 
@@ -25,7 +27,7 @@ def log_scale(
         Linear intensity in any unit, shape (B, H, W). Negative values count as 0; NaN and infinities are
         invalid.
     floor_decades
-        Decades between the maximum and c, in (0, 30].
+        Decades between the maximum and c, in (0, 30]; one number, or a float tensor (B,) for each pattern.
     valid
         bool, shape (B, H, W) or (H, W). The maximum is over valid pixels, and the others become 0.
 
@@ -56,10 +58,11 @@ def log_scale(
             )
         usable = usable & valid
     # In float64 the end points and the way back through linear_scale are exact to float32.
-    light = intensity.double().where(usable, 0.0).clamp_min_(0.0)
+    light = intensity.where(usable, 0.0).double().clamp_min_(0.0)
     peak = light.amax(dim=(1, 2), keepdim=True)
-    ratio = light.div_(peak.where(peak > 0.0, 1.0))
-    return ratio.mul_(10.0**floor_decades).log1p_().div_(_span(floor_decades)).float()
+    floors = torch.pow(10.0, torch.as_tensor(floor_decades).double()).reshape(-1, 1, 1).to(light.device)
+    light.mul_(floors / peak.where(peak > 0.0, 1.0))
+    return light.log1p_().div_(floors.log1p()).float()
 
 
 def linear_scale(grey: torch.Tensor, floor_decades: float = FLOOR_DECADES) -> torch.Tensor:
@@ -86,9 +89,10 @@ def linear_scale(grey: torch.Tensor, floor_decades: float = FLOOR_DECADES) -> to
     return grey.double().mul_(_span(floor_decades)).expm1_().div_(10.0**floor_decades).float()
 
 
-def check_decades(floor_decades: float) -> None:
+def check_decades(floor_decades: float | torch.Tensor) -> None:
     """Raise ParameterError unless a floor so many decades below 1 is one that float32 can hold."""
-    if not 0.0 < floor_decades <= 30.0:
+    values = torch.as_tensor(floor_decades)
+    if not bool(((values > 0.0) & (values <= 30.0)).all()):
         raise ParameterError("floor_decades", floor_decades, "decades in (0, 30]")
 
 

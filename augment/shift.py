@@ -19,6 +19,8 @@ class Shift(Filter):
     ----------
     reach
         Largest shift in whole pixels, either way along each axis.
+    hides
+        Whether what comes in from outside counts as not measured, rather than as measured and dark.
 
     Raises
     ------
@@ -31,6 +33,7 @@ class Shift(Filter):
     """
 
     reach: int = 5
+    hides: bool = True
 
     moves_or_hides: ClassVar[bool] = True
 
@@ -49,6 +52,9 @@ class Shift(Filter):
         image = torch.arange(count, device=images.device)[:, None, None]
         moved = images[image, rows[:, :, None], columns[:, None, :]]
         return moved.where(valid_rows[:, :, None] & valid_columns[:, None, :], 0.0)
+
+    def _cover(self, measured: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        return super()._cover(measured, parameters) if self.hides else measured
 
 
 def _sources(length: int, move: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
