@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import pad
 
 from augment.fields import draw_seeds, uniform_pixels
-from augment.filter import Filter, Parameters, per_image
+from augment.filter import Filter, Parameters
 from augment.ranges import Range, check_count, check_range, draw
 
 _CUT = 4.0  # sigmas; less than 1e-4 of a Gaussian lies beyond
@@ -105,19 +105,20 @@ class Jitter(Filter):
         return {"reach": reach, "seed": draw_seeds(count, generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        count, height, width = images.shape
-        around = pad(images[:, None], (self.reach,) * 4, mode="replicate")
+        height, width = images.shape[1:]
+        around = pad(images[:, None], (self.reach,) * 4, mode="replicate").flatten(1)
         stride = width + 2 * self.reach
-        # Every displacement within an image's reach has a number; the table says how far it is in memory.
-        reach = parameters["reach"][:, None]
-        number = torch.arange((2 * self.reach + 1) ** 2)
-        side = 2 * reach + 1
-        table = ((number // side - reach) * stride + number % side - reach).to(images.device)
-        choices = per_image(parameters["reach"] * 2 + 1, images).square()
-        pixels = uniform_pixels(parameters["seed"], (height, width), images.device)
-        # Rounding of a value just below 1 must not give one displacement too many.
-        drawn = pixels.mul_(choices).long().clamp_(max=choices - 1).reshape(count, height * width)
-        rows = torch.arange(self.reach, self.reach + height, device=images.device)[:, None]
-        columns = torch.arange(self.reach, self.reach + width, device=images.device)
-        source = table.gather(1, drawn).add_((rows * stride + columns).reshape(-1))
-        return around.flatten(1).gather(1, source).reshape(images.shape)
+        rows = torch.arange(height, dtype=torch.int32, device=images.device)[:, None] * stride
+        corner = (rows + torch.arange(width, dtype=torch.int32, device=images.device)).flatten()
+        pixels = uniform_pixels(parameters["seed"], (height * width,), images.device)
+        moved = torch.empty_like(images)
+        # one image at a time stays in the cache
+        for k, reach in enumerate(parameters["reach"].tolist()):
+            # every displacement has a number; the table says how far in memory it leads from the corner
+            side = torch.arange(2 * reach + 1, dtype=torch.int32, device=images.device) + self.reach - reach
+            table = (side[:, None] * stride + side).flatten()
+            # rounding of a value just below 1 must not give one displacement too many
+            number = pixels[k].mul_(len(table)).int().clamp_(max=len(table) - 1)
+            source = table.index_select(0, number).add_(corner)
+            moved[k] = around[k].index_select(0, source).reshape(height, width)
+        return moved

@@ -56,20 +56,21 @@ def poisson_pixels(seeds: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
     z = normal_pixels(seeds, tuple(rates.shape[1:]), rates.device)
     # A rate between two of the table takes one of them, by the bits of the number that are left: the mean
     # stays exact, and the variance grows by less than (1 / 2 / _PER_PHOTON)^2.
-    chance = torch.special.ndtr(z).mul_(_CHANCES).clamp_max_(_CHANCES - 0.5)
+    chance = torch.special.ndtr(z).mul_(_CHANCES - 0.25)
     cell = chance.floor()
     row = rates.mul(_PER_PHOTON).add_(chance.sub_(cell)).floor_().clamp_max_(NORMAL_FROM * _PER_PHOTON)
     place = row.mul_(_CHANCES).add_(cell).int()
-    few = _few_photons().to(rates.device)[place]
+    few = _few_photons().to(rates.device).index_select(0, place.flatten()).reshape(rates.shape)
 
     high = rates.clamp_min(NORMAL_FROM)
     # rounding adds the variance 1/12
     spread = (high - 1.0 / 12.0).sqrt_()
     # rate + s z + (z^2 - 1) / 6 + (z - z^3) / (72 s), to the nearest count
     square = z.square()
-    many = (1.0 - square).mul_(z).div_(72.0).div_(spread)
-    many.addcmul_(spread, z).add_(square, alpha=1.0 / 6.0).add_(high).add_(1.0 / 3.0).floor_()
-    return torch.where(rates < NORMAL_FROM, few.float(), many.clamp_min_(0.0))
+    many = high.addcmul_(spread, z).add_(square, alpha=1.0 / 6.0)
+    many.addcdiv_(square.neg_().add_(1.0).mul_(z), spread, value=1.0 / 72.0)
+    many.add_(1.0 / 3.0).floor_().clamp_min_(0.0)
+    return torch.where(rates < NORMAL_FROM, few.to(rates.dtype), many)
 
 
 @cache

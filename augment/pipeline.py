@@ -73,14 +73,17 @@ class Composite(Filter):
     def _each(self, method: str, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         images = images.clone()
         for wanted in parameters["order"].T:
-            for k, part in enumerate(self.filters):
-                chosen = (wanted == k).nonzero()[:, 0]
+            for k in wanted.unique().tolist():
+                if k < 0:
+                    continue
+                part, chosen = self.filters[k], (wanted == k).nonzero()[:, 0]
                 if len(chosen) == len(images):  # spares two copies of the batch
                     images = getattr(part, method)(images, _parameters_of(parameters, k))
-                elif len(chosen):
+                else:
                     place = chosen.to(images.device)
                     own = take(_parameters_of(parameters, k), chosen)
-                    images[place] = getattr(part, method)(images[place], own)
+                    # whole rows are copied; indexing by a tensor would take them number by number
+                    images.index_copy_(0, place, getattr(part, method)(images.index_select(0, place), own))
         return images
 
     def describe(self, parameters: Parameters, index: int) -> Step:

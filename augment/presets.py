@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 
 from augment.blur import GaussianBlur, Jitter
 from augment.crop import CenterCrop
@@ -12,7 +14,7 @@ from augment.gaps import Gaps
 from augment.mask import CentralHole
 from augment.noise import ReadoutNoise, SaltAndPepper, ShotNoise, UniformNoise
 from augment.photons import PhotonStatistics
-from augment.pipeline import InOrder, RandomCombination
+from augment.pipeline import InOrder, OneOf, RandomCombination
 from augment.recording import LogScale, Recording
 from augment.response import FullWell, Saturation, UnevenSensitivity
 from augment.scaling import FLOOR_DECADES, check_decades
@@ -136,6 +138,18 @@ def experiment(floor_decades: float = FLOOR_DECADES, *, eight_bit: bool = False)
         half_height=math.ceil(window.half_height[1]) + margin,
         half_width=math.ceil(window.half_width[1]) + margin,
     )
+
+
+def one_of(names: Sequence[str], floor_decades: float = FLOOR_DECADES) -> OneOf:
+    """Return a draw of one recording for each image; a name that stands twice is drawn twice as often.
+
+    Raises
+    ------
+    ParameterError
+        There are no names, one is unknown, or the decades are out of range.
+    """
+    counts = Counter(names)
+    return OneOf([recording(name, floor_decades) for name in counts], weights=list(counts.values()))
 
 
 def recording(name: str, floor_decades: float = FLOOR_DECADES) -> Recording:

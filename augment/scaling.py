@@ -24,8 +24,8 @@ def log_scale(
     Parameters
     ----------
     intensity
-        Linear intensity in any unit, shape (B, H, W). Negative values count as 0; NaN and infinities are
-        invalid.
+        Linear intensity in any unit that float32 holds, shape (B, H, W). Negative values count as 0; NaN and
+        infinities are invalid.
     floor_decades
         Decades between the maximum and c, in (0, 30]; one number, or a float tensor (B,) for each pattern.
     valid
@@ -50,19 +50,20 @@ def log_scale(
         raise ParameterError(
             "intensity", f"shape {tuple(intensity.shape)}", "a real tensor of shape (B, H, W)"
         )
-    usable = intensity.isfinite()
+    light = intensity if intensity.dtype == torch.float32 else intensity.double()
+    light = light.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).clamp_(min=0.0)
     if valid is not None:
         if valid.dtype != torch.bool or valid.shape not in (intensity.shape, intensity.shape[1:]):
             raise ParameterError(
                 "valid", f"a {valid.dtype} tensor of shape {tuple(valid.shape)}", "bool, (B, H, W) or (H, W)"
             )
-        usable = usable & valid
-    # In float64 the end points and the way back through linear_scale are exact to float32.
-    light = intensity.where(usable, 0.0).double().clamp_min_(0.0)
+        light = light.where(valid, 0.0)
     peak = light.amax(dim=(1, 2), keepdim=True)
-    floors = torch.pow(10.0, torch.as_tensor(floor_decades).double()).reshape(-1, 1, 1).to(light.device)
-    light.mul_(floors / peak.where(peak > 0.0, 1.0))
-    return light.log1p_().div_(floors.log1p()).float()
+    decades = torch.as_tensor(floor_decades, dtype=light.dtype).reshape(-1, 1, 1).to(light.device)
+    light.div_(peak.where(peak > 0.0, 1.0)).mul_(torch.pow(10.0, decades)).log1p_()
+    # the logarithm of the maximum, as it was rounded there: the end points are exactly 0 and 1
+    top = light.amax(dim=(1, 2), keepdim=True)
+    return light.div_(top.where(top > 0.0, 1.0)).float()
 
 
 def linear_scale(grey: torch.Tensor, floor_decades: float = FLOOR_DECADES) -> torch.Tensor:
@@ -86,7 +87,7 @@ def linear_scale(grey: torch.Tensor, floor_decades: float = FLOOR_DECADES) -> to
         The decades are outside (0, 30].
     """
     check_decades(floor_decades)
-    return grey.double().mul_(_span(floor_decades)).expm1_().div_(10.0**floor_decades).float()
+    return grey.mul(_span(floor_decades)).expm1_().mul_(10.0**-floor_decades).clamp_(max=1.0)
 
 
 def check_decades(floor_decades: float | torch.Tensor) -> None:

@@ -18,8 +18,8 @@ import record
 import torch
 from torch import nn
 
-from augment import OneOf, stretch
-from augment.presets import recording
+from augment import stretch
+from augment.presets import one_of, recording
 from invert.data import PatternDataset, read_dataset
 from invert.metrics import errors, summarise
 from invert.model import Model, ModelConfiguration
@@ -70,7 +70,7 @@ def train(dataset: PatternDataset, way: str, seed: int, images: int) -> Any:
     network: Any = Masked(model, way)
     network.to(memory_format=torch.channels_last)
     targets = torch.from_numpy(model.target.encode(radius, dataset.particles.orientation).astype(np.float32))
-    filters = OneOf([recording(name) for name in training.filters])
+    filters = one_of(training.filters)
     steps = images // training.batch
     optimizer = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -21,8 +21,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from augment.pipeline import OneOf
-from augment.presets import recording
+from augment.presets import one_of
 from invert import checkpoint, figures
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import Evaluation, evaluate
@@ -74,7 +73,7 @@ class _Regression(lightning.LightningModule):
         self.training_configuration = training
         self.steps = steps
         self.progress = progress
-        self.recording = OneOf([recording(name, training.floor_decades) for name in training.filters])
+        self.recording = one_of(training.filters, training.floor_decades)
         self.history: list[dict[str, float]] = []
         self.best_state: dict[str, torch.Tensor] = {}
         self.best_loss = math.inf
