@@ -86,12 +86,9 @@ PRESETS: dict[str, Preset] = {
     "quick": Preset(
         ResidualConfiguration(blocks=(1, 1, 1, 1), width=16, activation="relu"),
         "code",
-        # as many images of the experiment as of all the others
-        TrainingConfiguration(
-            images=100_000,
-            learning_rate=8e-3,
-            filters=(*PAPER_FILTERS, *([EXPERIMENT] * len(PAPER_FILTERS))),
-        ),
+        # Clean images and measured ones: at equal cost better on both, and on the patterns of Barke et al., than
+        # with the paper's filters among them.
+        TrainingConfiguration(images=100_000, learning_rate=8e-3, filters=("identity", EXPERIMENT)),
     ),
 }
 

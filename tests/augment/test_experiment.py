@@ -21,6 +21,7 @@ from augment import (
     Shift,
     Window,
     experiment,
+    fields,
     log_scale,
     paper,
     recording,
@@ -28,6 +29,7 @@ from augment import (
 )
 from augment.eight_bit import BARKE
 from augment.fields import NORMAL_FROM, poisson_pixels
+from augment.presets import one_of
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 
@@ -55,6 +57,18 @@ def test_photons_have_the_poisson_distribution(rate: float) -> None:
     assert abs(counts.mean(dtype=float) - rate) <= 4 * math.sqrt(rate / counts.size) + 3e-4 * math.sqrt(rate)
     if rate > 0.01:
         assert counts.var(dtype=float) == pytest.approx(rate, rel=0.015 + 4e-4 / rate)
+
+
+@pytest.mark.parametrize("rate", [0.4, 5.01, 9.99, NORMAL_FROM, 11.3, 40.0])
+def test_the_poisson_quantile_is_as_exact_as_it_says(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    # instead of random numbers, the middles of 2e6 equal chances
+    chances = (np.arange(2_000_000) + 0.5) / 2_000_000
+    z = torch.from_numpy(stats.norm.ppf(chances).astype(np.float32)).reshape(1, 1000, 2000)
+    monkeypatch.setattr(fields, "normal_pixels", lambda seeds, shape, device: z.clone())
+    counts = poisson_pixels(torch.arange(1), torch.full(z.shape, rate)).numpy().ravel()
+    at = np.arange(counts.max() + 2)
+    found = np.searchsorted(np.sort(counts), at, side="right") / counts.size
+    assert np.abs(found - stats.poisson(rate).cdf(at)).max() < 4e-4
 
 
 def test_photons_of_neighbours_are_independent() -> None:
@@ -135,10 +149,10 @@ def test_the_window_keeps_its_rectangle_without_corners_bit_for_bit(corner: floa
 def test_eight_bits_leave_256_values_near_the_original() -> None:
     grey = torch.linspace(0.0, 1.0, 5000).reshape(1, 50, 100)
     shown, _ = EightBit()(grey, generator())
-    values = shown.unique()
+    values = np.unique(shown.numpy())
     assert len(values) == 256
     output, logarithm = np.array(BARKE).T
-    assert values.numpy() == pytest.approx(np.interp(np.arange(256) / 255, output, logarithm), abs=1e-6)
+    assert values == pytest.approx(np.interp(np.arange(256) / 255, output, logarithm), abs=1e-6)
     steepest = max(np.diff(logarithm) / np.diff(output))
     assert float((shown - grey).abs().max()) <= 0.5001 * steepest / 255
 
@@ -154,7 +168,7 @@ def test_the_log_scale_knows_hidden_pixels_and_its_own_decades() -> None:
         valid = torch.ones(20, 20, dtype=torch.bool)
         valid[5:9, 7] = False
         assert torch.allclose(image, log_scale(before[None], decades, valid)[0], atol=1e-6)
-    assert len(parameters["decades"].unique()) == 4
+    assert len(set(parameters["decades"].tolist())) == 4
 
 
 @pytest.mark.parametrize("name", ["identity", "gaussian_blur", "fixed_order"])
@@ -211,6 +225,13 @@ def test_the_experiment_looks_like_the_measured_patterns(patterns: torch.Tensor)
     assert int((images == 1.0).sum(dim=(1, 2)).max()) > 5  # noise of the read-out spreads the rest
     bright = (images > 0.95).sum(dim=(1, 2))
     assert bright.max() > 200
+
+
+def test_a_name_that_stands_twice_is_drawn_twice_as_often() -> None:
+    both = one_of(["identity", "experiment", "experiment"])
+    assert [part.name for part in both.filters] == ["identity", "experiment"]
+    drawn = both.sample(6000, (4, 4), generator())["order"]
+    assert float((drawn == 1).double().mean()) == pytest.approx(2 / 3, abs=0.025)
 
 
 def test_more_photons_less_noise(patterns: torch.Tensor) -> None:
