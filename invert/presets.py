@@ -86,8 +86,8 @@ PRESETS: dict[str, Preset] = {
     "quick": Preset(
         ResidualConfiguration(blocks=(1, 1, 1, 1), width=16, activation="relu"),
         "code",
-        # Clean images and measured ones: at equal cost better on both, and on the patterns of Barke et al., than
-        # with the paper's filters among them.
+        # After as many images better on both, and on the patterns of Barke et al., than with the paper's
+        # filters among them.
         TrainingConfiguration(images=100_000, learning_rate=8e-3, filters=("identity", EXPERIMENT)),
     ),
 }
