@@ -47,8 +47,8 @@ def poisson_pixels(seeds: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
 
     One normal number per pixel becomes a count through the quantile function of the Poisson distribution:
     from a table below `NORMAL_FROM`, and above it by the Cornish-Fisher expansion. The distribution function
-    is within 4e-4 of Poisson's everywhere. Every pixel takes the same few vectorised steps, where a sampler
-    that loops in each pixel would cost more than the rest of the preset `experiment`.
+    is within 4e-4 of Poisson's everywhere. Every pixel takes the same few vectorised steps, which
+    `torch.poisson`, a loop in each pixel, does not.
 
     Notes
     -----

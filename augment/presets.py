@@ -112,8 +112,8 @@ def experiment(floor_decades: float = FLOOR_DECADES, *, eight_bit: bool = False)
     Notes
     -----
     The ranges surround the looks of the eight patterns of I. Barke et al., Nat. Commun. 6, 6187 (2015), of
-    128 x 128 pixels: a hole in a saturated halo, a window of 72 x 60 pixels with cut corners, a beam about one
-    pixel off, speckle, and a contrast of few decades.
+    128 x 128 pixels: a hole in a saturated halo, a window of 72 x 60 pixels with cut corners, a beam about
+    one pixel off, speckle, and a contrast of few decades.
     """
     check_decades(floor_decades)
     shift, window = Shift(2, hides=False), Window(hidden=math.nan)
