@@ -21,7 +21,7 @@ lint: environment
 	$(BIN)/ruff format --check .
 
 types: environment
-	$(BIN)/mypy msft augment invert cli tests benchmarks/engine.py benchmarks/record.py
+	$(BIN)/mypy msft augment invert cli tests benchmarks/engine.py benchmarks/mask.py benchmarks/record.py
 
 test: lint types
 	$(BIN)/python -m pytest -m "not slow"
@@ -36,7 +36,7 @@ demo: environment
 	$(BIN)/invert train demo/dataset.h5 --preset quick --out demo/model --force
 	$(BIN)/msft generate --n 200 --seed 2 --out demo/held_out.h5 --force
 	$(BIN)/invert evaluate demo/model demo/held_out.h5
-	$(BIN)/invert augment demo/held_out.h5 --filter experiment --out demo/exp.h5 --force
+	$(BIN)/invert augment demo/held_out.h5 --preset experiment --out demo/exp.h5 --force
 	$(BIN)/invert predict demo/exp.h5 --model demo/model
 	cp demo/exp.predictions.png demo/report.png
 	@echo "demo/report.png: measured | reconstruction | re-simulated"

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
+from torch.nn.functional import pad
 
 from augment.fields import draw_seeds, uniform_pixels
-from augment.filter import Filter, Parameters, per_image
+from augment.filter import Filter, Parameters
 from augment.ranges import Range, check_count, check_range, draw
 
 _CUT = 4.0  # sigmas; less than 1e-4 of a Gaussian lies beyond
@@ -46,33 +46,32 @@ class GaussianBlur(Filter):
         return {"sigma": draw(self.sigma, (count,), generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        # One image at a time stays in the cache, needs no more taps than its own sigma, and is independent of
-        # the batch. Sums of shifted copies, not matrix products, whose rounding depends on memory alignment.
-        blurred = [
-            _blur_rows(_blur_rows(image, taps).T.contiguous(), taps).T
-            for image, taps in zip(images, map(_gaussian_taps, parameters["sigma"].tolist()), strict=True)
-        ]
-        return torch.stack(blurred).clamp_(0.0, 1.0) if blurred else images
+        height, width = images.shape[1:]
+        down = _gaussian_matrices(parameters["sigma"], height).to(images.device)
+        across = down if width == height else _gaussian_matrices(parameters["sigma"], width).to(images.device)
+        blurred = torch.empty_like(images)
+        # One product per image, of tensors that begin their own memory: how a batched product rounds, or one
+        # that begins elsewhere, depends on what is beside the image.
+        for result, image, rows, columns in zip(blurred, images, down, across, strict=True):
+            result.copy_(rows.clone() @ image.clone() @ columns.T.clone())
+        # a mean does not exceed the largest value, but its rounding may
+        return blurred.minimum(images.amax(dim=(1, 2), keepdim=True))
 
 
-def _gaussian_taps(sigma: float) -> list[float]:
-    """Return the weights of offsets 0, 1, 2, ...; both sides together sum to 1."""
-    sigma = max(sigma, _NARROWEST)
-    side = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(1, math.ceil(_CUT * sigma) + 1)]
-    total = 1.0 + 2.0 * math.fsum(side)
-    return [1.0 / total, *(weight / total for weight in side)]
-
-
-def _blur_rows(image: torch.Tensor, taps: list[float]) -> torch.Tensor:
-    """Convolve each column of an (H, W) image with symmetric taps."""
-    height, reach = len(image), len(taps) - 1
-    padded = functional.pad(image.T[None], (reach, reach), mode="replicate")[0].T.contiguous()
-    total = padded[reach : reach + height] * taps[0]
-    for offset, weight in enumerate(taps[1:], start=1):
-        below = padded[reach - offset : reach - offset + height]
-        above = padded[reach + offset : reach + offset + height]
-        total += (below + above) * weight
-    return total
+def _gaussian_matrices(sigma: torch.Tensor, length: int) -> torch.Tensor:
+    """Return the matrices that blur an axis by each sigma: (B,) to float32 (B, length, length)."""
+    reach = max(length, math.ceil(_CUT * float(sigma.amax() if len(sigma) else 0.0)) + 1)
+    offsets = torch.arange(reach)
+    wide = sigma.double().clamp_min(_NARROWEST)[:, None]
+    taps = torch.exp(-0.5 * (offsets / wide) ** 2).where(offsets <= (_CUT * wide).ceil(), 0.0)
+    taps /= 2.0 * taps.sum(dim=1, keepdim=True) - taps[:, :1]
+    # the outermost pixels go on beyond the edges: theirs is the weight of everything out there
+    beyond = taps.flip(1).cumsum(1).flip(1)[:, :length].float()
+    side = taps[:, :length].float()
+    matrices = torch.cat([side.flip(1), side[:, 1:]], dim=1).unfold(1, length, 1).flip(1).contiguous()
+    matrices[:, :, 0] = beyond
+    matrices[:, :, -1] = beyond.flip(1)
+    return matrices if length > 1 else torch.ones_like(matrices)
 
 
 @dataclass(frozen=True)
@@ -106,12 +105,20 @@ class Jitter(Filter):
         return {"reach": reach, "seed": draw_seeds(count, generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        count, height, width = images.shape
-        reach = per_image(parameters["reach"], images)[:, None]
-        pixels = uniform_pixels(parameters["seed"], (2, height, width), images.device)
-        # Rounding of a value just below 1 must not give one displacement too many.
-        moved = torch.minimum((pixels * (2 * reach + 1)).long() - reach, reach)
-        rows = (moved[:, 0] + torch.arange(height, device=images.device)[:, None]).clamp_(0, height - 1)
-        columns = (moved[:, 1] + torch.arange(width, device=images.device)).clamp_(0, width - 1)
-        source = (rows * width + columns).reshape(count, height * width)
-        return images.reshape(count, height * width).gather(1, source).reshape(images.shape)
+        height, width = images.shape[1:]
+        around = pad(images[:, None], (self.reach,) * 4, mode="replicate").flatten(1)
+        stride = width + 2 * self.reach
+        rows = torch.arange(height, dtype=torch.int32, device=images.device)[:, None] * stride
+        corner = (rows + torch.arange(width, dtype=torch.int32, device=images.device)).flatten()
+        pixels = uniform_pixels(parameters["seed"], (height * width,), images.device)
+        moved = torch.empty_like(images)
+        # one image at a time stays in the cache
+        for k, reach in enumerate(parameters["reach"].tolist()):
+            # every displacement has a number; the table says how far in memory it leads from the corner
+            side = torch.arange(2 * reach + 1, dtype=torch.int32, device=images.device) + self.reach - reach
+            table = (side[:, None] * stride + side).flatten()
+            # rounding of a value just below 1 must not give one displacement too many
+            number = pixels[k].mul_(len(table)).int().clamp_(max=len(table) - 1)
+            source = table.index_select(0, number).add_(corner)
+            moved[k] = around[k].index_select(0, source).reshape(height, width)
+        return moved

@@ -1,4 +1,4 @@
-"""Datasets whose patterns went through a filter, for those who want files."""
+"""Datasets whose patterns were recorded as a detector might have, for those who want files."""
 
 from __future__ import annotations
 
@@ -11,34 +11,46 @@ import numpy as np
 import torch
 
 import msft
-from augment.filter import Filter
-from augment.presets import paper
-from augment.scaling import FLOOR_DECADES, log_scale
-from msft.dataset import MASK_MISSING, create, missing_pixels, open_patterns
+from augment.presets import EXPERIMENT, PAPER_FILTERS, recording
+from augment.scaling import FLOOR_DECADES
+from msft.dataset import MASK_MISSING, PatternFile, create, missing_pixels, open_patterns
 from msft.errors import ParameterError
 from msft.output import check_writable
+from msft.particle import Particles
 
 BATCH = 64
 
+PRESETS: dict[str, tuple[str, ...]] = {"paper": PAPER_FILTERS, "experiment": (EXPERIMENT,)}
+"""The recordings of each pattern that a preset makes."""
 
-def named_filter(name: str, floor_decades: float) -> Filter:
-    """One of the eleven filters of the preset ``paper``.
+
+def preset_names(preset: str) -> tuple[str, ...]:
+    """The recordings of a preset by name.
 
     Raises
     ------
     ParameterError
-        If none has that name.
+        If there is no such preset.
     """
-    filters = paper(floor_decades=floor_decades)
-    if name not in filters:
-        raise ParameterError("filter", name, "one of " + ", ".join(filters))
-    return filters[name]
+    if preset not in PRESETS:
+        raise ParameterError("preset", preset, "one of " + ", ".join(PRESETS))
+    return PRESETS[preset]
+
+
+def check_linear(patterns: PatternFile, seed: int) -> None:
+    """Refuse grey values, which cannot be recorded once more, and a negative seed."""
+    if seed < 0:
+        raise ParameterError("seed", seed, "0 or more")
+    if len(patterns) == 0:
+        raise ParameterError("dataset", f"{patterns.path} with 0 patterns", "one pattern or more")
+    if patterns.scale != "linear":
+        raise ParameterError("dataset", f"{patterns.path} of scale {patterns.scale}", "linear intensities")
 
 
 def augment_file(
     dataset: Path,
     out: Path,
-    filter_name: str,
+    preset: str,
     seed: int = 0,
     floor_decades: float = FLOOR_DECADES,
     *,
@@ -46,60 +58,72 @@ def augment_file(
     command: str = "",
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Apply one filter to every pattern of a dataset and write the grey images with the particles.
+    """Record every pattern of a dataset and write the grey images with the particles.
 
-    The file also holds which pixels are left (a CXI mask per pattern), and what the filter drew for each
-    pattern (JSON).
+    The preset ``paper`` makes eleven images of each pattern, one by each of its filters; they stand one after
+    another, so that no division of the file by position tears them apart. ``experiment`` makes one. The file
+    also holds which pixels are left (a CXI mask per image), and what was drawn for each image (JSON).
 
     Parameters
     ----------
     dataset, out
         The dataset to read, and the file to write, which appears whole or not at all.
-    filter_name
-        One of the eleven filters of `augment.presets.paper`.
+    preset
+        ``paper`` or ``experiment``.
     seed
-        Of the filter's random numbers.
+        Of the random numbers.
     floor_decades
-        Decades of intensity between black and white.
-    force, command, progress
+        Most decades of intensity between black and white.
+    force, command
         As in `msft.generate.generate`.
+    progress
+        Called with 0 when work begins, then with the number of patterns of each batch.
 
     Returns
     -------
-    The number of patterns.
+    The number of images.
 
     Raises
     ------
     ParameterError
         If an argument cannot be used; nothing is written.
     """
-    chosen = named_filter(filter_name, floor_decades)
-    if seed < 0:
-        raise ParameterError("seed", seed, "0 or more")
+    names = preset_names(preset)
+    recordings = [recording(name, floor_decades) for name in names]
     check_writable(out, force, inputs=[dataset])
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(max(seed, 0))
     provenance = {
         "program": "invert augment",
         "version": msft.__version__,
         "command": command,
         "seed": seed,
-        "filter": filter_name,
+        "preset": preset,
+        "filters": json.dumps(names),
         "floor_decades": floor_decades,
     }
     with open_patterns(dataset) as patterns:
-        if patterns.scale != "linear":
-            raise ParameterError("dataset", f"{dataset} of scale {patterns.scale}", "linear intensities")
+        check_linear(patterns, seed)
         provenance["particles"] = patterns.provenance.get("particles", json.dumps({}))
-        mask = missing_pixels(patterns.simulation)
+        size = (patterns.pixels, patterns.pixels)
+        missing = missing_pixels(patterns.simulation)
+        count = len(names) * len(patterns)
         progress(0)
-        with create(out, len(patterns), patterns.simulation, provenance, scale="log") as writer:
+        with create(out, count, patterns.simulation, provenance, scale="log") as writer:
             for start in range(0, len(patterns), BATCH):
                 rows = slice(start, min(start + BATCH, len(patterns)))
-                grey = log_scale(torch.from_numpy(patterns.patterns(rows)), floor_decades)
-                images, record = chosen(grey, generator)
-                writer.append(images.numpy(), patterns.particles[rows])
-                hidden = ~record.measured((patterns.pixels, patterns.pixels)).numpy()
-                steps = [json.dumps(asdict(record[index])) for index in range(len(record))]
-                writer.append_filtered(np.where(hidden, MASK_MISSING, 0) | mask, steps)
-                progress(len(images))
-        return len(patterns)
+                intensity = torch.from_numpy(patterns.patterns(rows))
+                made = [chosen(intensity, generator) for chosen in recordings]
+                # from one batch for each recording to all recordings of each pattern
+                images = torch.stack([image for image, _ in made], dim=1).flatten(0, 1)
+                hidden = ~torch.stack([record.measured(size) for _, record in made], dim=1).flatten(0, 1)
+                steps = [json.dumps(asdict(record[k])) for k in range(len(intensity)) for _, record in made]
+                writer.append(images.numpy(), _repeated(patterns.particles[rows], len(names)))
+                writer.append_filtered(np.where(hidden.numpy(), MASK_MISSING, 0) | missing, steps)
+                progress(len(intensity))
+        return count
+
+
+def _repeated(particles: Particles, times: int) -> Particles:
+    """Each of the particles so many times, one after another."""
+    radius, orientation = np.repeat(particles.radius, times), np.repeat(particles.orientation, times, axis=0)
+    return Particles(radius, orientation, particles.body)

@@ -26,6 +26,9 @@ class Filter(ABC):
     moves_or_hides: ClassVar[bool] = False
     """Whether it decides which pixels of the image were measured, beside their values."""
 
+    from_intensity: ClassVar[bool] = False
+    """Whether it takes linear intensity, in any unit and finite and >= 0, instead of grey values."""
+
     @property
     def name(self) -> str:
         """Name in records: the class name in lower case with underscores."""
@@ -64,15 +67,16 @@ class Filter(ABC):
         Parameters
         ----------
         images
-            Grey values in [0, 1], float32, shape (B, H, W), on any device. NaN and infinities count as
-            invalid pixels and become 0; other values are clipped.
+            Grey values in [0, 1] or, if `from_intensity`, linear intensity; float32, shape (B, H, W), on any
+            device. NaN and infinities count as invalid pixels and become 0; other values are clipped.
         parameters
             What `sample` returned for B images of this size.
 
         Returns
         -------
         torch.Tensor
-            New images of the same shape, dtype and device, finite and in [0, 1].
+            New images of the same shape, dtype and device: grey values, finite and in [0, 1]. Only the single
+            steps of a chain that begins at linear intensity return intensity again.
 
         Raises
         ------
@@ -85,8 +89,10 @@ class Filter(ABC):
                 raise ParameterError(
                     name, f"values for {len(values)} images", f"one for each of {len(images)}"
                 )
-        clean = images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).clamp_(0.0, 1.0)
-        return self._apply(clean, parameters)
+        clean = images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        if self.from_intensity:
+            return self._apply(clean.clamp_(min=0.0), parameters)
+        return self._apply(clean.clamp_(0.0, 1.0), parameters)
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, Record]:
         """Draw parameters for a batch and apply them.

@@ -14,12 +14,14 @@ from augment.ranges import Range, check_range, draw
 
 @dataclass(frozen=True)
 class CentralHole(Filter):
-    """Set the pixels whose distance to the beam pixel is at most a radius to 0.
+    """Hide the pixels whose distance to the beam pixel is at most a radius.
 
     Parameters
     ----------
     radius
         Range of the radius in pixels, >= 0.
+    hidden
+        What hidden pixels hold: 0, or NaN where the logarithm is still to come.
 
     Raises
     ------
@@ -32,6 +34,7 @@ class CentralHole(Filter):
     """
 
     radius: Range = (0.0, 10.0)
+    hidden: float = 0.0
 
     moves_or_hides: ClassVar[bool] = True
 
@@ -44,4 +47,4 @@ class CentralHole(Filter):
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         hole = within_radius(images, per_image(parameters["radius"], images))
-        return images.masked_fill(hole, 0.0)
+        return images.masked_fill(hole, self.hidden)

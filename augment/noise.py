@@ -1,15 +1,15 @@
-"""Noise: uniform, salt and pepper, and the shot noise of single photons."""
+"""Noise: uniform, salt and pepper, the shot noise of single photons, and that of reading them out."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from augment.fields import draw_seeds, poisson_pixels, uniform_pixels
+from augment.fields import draw_seeds, normal_pixels, poisson_pixels, uniform_pixels
 from augment.filter import Filter, Parameters, per_image
-from augment.ranges import Range, check_range, draw
+from augment.ranges import Range, check_range, draw, draw_logarithm
 from augment.scaling import FLOOR_DECADES, check_decades, linear_scale, log_scale
 
 
@@ -116,8 +116,7 @@ class ShotNoise(Filter):
 
     def sample(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Parameters:
         """Draw `photons` and the `seed` of the counts; see `Filter.sample`."""
-        low, high = self.photons
-        photons = draw((math.log(low), math.log(high)), (count,), generator).exp().clamp_(low, high)
+        photons = draw_logarithm(self.photons, (count,), generator)
         return {"photons": photons, "seed": draw_seeds(count, generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
@@ -125,3 +124,34 @@ class ShotNoise(Filter):
         peak = linear.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
         rates = linear / peak * per_image(parameters["photons"], images)
         return log_scale(poisson_pixels(parameters["seed"], rates), self.floor_decades)
+
+
+@dataclass(frozen=True)
+class ReadoutNoise(Filter):
+    """Add Gaussian noise of zero mean to counts; some fall below 0, as after dark subtraction.
+
+    Parameters
+    ----------
+    sigma
+        Range of the standard deviation in photons, >= 0.
+
+    Raises
+    ------
+    ParameterError
+        The range is not one of finite numbers >= 0.
+    """
+
+    sigma: Range = (0.0, 2.0)
+
+    from_intensity: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_range("sigma", self.sigma)
+
+    def sample(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Parameters:
+        """Draw `sigma` in photons and the `seed` of the pixels; see `Filter.sample`."""
+        return {"sigma": draw(self.sigma, (count,), generator), "seed": draw_seeds(count, generator)}
+
+    def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        pixels = normal_pixels(parameters["seed"], tuple(images.shape[1:]), images.device)
+        return pixels.mul_(per_image(parameters["sigma"], images)).add_(images)

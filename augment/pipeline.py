@@ -47,6 +47,11 @@ class Composite(Filter):
         if not self.filters or not all(isinstance(part, Filter) for part in self.filters):
             raise ParameterError("filters", self.filters, "one filter or more")
 
+    @property
+    def from_intensity(self) -> bool:  # type: ignore[override]
+        """Whether it takes linear intensity instead of grey values: as its first part does."""
+        return self.filters[0].from_intensity
+
     @abstractmethod
     def _sample_order(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Draw `order`: int64, shape (count, positions)."""
@@ -68,12 +73,17 @@ class Composite(Filter):
     def _each(self, method: str, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         images = images.clone()
         for wanted in parameters["order"].T:
-            for k, part in enumerate(self.filters):
-                chosen = (wanted == k).nonzero()[:, 0]
-                if len(chosen):
+            for k in wanted.unique().tolist():
+                if k < 0:
+                    continue
+                part, chosen = self.filters[k], (wanted == k).nonzero()[:, 0]
+                if len(chosen) == len(images):  # spares two copies of the batch
+                    images = getattr(part, method)(images, _parameters_of(parameters, k))
+                else:
                     place = chosen.to(images.device)
                     own = take(_parameters_of(parameters, k), chosen)
-                    images[place] = getattr(part, method)(images[place], own)
+                    # whole rows are copied; indexing by a tensor would take them number by number
+                    images.index_copy_(0, place, getattr(part, method)(images.index_select(0, place), own))
         return images
 
     def describe(self, parameters: Parameters, index: int) -> Step:
@@ -104,6 +114,11 @@ class InOrder(Composite):
 
     def _sample_order(self, count: int, generator: torch.Generator) -> torch.Tensor:
         return torch.arange(len(self.filters)).repeat(count, 1)
+
+    def _each(self, method: str, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        for k, part in enumerate(self.filters):
+            images = getattr(part, method)(images, _parameters_of(parameters, k))
+        return images
 
 
 @dataclass(frozen=True)

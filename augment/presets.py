@@ -1,16 +1,40 @@
-"""Sets of filters by name."""
+"""Sets of filters by name: the eleven of the paper, and what a real detector does."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Sequence
+
 from augment.blur import GaussianBlur, Jitter
 from augment.crop import CenterCrop
+from augment.eight_bit import EightBit
 from augment.filter import Filter, Identity
+from augment.gaps import Gaps
 from augment.mask import CentralHole
-from augment.noise import SaltAndPepper, ShotNoise, UniformNoise
-from augment.pipeline import InOrder, RandomCombination
-from augment.response import Saturation, UnevenSensitivity
-from augment.scaling import FLOOR_DECADES
+from augment.noise import ReadoutNoise, SaltAndPepper, ShotNoise, UniformNoise
+from augment.photons import PhotonStatistics
+from augment.pipeline import InOrder, OneOf, RandomCombination
+from augment.recording import LogScale, Recording
+from augment.response import FullWell, Saturation, UnevenSensitivity
+from augment.scaling import FLOOR_DECADES, check_decades
 from augment.shift import Shift
+from augment.window import Window
+from msft.errors import ParameterError
+
+PAPER_GROUPS: dict[str, tuple[str, ...]] = {
+    "trivial": ("identity",),
+    "noise": ("uniform_noise", "salt_and_pepper"),
+    "blur": ("gaussian_blur", "jitter"),
+    "cropping": ("center_crop", "central_hole", "shift", "uneven_sensitivity"),
+    "successive": ("random_combination", "fixed_order"),
+}
+"""The five groups of Stielow et al. 2020, appendix D, with their filters in the paper's order."""
+
+PAPER_FILTERS: tuple[str, ...] = tuple(name for group in PAPER_GROUPS.values() for name in group)
+EXPERIMENT = "experiment"
+RECORDINGS: tuple[str, ...] = (*PAPER_FILTERS, EXPERIMENT)
+"""Every name that `recording` knows."""
 
 
 def paper(floor_decades: float = FLOOR_DECADES) -> dict[str, Filter]:
@@ -27,8 +51,8 @@ def paper(floor_decades: float = FLOOR_DECADES) -> dict[str, Filter]:
     Returns
     -------
     dict of str to Filter
-        identity, uniform_noise, salt_and_pepper, gaussian_blur, jitter, center_crop, central_hole, shift,
-        uneven_sensitivity, random_combination, experiment.
+        The names of `PAPER_FILTERS`: identity, uniform_noise, salt_and_pepper, gaussian_blur, jitter,
+        center_crop, central_hole, shift, uneven_sensitivity, random_combination, fixed_order.
 
     Raises
     ------
@@ -38,7 +62,7 @@ def paper(floor_decades: float = FLOOR_DECADES) -> dict[str, Filter]:
     Notes
     -----
     Source: Stielow et al. 2020, appendix D. The paper gives the amplitude of the noise and the radius of the
-    blur; the other ranges, and the order of the experiment, are those of the classes and of this function.
+    blur; the other ranges, and the steps of the fixed order, are those of the classes and of this function.
     """
     single: tuple[Filter, ...] = (
         UniformNoise(),
@@ -51,7 +75,7 @@ def paper(floor_decades: float = FLOOR_DECADES) -> dict[str, Filter]:
         UnevenSensitivity(),
     )
     # Photons arrive, off the axis; the detector answers; its shape cuts; its centre is known only roughly.
-    experiment = InOrder(
+    fixed_order = InOrder(
         (
             ShotNoise(floor_decades=floor_decades),
             Shift(),
@@ -61,7 +85,83 @@ def paper(floor_decades: float = FLOOR_DECADES) -> dict[str, Filter]:
             CenterCrop(),
             Shift(),
         ),
-        name="experiment",
+        name="fixed_order",
     )
-    filters = (Identity(), *single, RandomCombination(single), experiment)
+    filters = (Identity(), *single, RandomCombination(single), fixed_order)
     return {part.name: part for part in filters}
+
+
+def experiment(floor_decades: float = FLOOR_DECADES, *, eight_bit: bool = False) -> Recording:
+    """Return what a real detector does to linear intensity, in the order in which it happens.
+
+    Photon statistics, beam pointing, point spread, uneven sensitivity, saturation; gaps, hole and window with
+    cut corners; readout noise; the logarithm with a contrast that nobody knows.
+
+    Parameters
+    ----------
+    floor_decades
+        Most decades between black and white.
+    eight_bit
+        Whether the grey values pass through 8-bit colour-mapped output in the end.
+
+    Raises
+    ------
+    ParameterError
+        The decades are outside (0, 30].
+
+    Notes
+    -----
+    The ranges surround the looks of the eight patterns of I. Barke et al., Nat. Commun. 6, 6187 (2015), of
+    128 x 128 pixels: a hole in a saturated halo, a window of 72 x 60 pixels with cut corners, a beam about
+    one pixel off, speckle, and a contrast of few decades.
+    """
+    check_decades(floor_decades)
+    shift, window = Shift(2, hides=False), Window(hidden=math.nan)
+    steps: tuple[Filter, ...] = (
+        PhotonStatistics(),
+        shift,
+        GaussianBlur((0.3, 1.2)),
+        UnevenSensitivity(spots=3, sigma=(0.02, 0.25), depth=(0.0, 0.8)),
+        FullWell(),
+        Gaps(hidden=math.nan),
+        CentralHole((2.0, 9.0), hidden=math.nan),
+        window,
+        ReadoutNoise(),
+        LogScale((min(1.0, floor_decades), floor_decades)),
+    )
+    # light from outside the window that pointing and point spread bring in
+    margin = shift.reach + 2
+    return Recording(
+        (*steps, EightBit()) if eight_bit else steps,
+        name=EXPERIMENT,
+        half_height=math.ceil(window.half_height[1]) + margin,
+        half_width=math.ceil(window.half_width[1]) + margin,
+    )
+
+
+def one_of(names: Sequence[str], floor_decades: float = FLOOR_DECADES) -> OneOf:
+    """Return a draw of one recording for each image; a name that stands twice is drawn twice as often.
+
+    Raises
+    ------
+    ParameterError
+        There are no names, one is unknown, or the decades are out of range.
+    """
+    counts = Counter(names)
+    return OneOf([recording(name, floor_decades) for name in counts], weights=list(counts.values()))
+
+
+def recording(name: str, floor_decades: float = FLOOR_DECADES) -> Recording:
+    """Return how linear intensity becomes grey images: as in `experiment`, or by one filter of the paper.
+
+    Raises
+    ------
+    ParameterError
+        There is no such name among `RECORDINGS`, or the decades are out of range.
+    """
+    if name == EXPERIMENT:
+        return experiment(floor_decades)
+    if name not in PAPER_FILTERS:
+        raise ParameterError("filter", name, "one of " + ", ".join(RECORDINGS))
+    scale = LogScale((floor_decades, floor_decades))
+    return Recording((scale, paper(floor_decades)[name]), name=name)

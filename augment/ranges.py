@@ -37,6 +37,12 @@ def check_count(field: str, value: int) -> None:
         raise ParameterError(field, value, "a whole number >= 0")
 
 
+def draw_logarithm(limits: Range, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    """Return float32 values of the given shape whose logarithm is uniform; the range is above 0."""
+    low, high = limits
+    return draw((math.log(low), math.log(high)), shape, generator).exp_().clamp_(low, high)
+
+
 def draw(limits: Range, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
     """Return float32 values of the given shape, uniform in the range."""
     low, high = limits

@@ -1,12 +1,14 @@
-"""How the detector answers: blind spots, and saturation."""
+"""How the detector answers: blind spots, amplification, and saturation of linear intensity."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from augment.filter import Filter, Parameters, per_image
+from augment.grid import within_radius
 from augment.ranges import Range, check_count, check_range, draw
 from msft.errors import ParameterError
 
@@ -15,7 +17,7 @@ _NARROWEST = 1e-3  # pixels; a spot of one pixel, and no division by zero
 
 @dataclass(frozen=True)
 class UnevenSensitivity(Filter):
-    """Attenuate the grey values around random places by 1 - depth exp(-distance^2 / (2 sigma^2)).
+    """Attenuate the image around random places by 1 - depth exp(-distance^2 / (2 sigma^2)).
 
     Parameters
     ----------
@@ -108,3 +110,40 @@ class Saturation(Filter):
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         return (images * per_image(parameters["gain"], images)).clamp_(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class FullWell(Filter):
+    """Clip linear intensity at what the brightest pixel outside a halo around the beam holds.
+
+    Parameters
+    ----------
+    halo
+        Range of the radius of the halo in pixels, >= 0: inside it every brighter pixel saturates.
+
+    Raises
+    ------
+    ParameterError
+        The range is not one of finite numbers >= 0.
+
+    Notes
+    -----
+    A level in photons would leave small particles black and large ones white; a radius gives every pattern
+    the saturated halo that measured ones have around their hole.
+    """
+
+    halo: Range = (0.0, 14.0)
+
+    from_intensity: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_range("halo", self.halo)
+
+    def sample(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Parameters:
+        """Draw `halo` in pixels; see `Filter.sample`."""
+        return {"halo": draw(self.halo, (count,), generator)}
+
+    def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        halo = within_radius(images, per_image(parameters["halo"], images))
+        level = images.masked_fill(halo, 0.0).amax(dim=(1, 2), keepdim=True)
+        return images.minimum(level)

@@ -13,7 +13,9 @@ FLOOR_DECADES = 5.0
 
 
 def log_scale(
-    intensity: torch.Tensor, floor_decades: float = FLOOR_DECADES, valid: torch.Tensor | None = None
+    intensity: torch.Tensor,
+    floor_decades: float | torch.Tensor = FLOOR_DECADES,
+    valid: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Scale each pattern to grey values: log(I + c), shifted and stretched so that 0 is 0 and the maximum 1.
 
@@ -22,10 +24,10 @@ def log_scale(
     Parameters
     ----------
     intensity
-        Linear intensity in any unit, shape (B, H, W). Negative values count as 0; NaN and infinities are
-        invalid.
+        Linear intensity in any unit that float32 holds, shape (B, H, W). Negative values count as 0; NaN and
+        infinities are invalid.
     floor_decades
-        Decades between the maximum and c, in (0, 30].
+        Decades between the maximum and c, in (0, 30]; one number, or a float tensor (B,) for each pattern.
     valid
         bool, shape (B, H, W) or (H, W). The maximum is over valid pixels, and the others become 0.
 
@@ -48,18 +50,20 @@ def log_scale(
         raise ParameterError(
             "intensity", f"shape {tuple(intensity.shape)}", "a real tensor of shape (B, H, W)"
         )
-    usable = intensity.isfinite()
+    light = intensity if intensity.dtype == torch.float32 else intensity.double()
+    light = light.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).clamp_(min=0.0)
     if valid is not None:
         if valid.dtype != torch.bool or valid.shape not in (intensity.shape, intensity.shape[1:]):
             raise ParameterError(
                 "valid", f"a {valid.dtype} tensor of shape {tuple(valid.shape)}", "bool, (B, H, W) or (H, W)"
             )
-        usable = usable & valid
-    # In float64 the end points and the way back through linear_scale are exact to float32.
-    light = intensity.double().where(usable, 0.0).clamp_min_(0.0)
+        light = light.where(valid, 0.0)
     peak = light.amax(dim=(1, 2), keepdim=True)
-    ratio = light.div_(peak.where(peak > 0.0, 1.0))
-    return ratio.mul_(10.0**floor_decades).log1p_().div_(_span(floor_decades)).float()
+    decades = torch.as_tensor(floor_decades, dtype=light.dtype).reshape(-1, 1, 1).to(light.device)
+    light.div_(peak.where(peak > 0.0, 1.0)).mul_(torch.pow(10.0, decades)).log1p_()
+    # the logarithm of the maximum, as it was rounded there: the end points are exactly 0 and 1
+    top = light.amax(dim=(1, 2), keepdim=True)
+    return light.div_(top.where(top > 0.0, 1.0)).float()
 
 
 def linear_scale(grey: torch.Tensor, floor_decades: float = FLOOR_DECADES) -> torch.Tensor:
@@ -83,12 +87,13 @@ def linear_scale(grey: torch.Tensor, floor_decades: float = FLOOR_DECADES) -> to
         The decades are outside (0, 30].
     """
     check_decades(floor_decades)
-    return grey.double().mul_(_span(floor_decades)).expm1_().div_(10.0**floor_decades).float()
+    return grey.mul(_span(floor_decades)).expm1_().mul_(10.0**-floor_decades).clamp_(max=1.0)
 
 
-def check_decades(floor_decades: float) -> None:
+def check_decades(floor_decades: float | torch.Tensor) -> None:
     """Raise ParameterError unless a floor so many decades below 1 is one that float32 can hold."""
-    if not 0.0 < floor_decades <= 30.0:
+    values = torch.as_tensor(floor_decades)
+    if not bool(((values > 0.0) & (values <= 30.0)).all()):
         raise ParameterError("floor_decades", floor_decades, "decades in (0, 30]")
 
 

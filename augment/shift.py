@@ -19,6 +19,8 @@ class Shift(Filter):
     ----------
     reach
         Largest shift in whole pixels, either way along each axis.
+    hides
+        Whether what comes in from outside counts as not measured, rather than as measured and dark.
 
     Raises
     ------
@@ -31,6 +33,7 @@ class Shift(Filter):
     """
 
     reach: int = 5
+    hides: bool = True
 
     moves_or_hides: ClassVar[bool] = True
 
@@ -43,15 +46,21 @@ class Shift(Filter):
         return {"dy": moves[0], "dx": moves[1]}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        count, height, width = images.shape
-        rows, valid_rows = _sources(height, parameters["dy"].to(images.device))
-        columns, valid_columns = _sources(width, parameters["dx"].to(images.device))
-        image = torch.arange(count, device=images.device)[:, None, None]
-        moved = images[image, rows[:, :, None], columns[:, None, :]]
-        return moved.where(valid_rows[:, :, None] & valid_columns[:, None, :], 0.0)
+        height, width = images.shape[1:]
+        moved = torch.zeros_like(images)
+        for result, image, dy, dx in zip(
+            moved, images, parameters["dy"].tolist(), parameters["dx"].tolist(), strict=True
+        ):
+            to_rows, from_rows = _overlap(height, dy)
+            to_columns, from_columns = _overlap(width, dx)
+            result[to_rows, to_columns] = image[from_rows, from_columns]
+        return moved
+
+    def _cover(self, measured: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        return super()._cover(measured, parameters) if self.hides else measured
 
 
-def _sources(length: int, move: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return where each pixel along an axis comes from, and whether that is inside: both (B, length)."""
-    source = torch.arange(length, device=move.device) - move[:, None]
-    return source.clamp(0, length - 1), (source >= 0) & (source < length)
+def _overlap(length: int, move: int) -> tuple[slice, slice]:
+    """Return where on an axis pixels arrive, and where they come from."""
+    move = max(-length, min(length, move))
+    return slice(max(move, 0), length + min(move, 0)), slice(max(-move, 0), length - max(move, 0))

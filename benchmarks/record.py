@@ -6,10 +6,15 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+# The scripts' folder comes first on their path, where augment.py would stand for the package of that name:
+# once a script has imported this module, the folder is not looked at any more.
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "cupy-cuda13x", "msft-invert")
 

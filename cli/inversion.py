@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from .augmentation import augment
 from .common import (
     SIMULATION_TABLES,
     Config,
@@ -32,6 +33,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.command()(augment)
 
 DatasetArgument = Annotated[Path, typer.Argument(help="A dataset of `msft generate`.")]
 
@@ -94,13 +97,13 @@ def evaluate(
         check_writable(target, inputs=[dataset], suffixes=[".json"])
         check_writable(picture, inputs=[dataset])
         from invert import checkpoint, figures
-        from invert.data import read_grey
+        from invert.data import read_dataset
         from invert.evaluate import evaluate as judge
         from invert.model import pick_device
 
         loaded = checkpoint.load(model)
         loaded.model.to(pick_device(device))
-        result = judge(loaded.model, read_grey(dataset, loaded.model.configuration.floor_decades), seed)
+        result = judge(loaded.model, read_dataset(dataset), seed)
         with whole(target) as temporary:
             temporary.write_text(json.dumps(result.as_dict(), indent=2) + "\n")
         figures.save(figures.error_histogram(result.cases["identity"]), picture)
@@ -109,32 +112,6 @@ def evaluate(
 
 app.command()(predict)
 app.command()(fit)
-
-
-@app.command()
-def augment(
-    dataset: DatasetArgument,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The HDF5 file to write.")],
-    filter_name: Annotated[
-        str, typer.Option("--filter", help="One of the eleven filters of the preset paper.")
-    ] = "experiment",
-    seed: Seed = 0,
-    force: Force = False,
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Write a dataset's patterns as a detector might have recorded them."""
-    with one_line_errors():
-        from augment.files import augment_file
-        from msft.dataset import open_patterns
-
-        with open_patterns(dataset) as patterns:
-            count = len(patterns)
-        with progress_bar("filtering", count, quiet or as_json) as progress:
-            augment_file(
-                dataset, out, filter_name, seed, force=force, command=command_line(), progress=progress
-            )
-        report({"file": out, "patterns": count}, [f"{out}: {count} patterns, {filter_name}"], quiet, as_json)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Datasets as the grey images and particles that training and evaluation use, in memory."""
+"""Datasets as the intensities and particles that training and evaluation use, in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from augment.scaling import log_scale
 from msft.dataset import open_patterns
 from msft.errors import ParameterError
 from msft.particle import Particles
@@ -17,41 +16,40 @@ _CHUNK = 256
 
 
 @dataclass(frozen=True)
-class GreyDataset:
-    """Grey images and what they show.
+class PatternDataset:
+    """Patterns and what they show.
 
     Attributes
     ----------
-    images
-        Float32 tensor (N, H, W) in [0, 1]. 25,000 of 128 x 128 pixels take 1.6 GB.
+    intensity
+        Linear intensity, float32 tensor (N, H, W). 25,000 of 128 x 128 pixels take 1.6 GB. A recording
+        (`augment.presets.recording`) makes grey images of it.
     particles
         The N particles.
     simulation
         How they were simulated.
     """
 
-    images: torch.Tensor
+    intensity: torch.Tensor
     particles: Particles
     simulation: Simulation
 
     def __len__(self) -> int:
-        """The number of images."""
-        return len(self.images)
+        """The number of patterns."""
+        return len(self.intensity)
 
-    def part(self, rows: slice) -> GreyDataset:
-        """Some of the images, without a copy."""
-        return GreyDataset(self.images[rows], self.particles[rows], self.simulation)
+    def part(self, rows: slice) -> PatternDataset:
+        """Some of the patterns, without a copy."""
+        return PatternDataset(self.intensity[rows], self.particles[rows], self.simulation)
 
 
-def read_grey(path: Path, floor_decades: float) -> GreyDataset:
-    """Read a dataset of this toolkit's layout and scale its intensities to grey values.
+def read_dataset(path: Path) -> PatternDataset:
+    """Read a dataset of this toolkit's layout.
 
     Parameters
     ----------
     path
         Of the HDF5 file.
-    floor_decades
-        Decades of intensity between black and white.
 
     Raises
     ------
@@ -67,9 +65,8 @@ def read_grey(path: Path, floor_decades: float) -> GreyDataset:
                 f"{path} of scale {patterns.scale}",
                 "linear intensities, as `msft generate` writes them",
             )
-        images = torch.empty((len(patterns), patterns.pixels, patterns.pixels))
+        intensity = torch.empty((len(patterns), patterns.pixels, patterns.pixels))
         for start in range(0, len(patterns), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            values = torch.from_numpy(patterns.patterns(rows))
-            images[rows] = log_scale(values, floor_decades)
-        return GreyDataset(images, patterns.particles, patterns.simulation)
+            intensity[rows] = torch.from_numpy(patterns.patterns(rows))
+        return PatternDataset(intensity, patterns.particles, patterns.simulation)

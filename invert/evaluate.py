@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from augment.files import named_filter
-from invert.data import GreyDataset
+from augment.presets import recording
+from invert.data import PatternDataset
 from invert.metrics import Errors, Summary, best_constant_guess, errors, summarise
 from invert.model import Model
 from msft.errors import ParameterError
 from msft.particle import Particles
 
 CASES = ("identity", "experiment")
-"""Filters that the patterns pass in turn: clean ones, and as an experiment would record them."""
+"""Recordings of the patterns that are judged: clean ones, and as a detector would see them."""
 
 _CHUNK = 256
 
@@ -27,7 +27,7 @@ class Evaluation:
     Attributes
     ----------
     cases
-        Errors of every pattern for each filter in `CASES`.
+        Errors of every pattern for each recording in `CASES`.
     constant
         The best constant guess on the same patterns.
     """
@@ -54,17 +54,17 @@ class Evaluation:
         ]
 
 
-def evaluate(model: Model, dataset: GreyDataset, seed: int = 0) -> Evaluation:
-    """Errors of a model on a dataset, for each filter in `CASES`.
+def evaluate(model: Model, dataset: PatternDataset, seed: int = 0) -> Evaluation:
+    """Errors of a model on a dataset, for each recording in `CASES`.
 
     Parameters
     ----------
     model
         To be judged.
     dataset
-        Patterns with known particles, unfiltered.
+        Patterns with known particles.
     seed
-        Of the filters.
+        Of the recordings.
 
     Raises
     ------
@@ -82,12 +82,12 @@ def evaluate(model: Model, dataset: GreyDataset, seed: int = 0) -> Evaluation:
             raise ParameterError(f"dataset.{field}", given, f"{allowed}, as the model's")
     cases = {}
     for name in CASES:
-        chosen = named_filter(name, configuration.floor_decades)
+        chosen = recording(name, configuration.floor_decades)
         generator = torch.Generator().manual_seed(seed)
-        filtered = torch.empty_like(dataset.images)
+        images = torch.empty_like(dataset.intensity)
         for start in range(0, len(dataset), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            filtered[rows] = chosen(dataset.images[rows], generator)[0]
-        estimate = Particles(*model.invert(filtered), configuration.body)
+            images[rows] = chosen(dataset.intensity[rows], generator)[0]
+        estimate = Particles(*model.invert(images), configuration.body)
         cases[name] = errors(estimate, dataset.particles, configuration.radius_range)
     return Evaluation(cases, best_constant_guess(dataset.particles, configuration.radius_range))

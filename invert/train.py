@@ -1,4 +1,4 @@
-"""Training with Lightning: one-cycle AdamW on freshly filtered images; the best weights are kept."""
+"""Training with Lightning: one-cycle AdamW on freshly recorded images; the best weights are kept."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from augment.files import named_filter
-from augment.pipeline import OneOf
+from augment.presets import one_of
 from invert import checkpoint, figures
-from invert.data import GreyDataset, read_grey
+from invert.data import PatternDataset, read_dataset
 from invert.evaluate import Evaluation, evaluate
 from invert.model import Model, ModelConfiguration
 from invert.presets import Preset, TrainingConfiguration
@@ -49,22 +48,22 @@ class Trained:
 
 
 class _Examples(Dataset[Batch]):
-    """Images with their encoded targets; a batch is taken at once by a list of indices."""
+    """Intensities with their encoded targets; a batch is taken at once by a list of indices."""
 
-    def __init__(self, dataset: GreyDataset, model: Model) -> None:
+    def __init__(self, dataset: PatternDataset, model: Model) -> None:
         particles = dataset.particles
         numbers = model.target.encode(particles.radius, particles.orientation)
-        self.images = dataset.images
+        self.intensity = dataset.intensity
         self.numbers = torch.from_numpy(np.asarray(numbers, dtype=np.float32))
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.intensity)
 
     def __getitem__(self, index: int) -> Batch:
-        return self.images[index], self.numbers[index]
+        return self.intensity[index], self.numbers[index]
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        return self.images[indices], self.numbers[indices]
+        return self.intensity[indices], self.numbers[indices]
 
 
 class _Regression(lightning.LightningModule):
@@ -74,7 +73,7 @@ class _Regression(lightning.LightningModule):
         self.training_configuration = training
         self.steps = steps
         self.progress = progress
-        self.filter = OneOf([named_filter(name, training.floor_decades) for name in training.filters])
+        self.recording = one_of(training.filters, training.floor_decades)
         self.history: list[dict[str, float]] = []
         self.best_state: dict[str, torch.Tensor] = {}
         self.best_loss = math.inf
@@ -83,11 +82,11 @@ class _Regression(lightning.LightningModule):
 
     def _loss(self, batch: Batch, *draw: int) -> torch.Tensor:
         """Mean square error on a batch whose filters depend on the seed and on `draw` alone."""
-        images, numbers = batch
+        intensity, numbers = batch
         entropy = np.random.SeedSequence((self.training_configuration.seed, *draw)).generate_state(1)
         generator = torch.Generator().manual_seed(int(entropy[0]))
-        filtered, _ = self.filter(images, generator)
-        return torch.nn.functional.mse_loss(self.model(filtered), numbers)
+        images, _ = self.recording(intensity, generator)
+        return torch.nn.functional.mse_loss(self.model(images), numbers)
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         loss = self._loss(batch, 0, self.global_step)
@@ -128,14 +127,14 @@ class _Regression(lightning.LightningModule):
 
 
 def fit(
-    dataset: GreyDataset, preset: Preset, device: torch.device, progress: Progress = lambda done: None
+    dataset: PatternDataset, preset: Preset, device: torch.device, progress: Progress = lambda done: None
 ) -> Trained:
     """Train a network on a dataset.
 
     Parameters
     ----------
     dataset
-        Grey images with particles; the last `held_out` of them are kept from training.
+        Patterns with particles; the last `held_out` of them are kept from training.
     preset
         Network, target and training.
     device
@@ -246,7 +245,7 @@ def train(
     check_writable(out, force)
     if force and out.exists() and not (out / checkpoint.WEIGHTS).exists():
         raise ParameterError("out", out, "a new name, or a folder that `invert train` wrote")
-    trained = fit(read_grey(dataset, preset.training.floor_decades), preset, device, progress)
+    trained = fit(read_dataset(dataset), preset, device, progress)
     errors = trained.evaluation.as_dict()
     with whole(out) as folder:
         folder.mkdir()

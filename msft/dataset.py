@@ -231,6 +231,8 @@ class PatternFile:
             raise ParameterError("dataset", path, "a complete dataset; this one was interrupted")
         if self._data.ndim != 3 or self._data.shape[1] != self._data.shape[2]:
             raise ParameterError("dataset", f"{path} of shape {self._data.shape}", "patterns (N, n, n)")
+        if self._data.dtype.kind not in "iuf":
+            raise ParameterError("dataset", f"{path} of type {self._data.dtype}", "real numbers")
         self.simulation = from_mapping(Simulation, json.loads(process["simulation"]), "simulation")
         sample = file["/entry_1/sample_1"]
         bodies = set(sample["body"].asstr()[:]) if len(self._data) else {"icosahedron"}

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from augment import log_scale
 from invert import checkpoint
-from invert.data import read_grey
+from invert.data import read_dataset
 from invert.model import Model, ModelConfiguration
 from invert.presets import PRESETS, Preset, TrainingConfiguration, preset
 from invert.train import _Regression, fit, train
@@ -56,23 +57,23 @@ def test_the_folder_holds_what_is_promised(small_model: Path) -> None:
 
 
 def test_one_batch_is_overfitted(small_dataset: Path) -> None:
-    images = read_grey(small_dataset, 6.0).part(slice(0, 16))
+    patterns = read_dataset(small_dataset).part(slice(0, 16))
     torch.manual_seed(0)
     model = Model(ModelConfiguration(SMALL_PRESET.network, "vector", radius_range=(40, 80), simulation=SMALL))
     numbers = torch.from_numpy(
-        model.target.encode(images.particles.radius, images.particles.orientation)
+        model.target.encode(patterns.particles.radius, patterns.particles.orientation)
     ).float()
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(200):
         optimizer.zero_grad()
-        loss = torch.nn.functional.mse_loss(model(images.images), numbers)
+        loss = torch.nn.functional.mse_loss(model(log_scale(patterns.intensity)), numbers)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert float(loss.detach()) < 1e-4
 
 
 def test_the_same_seed_gives_the_same_weights(small_dataset: Path) -> None:
-    dataset = read_grey(small_dataset, 6.0)
+    dataset = read_dataset(small_dataset)
     torch.set_num_threads(1)
     first, second = (fit(dataset, shorter(640), CPU).model.state_dict() for _ in range(2))
     other = dataclasses.replace(shorter(640), training=dataclasses.replace(shorter(640).training, seed=1))
@@ -90,7 +91,7 @@ def test_the_kept_weights_are_those_of_the_smallest_validation_loss(
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     monkeypatch.setattr(_Regression, "configure_optimizers", rising)
-    dataset = read_grey(small_dataset, 5.0)
+    dataset = read_dataset(small_dataset)
     training = TrainingConfiguration(images=6_000, batch=32, filters=("identity",))
     trained = fit(dataset, Preset(SMALL_PRESET.network, "code", training), CPU)
     losses = [row["validation_loss"] for row in trained.history]
@@ -98,15 +99,15 @@ def test_the_kept_weights_are_those_of_the_smallest_validation_loss(
     validation = dataset.part(slice(480, 540))
     numbers = trained.model.target.encode(validation.particles.radius, validation.particles.orientation)
     with torch.no_grad():
-        answer = trained.model(validation.images).double().numpy()
+        answer = trained.model(log_scale(validation.intensity)).double().numpy()
     assert ((answer - numbers) ** 2).mean() == pytest.approx(min(losses), rel=1e-3)
 
 
 def test_errors_are_reported_on_patterns_that_chose_nothing(small_dataset: Path) -> None:
-    trained = fit(read_grey(small_dataset, 5.0), shorter(64), CPU)
+    trained = fit(read_dataset(small_dataset), shorter(64), CPU)
     # of 600 patterns a fifth is held out: one half chooses the weights, the other is reported on
     assert trained.evaluation.constant.patterns == 60
-    truth = read_grey(small_dataset, 5.0).part(slice(540, None)).particles.radius
+    truth = read_dataset(small_dataset).part(slice(540, None)).particles.radius
     assert trained.evaluation.constant.radius_median_nm == pytest.approx(
         np.median(np.abs(truth - np.median(truth)))
     )
@@ -116,7 +117,7 @@ def test_training_leaves_the_global_random_state_alone(small_dataset: Path) -> N
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    fit(read_grey(small_dataset, 6.0), shorter(64), CPU)
+    fit(read_dataset(small_dataset), shorter(64), CPU)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -145,7 +146,7 @@ def test_force_does_not_replace_a_folder_of_something_else(small_dataset: Path, 
 def test_too_few_patterns_are_refused(tmp_path: Path) -> None:
     generate(tmp_path / "few.h5", 5, simulation=SMALL)
     with pytest.raises(ParameterError, match="dataset"):
-        fit(read_grey(tmp_path / "few.h5", 6.0), shorter(64), CPU)
+        fit(read_dataset(tmp_path / "few.h5"), shorter(64), CPU)
 
 
 def test_the_preset_paper_is_the_papers(small_dataset: Path) -> None:
@@ -159,7 +160,7 @@ def test_the_preset_paper_is_the_papers(small_dataset: Path) -> None:
         network=dataclasses.replace(paper.network, width=4),
         training=dataclasses.replace(paper.training, images=128),
     )
-    assert fit(read_grey(small_dataset, 6.0), narrow, CPU).model.target.size == 5
+    assert fit(read_dataset(small_dataset), narrow, CPU).model.target.size == 5
 
 
 @pytest.mark.parametrize(
@@ -188,8 +189,8 @@ def test_unknown_presets_are_named() -> None:
 def test_training_on_a_gpu_gives_a_model_that_answers_alike_on_the_cpu(
     small_dataset: Path, tmp_path: Path
 ) -> None:
-    dataset = read_grey(small_dataset, 6.0)
+    dataset = read_dataset(small_dataset)
     model = train(small_dataset, tmp_path / "model", SMALL_PRESET, torch.device("cuda")).model
-    on_gpu = model.invert(dataset.images[:50])[0]
-    on_cpu = checkpoint.load(tmp_path / "model").model.invert(dataset.images[:50])[0]
+    on_gpu = model.invert(log_scale(dataset.intensity[:50]))[0]
+    on_cpu = checkpoint.load(tmp_path / "model").model.invert(log_scale(dataset.intensity[:50]))[0]
     assert on_gpu == pytest.approx(on_cpu, rel=1e-3)

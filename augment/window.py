@@ -1,0 +1,63 @@
+"""The window of a detector: a rectangle around the beam with rounded corners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from augment.filter import Filter, Parameters, per_image
+from augment.grid import beam_offsets, within_radius
+from augment.ranges import Range, check_range, draw
+
+
+@dataclass(frozen=True)
+class Window(Filter):
+    """Hide what lies outside a rectangle around the beam, or outside a circle that cuts its corners.
+
+    Parameters
+    ----------
+    half_height, half_width
+        Ranges of the distance from the beam to the outermost pixels, in pixels, >= 0.
+    corner
+        Range of the circle's radius as a fraction of the distance to the rectangle's corners, >= 0; 1 cuts
+        nothing.
+    hidden
+        What hidden pixels hold: 0, or NaN where the logarithm is still to come.
+
+    Raises
+    ------
+    ParameterError
+        A range is not as described.
+
+    Notes
+    -----
+    The defaults are around the window of I. Barke et al., Nat. Commun. 6, 6187 (2015): 72 x 60 of 128 x 128
+    pixels, with corners cut at 38 pixels from the beam.
+    """
+
+    half_height: Range = (26.0, 32.0)
+    half_width: Range = (30.0, 38.0)
+    corner: Range = (0.75, 1.05)
+    hidden: float = 0.0
+
+    moves_or_hides: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name in ("half_height", "half_width", "corner"):
+            check_range(name, getattr(self, name))
+
+    def sample(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Parameters:
+        """Draw `half_height`, `half_width` and `radius` in pixels; see `Filter.sample`."""
+        half_height = draw(self.half_height, (count,), generator).round_()
+        half_width = draw(self.half_width, (count,), generator).round_()
+        radius = torch.hypot(half_height, half_width) * draw(self.corner, (count,), generator)
+        return {"half_height": half_height, "half_width": half_width, "radius": radius}
+
+    def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        rows, columns = beam_offsets(images)
+        inside = within_radius(images, per_image(parameters["radius"], images))
+        inside &= rows.abs() <= per_image(parameters["half_height"], images)
+        inside &= columns.abs() <= per_image(parameters["half_width"], images)
+        return images.where(inside, self.hidden)
