@@ -21,7 +21,7 @@ lint: environment
 	$(BIN)/ruff format --check .
 
 types: environment
-	$(BIN)/mypy msft augment invert cli tests benchmarks/engine.py benchmarks/mask.py benchmarks/record.py
+	$(BIN)/mypy msft augment invert cli tests benchmarks/engine.py benchmarks/mask.py benchmarks/measured.py benchmarks/record.py benchmarks/refine.py benchmarks/simplex_vs_network.py
 
 test: lint types
 	$(BIN)/python -m pytest -m "not slow"

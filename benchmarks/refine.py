@@ -2,11 +2,11 @@
 
     python benchmarks/refine.py MODEL [--tests 200] [--method-tests 40] [--patterns 200]
 
-MODEL is a folder of `invert train`. The test patterns are new ones, clean and through the preset `experiment`,
-whose hidden pixels are masked. The first table compares methods from the same estimates on clean patterns, all
-of them allowed the same number of patterns per frame: Levenberg-Marquardt (`invert.polish`), L-BFGS-B of scipy
-on forward differences of the misfit, and Nelder-Mead from the estimate and three points around it. The others
-are `invert predict --refine` as it is. Writes a JSON.
+MODEL is a folder of `invert train`. The test patterns are new ones, clean and through the preset
+`experiment`, whose hidden pixels are masked. The first table compares methods from the same estimates on clean
+patterns, all of them allowed the same number of patterns per frame: Levenberg-Marquardt (`invert.polish`),
+L-BFGS-B of scipy on forward differences of the misfit, and Nelder-Mead from the estimate and three points
+around it. The others are `invert predict --refine` as it is. Writes a JSON.
 """
 
 from __future__ import annotations
@@ -174,9 +174,8 @@ def before_and_after(
         "error_over_sigma_nm": float(np.median(after.radius / refined.radius_sigma)),
         "by_radius": [],
     }
-    print(
-        f"{frames.source}: patterns per frame {result['patterns_median']:.0f}, at most {result['patterns_most']}"
-    )
+    middle, most = result["patterns_median"], result["patterns_most"]
+    print(f"{frames.source}: {middle:.0f} patterns per frame, at most {most}")
     print(f"  {'network':18} {describe(result['network'])}")
     print(f"  {'refined':18} {describe(result['refined'])}")
     for low, high in itertools.pairwise(EDGES):

@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from augment.scaling import FLOOR_DECADES, log_scale
-from invert.data import GreyDataset
+from invert.data import PatternDataset
 from invert.estimate import Alternatives, Estimates
 from invert.fit import MonteCarloSimplex, Starts, descend
 from invert.forward import ForwardModel
@@ -54,29 +54,35 @@ BUDGETS = (20, 30, 40, 60, 80, 120, 160, 200)
 BATCH = 256
 
 
-def simulate(simulation: Simulation, count: int, seed: int) -> tuple[GreyDataset, float]:
-    """Grey patterns of random particles, and the seconds that simulating them took."""
+def simulate(simulation: Simulation, count: int, seed: int) -> tuple[PatternDataset, float]:
+    """Patterns of random particles, and the seconds that simulating them took."""
     particles = ParticleDistribution().draw(seed, range(count))
     pixels = simulation.detector.pixels
-    images = torch.empty((count, pixels, pixels))
+    intensity = torch.empty((count, pixels, pixels))
     seconds = 0.0
     simulation.intensity(particles[:8])  # compiles
     for start in range(0, count, BATCH):
         rows = slice(start, min(start + BATCH, count))
         begin = time.perf_counter()
-        intensity = simulation.intensity(particles[rows])
+        values = simulation.intensity(particles[rows])
         seconds += time.perf_counter() - begin
-        images[rows] = log_scale(torch.from_numpy(intensity), FLOOR_DECADES)
-    return GreyDataset(images, particles, simulation), seconds
+        intensity[rows] = torch.from_numpy(values)
+    return PatternDataset(intensity, particles, simulation), seconds
 
 
-def simplex(tests: GreyDataset, search: MonteCarloSimplex) -> tuple[FloatArray, list[Errors], float]:
+def grey(tests: PatternDataset) -> torch.Tensor:
+    """Clean grey images (N, H, W) in [0, 1]."""
+    return log_scale(tests.intensity, FLOOR_DECADES)
+
+
+def simplex(tests: PatternDataset, search: MonteCarloSimplex) -> tuple[FloatArray, list[Errors], float]:
     """Patterns computed per frame after each step (mean over frames), errors then, and the seconds."""
-    valid = np.ones(tests.images.shape[1:], dtype=bool)
+    images = grey(tests).numpy()
+    valid = np.ones(images.shape[1:], dtype=bool)
     patterns, found = [], []
     begin = time.perf_counter()
     for row in range(len(tests)):
-        model = ForwardModel(tests.images[row].numpy(), valid, tests.simulation, tests.particles.body)
+        model = ForwardModel(images[row], valid, tests.simulation, tests.particles.body)
         starts = Starts.draw(search, np.random.default_rng(np.random.SeedSequence(0, spawn_key=(row,))))
         points: list[FloatArray] = []
         descent = descend(model, search, starts, points.append)
@@ -92,13 +98,13 @@ def simplex(tests: GreyDataset, search: MonteCarloSimplex) -> tuple[FloatArray, 
     return np.mean(patterns, axis=0), [judged(step, tests) for step in steps], seconds
 
 
-def judged(particles: Particles, tests: GreyDataset) -> Errors:
+def judged(particles: Particles, tests: PatternDataset) -> Errors:
     """Errors of estimates, the radius relative to the range of the papers."""
     return errors(particles, tests.particles, ParticleDistribution().radius_range)
 
 
 def networks(
-    training: GreyDataset, tests: GreyDataset, arguments: argparse.Namespace, say: Callable[[str], None]
+    training: PatternDataset, tests: PatternDataset, arguments: argparse.Namespace, say: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], Model, Errors]:
     """A point for each part of the training set; the last network, and its errors on held-out patterns."""
     chosen = preset(arguments.preset)
@@ -110,7 +116,7 @@ def networks(
         begin = time.perf_counter()
         trained = fit(training.part(slice(0, count)), settings, device)
         seconds = time.perf_counter() - begin
-        particles = Particles(*trained.model.invert(tests.images), tests.particles.body)
+        particles = Particles(*trained.model.invert(grey(tests)), tests.particles.body)
         points.append(
             {"patterns": count, "training_seconds": seconds, **statistics(judged(particles, tests))}
         )
@@ -118,12 +124,12 @@ def networks(
     return points, trained.model, trained.evaluation.cases["identity"]
 
 
-def refined(model: Model, typical: Errors, tests: GreyDataset) -> tuple[list[dict[str, Any]], float]:
+def refined(model: Model, typical: Errors, tests: PatternDataset) -> tuple[list[dict[str, Any]], float]:
     """Errors of the network's estimates, forward fitted with each of `BUDGETS`; and seconds per frame."""
-    count = len(tests)
+    count, images = len(tests), grey(tests)
     summary = summarise(typical)
     estimates = Estimates(
-        Particles(*model.invert(tests.images), tests.particles.body),
+        Particles(*model.invert(images), tests.particles.body),
         np.full(count, summary.radius_median_nm / MEDIAN_OF_1),
         np.full(count, np.radians(summary.orientation_median_degrees) / MEDIAN_OF_3),
         np.zeros(count),
@@ -133,8 +139,8 @@ def refined(model: Model, typical: Errors, tests: GreyDataset) -> tuple[list[dic
         np.ones(count, dtype=np.int64),
         np.arange(count),
     )
-    valid = np.ones(tests.images.shape, dtype=bool)
-    frames = Frames(tests.images.numpy(), valid, "log", np.arange(count), "tests", None, None, None, None)
+    valid = np.ones(images.shape, dtype=bool)
+    frames = Frames(images.numpy(), valid, "log", np.arange(count), "tests", None, None, None, None)
     curve = [{"patterns": 1.0, **statistics(judged(estimates.particles, tests))}]
     for budget in BUDGETS:
         begin = time.perf_counter()
