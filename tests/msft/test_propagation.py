@@ -86,6 +86,18 @@ def test_the_error_is_what_was_asked_for(body: str, radius: float, delta: float,
     assert relative(found, finer) < 0.03
 
 
+def test_what_thick_slices_do_to_large_angles_is_undone() -> None:
+    weak = Optics(absorption="refractive", delta=1e-3, beta=0.0)
+    particle = Particles(80.0, GENERIC, "sphere")
+    found = Simulation(weak, solver="propagation").amplitude(particle)[0]
+    exact = Simulation(weak, solver="chebyshev").amplitude(particle)[0]
+    axis = EwaldDetector().axis
+    q = np.hypot(axis[:, None], axis)
+    steep = (q > 0.8 * K) & (q < 0.97 * K)
+    # where intensities are lowest; measured 0.051, and 0.074 without the sinc
+    assert relative(found[steep], exact[steep]) < 0.06
+
+
 def test_a_turned_particle_is_turned() -> None:
     # by a quarter turn about the beam, rows become columns
     detector = EwaldDetector(pixels=33, q_step=K / 17)
