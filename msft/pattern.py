@@ -82,7 +82,8 @@ class Simulation:
             the detector's pixels.
         """
         if self.solver == "exact":
-            exact.require_polyhedron(named(particles.body))
+            for name in set(particles.bodies.tolist()):
+                exact.require_polyhedron(named(name))
         elif self.solver == "slices":
             assert isinstance(self.detector, EwaldDetector)
             grid = slices.SliceGrid()
@@ -103,7 +104,17 @@ class Simulation:
             See `check`.
         """
         self.check(particles)
-        body = named(particles.body)
+        groups = list(particles.groups())
+        if len(groups) == 1:
+            return self._of_body(*groups[0][:2])
+        single = self.solver == "exact" and self.precision == "single" and self.backend != "numpy"
+        shape = (len(particles), self.detector.pixels, self.detector.pixels)
+        images = np.empty(shape, dtype=np.complex64 if single else np.complex128)
+        for body, members, rows in groups:
+            images[rows] = self._of_body(body, members)
+        return images
+
+    def _of_body(self, body: Body, particles: Particles) -> NDArray[np.complexfloating]:
         if self.solver == "exact":
             return self._exact(body, particles)
         assert isinstance(self.detector, EwaldDetector)
