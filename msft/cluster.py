@@ -110,7 +110,7 @@ def generate_on_cluster(
             for part in parts
         }
         try:
-            for future in distributed.as_completed(futures):
+            for future in distributed.as_completed(futures, loop=client.loop):
                 future.result()
                 progress(len(rows[futures[future].number]))
         except BaseException:
