@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from . import generation
-from .common import Json, Quiet, one_line_errors, report, run
+from .common import Json, Quiet, Seed, one_line_errors, progress_bar, report, run
 
 app = typer.Typer(
     help="Simulate wide-angle diffraction patterns of nanoparticles.",
@@ -48,31 +47,36 @@ def show(
 
 @app.command()
 def info(dataset: DatasetArgument, as_json: Json = False) -> None:
-    """Print what is in a dataset."""
+    """Print what is in a dataset, or in any other HDF5 file, on one screen."""
     with one_line_errors():
-        from msft.configuration import to_mapping
-        from msft.dataset import open_patterns
+        from msft.contents import contents, lines
 
-        with open_patterns(dataset) as patterns:
-            radius = patterns.particles.radius
-            content: dict[str, Any] = {
-                "file": str(dataset),
-                "patterns": len(patterns),
-                "pixels": f"{patterns.pixels} x {patterns.pixels}",
-                "body": patterns.particles.body,
-                "radius_nm": [float(radius.min()), float(radius.max())],
-                "simulation": to_mapping(patterns.simulation),
-                "provenance": {name: str(value) for name, value in patterns.provenance.items()},
-            }
-        shown = {name: value for name, value in content.items() if name != "provenance"}
-        shown |= {
-            name: content["provenance"].get(name, "") for name in ("program", "version", "command", "seed")
-        }
+        found = contents(dataset)
+        report(found, lines(found), quiet=False, as_json=as_json)
+
+
+@app.command()
+def validate(
+    dataset: DatasetArgument,
+    sample: Annotated[int, typer.Option("--sample", help="Patterns to simulate again.")] = 16,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Check a dataset's layout, and simulate a random sample of its patterns again."""
+    with one_line_errors():
+        from msft.validate import validate as check
+
+        with progress_bar("checking", sample, quiet or as_json) as progress:
+            findings = check(dataset, sample, seed, progress=progress)
+        faults = {finding.check: finding.fault for finding in findings if finding.fault}
         lines = [
-            f"{name:12} {json.dumps(value) if isinstance(value, dict | list) else value}"
-            for name, value in shown.items()
+            f"FAULT {finding.check}: {finding.fault}" if finding.fault else f"ok    {finding.check}"
+            for finding in findings
         ]
-        report(content, lines, quiet=False, as_json=as_json)
+        report({"file": dataset, "checks": len(findings), "faults": faults}, lines, quiet, as_json)
+        if faults:
+            raise typer.Exit(1)
 
 
 def main() -> None:

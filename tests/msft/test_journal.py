@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from msft import journal
 from msft.errors import ParameterError
 from msft.journal import PAGE, JournaledFile, journal_of
 
@@ -36,7 +35,7 @@ class Disk:
         self.renamed = self.journal_synchronised = self.journal_lasts = False
         self.descriptors: list[int] = []
         for name in ("pwrite", "ftruncate", "fsync", "replace", "open"):
-            monkeypatch.setattr(journal.os, name, self._instead(name, getattr(os, name)))
+            monkeypatch.setattr(os, name, self._instead(name, getattr(os, name)))
 
     def _instead(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -205,7 +204,7 @@ def test_a_damaged_journal_is_refused_not_believed(tmp_path: Path, damage: str) 
         file.commit()
     found = bytearray(journal_of(path).read_bytes())
     found[100] ^= 1
-    journal_of(path).write_bytes({"flipped": found, "cut": found[:50], "emptied": b""}[damage])
+    journal_of(path).write_bytes(bytes({"flipped": found, "cut": found[:50], "emptied": b""}[damage]))
     with pytest.raises(OSError, match="damaged"):
         JournaledFile(path, keep=True)
     assert path.read_bytes()[:3] == b"new"
@@ -227,7 +226,7 @@ def test_after_a_failure_nothing_more_is_written(
         file.write(memoryview(b"a" * 2 * PAGE))
         file.commit()
         with monkeypatch.context() as patch:
-            patch.setattr(journal.os, call, fail)
+            patch.setattr(os, call, fail)
             with pytest.raises(OSError, match=os.strerror(number)):  # noqa: PT012
                 file.seek(0)
                 file.write(memoryview(b"b" * 10))

@@ -16,7 +16,6 @@ import h5py
 import numpy as np
 import pytest
 
-from msft import journal
 from msft.dataset import open_patterns
 from msft.errors import ParameterError
 from msft.generate import generate
@@ -35,7 +34,7 @@ class Killed(BaseException):
     """Stops a generation midway."""
 
 
-def begun(path: Path, after: int = 1, **arguments: Any) -> int:
+def begun(path: Path, after: int = 1) -> int:
     """Begin a generation and stop it after some batches; returns the patterns that were done."""
     done: list[int] = []
 
@@ -45,7 +44,7 @@ def begun(path: Path, after: int = 1, **arguments: Any) -> int:
             raise Killed
 
     with pytest.raises(Killed):
-        generate(path, COUNT, **({"seed": SEED, "simulation": SIMULATION} | arguments), progress=stop)
+        generate(path, COUNT, SEED, simulation=SIMULATION, progress=stop)
     return sum(done)
 
 
@@ -162,7 +161,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
         return original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal.os, call, fill)
+        patch.setattr(os, call, fill)
         with pytest.raises(OSError, match="No space left on device; what is simulated so far") as caught:
             generate(path, COUNT, SEED, simulation=SIMULATION)
     assert caught.value.errno == errno.ENOSPC
@@ -184,7 +183,7 @@ def test_what_cannot_be_read_again_is_one_line_and_stays(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal.os, "pread", fail)
+        patch.setattr(os, "pread", fail)
         with pytest.raises(OSError, match="Input/output error") as caught:
             generate(path, COUNT, SEED, simulation=SIMULATION)
     assert caught.value.errno == errno.EIO
