@@ -85,6 +85,11 @@ class Growing:
         if time.monotonic() - self._last_commit > COMMIT_SECONDS:
             self.commit()
 
+    def complete(self) -> None:
+        """Say that all is there; like the last patterns, that lasts from the next commit on."""
+        self._file[PROCESS].attrs.modify("written", self.done)
+        self._file[PROCESS].attrs["complete"] = True
+
     def commit(self) -> None:
         """Make what is written survive a kill, and a loss of power."""
         self._file[PROCESS].attrs.modify("written", self.done)
@@ -157,8 +162,7 @@ def grow(
                     if growing.done and journaled.failure is None:
                         growing.commit()
                     raise
-                growing.commit()
-                file[PROCESS].attrs["complete"] = True
+                growing.complete()
             journaled.finish(path)
         except (OSError, RuntimeError, KeyError) as error:
             # what HDF5 makes of a failed write tells less than the failure itself
