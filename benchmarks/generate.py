@@ -40,11 +40,11 @@ def resident() -> int:
     return pages * 4096
 
 
-def timed(call: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
-    start = time.perf_counter()
+def timed(call: Callable[[], object]) -> tuple[float, float]:
+    """Seconds that a call takes, and seconds of processors."""
+    start = time.perf_counter(), time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.perf_counter() - start[0], time.process_time() - start[1]
 
 
 def engine(count: int) -> None:
@@ -59,24 +59,26 @@ def speeds(count: int, repeats: int, folder: Path) -> dict[str, Any]:
     path = folder / "speed.h5"
     engine(64)
     generate(path, 64, force=True)
-    alone: list[float] = []
-    whole: list[float] = []
+    alone: list[tuple[float, float]] = []
+    whole: list[tuple[float, float]] = []
     for turn in range(repeats):
         # who begins changes, too
         for which in ("alone", "whole") if turn % 2 else ("whole", "alone"):
             if which == "alone":
-                alone.append(timed(lambda: engine(count)) / count)
+                alone.append(timed(lambda: engine(count)))
             else:
-                whole.append(timed(lambda: generate(path, count, force=True)) / count)
-    ratios = np.array(whole) / np.array(alone)
+                whole.append(timed(lambda: generate(path, count, force=True)))
+    (alone_wall, alone_cpu), (whole_wall, whole_cpu) = np.array(alone).T / count, np.array(whole).T / count
+    ratios = whole_wall / alone_wall
     return {
         "patterns": count,
         "repeats": repeats,
         "threads": numba.get_num_threads(),
-        "engine_seconds": alone,
-        "end_to_end_seconds": whole,
-        "engine_patterns_per_second": 1 / float(np.median(alone)),
-        "end_to_end_patterns_per_second": 1 / float(np.median(whole)),
+        "engine_seconds": alone_wall.tolist(),
+        "end_to_end_seconds": whole_wall.tolist(),
+        "engine_patterns_per_second": 1 / float(np.median(alone_wall)),
+        "end_to_end_patterns_per_second": 1 / float(np.median(whole_wall)),
+        "writing_share_of_processor_time": float(np.median(whole_cpu) / np.median(alone_cpu)) - 1,
         "writing_share_median": float(np.median(ratios)) - 1,
         "writing_share_range": [float(ratios.min()) - 1, float(ratios.max()) - 1],
         "file_bytes_per_pattern": path.stat().st_size / count,
@@ -143,7 +145,7 @@ def child(count: int, path: Path) -> None:
         if not curve or done - curve[-1][0] >= max(count // 200, 1):
             curve.append((done, resident()))
 
-    seconds = timed(lambda: generate(path, count, progress=watch))
+    seconds, _ = timed(lambda: generate(path, count, progress=watch))
     peak = next(
         int(line.split()[1]) * 1024
         for line in Path("/proc/self/status").read_text().splitlines()
@@ -193,7 +195,8 @@ def main() -> None:
         print(
             f"engine alone {speed['engine_patterns_per_second']:.0f} patterns/s, "
             f"whole generation {speed['end_to_end_patterns_per_second']:.0f} patterns/s: writing costs "
-            f"{100 * speed['writing_share_median']:.1f} % ({low:.1f} to {high:.1f} %)"
+            f"{100 * speed['writing_share_median']:.1f} % of the time ({low:.1f} to {high:.1f} %), "
+            f"{100 * speed['writing_share_of_processor_time']:.1f} % of the processors' time"
         )
         ways = compressors(folder)
         for way, row in ways.items():
