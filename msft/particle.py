@@ -85,16 +85,18 @@ class Particles:
 
     @property
     def body(self) -> str:
-        """Name of the body that all of them have.
+        """Name of the body that all of them have, for those who know nothing of stretches.
 
         Raises
         ------
         ParameterError
-            If they have several.
+            If they have several, or are stretched.
         """
         names = sorted(set(self.bodies.tolist())) or ["icosahedron"]
         if len(names) != 1:
             raise ParameterError("body", " and ".join(names), "particles of one body")
+        if (self.stretch != 1.0).any():
+            raise ParameterError("stretch", f"a stretched {names[0]}", "particles that are not stretched")
         return str(names[0])
 
     def groups(self) -> Iterator[tuple[Body, Particles, NDArray[np.int64]]]:

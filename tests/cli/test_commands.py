@@ -283,7 +283,8 @@ def test_an_interrupted_generation_says_how_to_go_on(tmp_path: Path, name: str) 
     )
     deadline = time.monotonic() + 60
     # past the compilation, within which Python cannot answer
-    while not (tmp_path / "dataset.h5.partial.journal").exists() and time.monotonic() < deadline:
+    growing = tmp_path / "dataset.h5.partial"
+    while not (growing.exists() and growing.stat().st_size > 1e6) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(getattr(signal, name))
     _, stderr = process.communicate(timeout=60)
@@ -327,7 +328,7 @@ def test_a_mixture_is_generated_checked_and_shown_but_not_trained_on(workplace: 
         "[particles.radius]\nkind = 'log-normal'\nmedian = 50\nsigma = 0.2\n"
         "[uncertainty]\nwavelength = 0.1\n"
     )
-    result = run(msft, "generate", "--n", 10, "--config", config, "-o", path, *SMALL)
+    result = run(msft, "generate", "--n", 100, "--config", config, "-o", path, *SMALL)
     assert result.exit_code == 0, result.output
     checked = run(msft, "validate", path, "--json")
     assert json.loads(checked.stdout)["faults"] == {}

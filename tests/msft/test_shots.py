@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from msft.bodies import named
+from msft.bodies import HomogeneousBody, named
 from msft.dataset import open_patterns, read_recipe
 from msft.detector import EwaldDetector
 from msft.distribution import Normal
@@ -58,6 +58,7 @@ def test_the_numbers_in_the_file_alone_are_enough(path: Path) -> None:
         entry, index = file["entry_1"], 7
         sample = entry["sample_1"]
         body = named(sample["body"].asstr()[index]).stretched(sample["stretch"][index])
+        assert isinstance(body, HomogeneousBody)
         optics = Optics(
             entry["optics_1/wavelength"][index] * 1e9,
             "refractive",
@@ -88,7 +89,7 @@ def test_a_mixture_is_its_parts_one_by_one() -> None:
         [40, 50, 60, 45], np.eye(4), ["cube", "icosahedron", "cube", "icosahedron"], [1, 1.2, 1, 0.8]
     )
     for precision in ("single", "double"):
-        simulation = replace(SIMULATION, precision=precision)  # type: ignore[arg-type]
+        simulation = replace(SIMULATION, precision=precision)
         together = simulation.amplitude(mixed)
         assert together.dtype == simulation.amplitude(mixed[:1]).dtype
         for index in range(4):
