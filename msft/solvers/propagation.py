@@ -342,7 +342,7 @@ def amplitudes(
 
     chunks = _chunks(grids, radii, arrays.batch)
     if arrays.batch == 1:
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             # a list, so that an exception in a thread is raised here
             list(pool.map(fill, chunks))
     else:
@@ -373,7 +373,8 @@ def _chunks(grids: list[PropagationGrid], radii: FloatArray, batch: int) -> list
     ]
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

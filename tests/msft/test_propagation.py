@@ -134,6 +134,18 @@ def test_patterns_do_not_depend_on_their_neighbours() -> None:
     assert relative(alone[0], alone[1]) > 0.1
 
 
+def test_particles_of_several_bodies_and_stretches_keep_their_order() -> None:
+    detector = EwaldDetector(pixels=32, q_step=K / 16.5)
+    simulation = Simulation(SILVER, detector, "propagation")
+    bodies, stretches = ["cube", "sphere", "cube"], [1.3, 0.8, 1.0]
+    particles = Particles([40.0, 50.0, 30.0], [GENERIC] * 3, bodies, stretches)
+    together = simulation.amplitude(particles)
+    for index in range(3):
+        body = named(bodies[index]).stretched(stretches[index])
+        alone = simulation.amplitude_of(body, particles.radius[index : index + 1], GENERIC[None])[0]
+        np.testing.assert_array_equal(together[index], alone)
+
+
 def test_single_precision_is_close_to_double() -> None:
     particle = Particles(90.0, GENERIC)
     double = Simulation(SILVER, solver="propagation", precision="double").amplitude(particle)
