@@ -3,8 +3,8 @@
     python benchmarks/refine.py MODEL [--tests 200] [--method-tests 40] [--patterns 200]
 
 MODEL is a folder of `invert train`. The test patterns are new ones, clean and through the preset
-`experiment`, whose hidden pixels are masked. The first table compares methods from the same estimates on clean
-patterns, all of them allowed the same number of patterns per frame: Levenberg-Marquardt (`invert.polish`),
+`experiment`, whose hidden pixels are masked. The first table compares methods from the same estimates on
+clean patterns, with as many patterns per frame for each: Levenberg-Marquardt (`invert.polish`),
 L-BFGS-B of scipy on forward differences of the misfit, and Nelder-Mead from the estimate and three points
 around it. The others are `invert predict --refine` as it is. Writes a JSON.
 """

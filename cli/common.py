@@ -50,8 +50,8 @@ def one_line_errors() -> Iterator[None]:
     except ParameterError as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         raise typer.Exit(BAD_INPUT) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(": ".join(["interrupted", *map(str, error.args)]), file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     except OSError as error:
         place = f"{error.filename}: {error.strerror}" if error.filename else str(error)
@@ -127,7 +127,17 @@ def merged(*layers: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if value != {}}
 
 
-SIMULATION_TABLES = ("optics", "detector", "particles", "solver", "backend", "precision", "accuracy")
+SIMULATION_TABLES = (
+    "optics",
+    "detector",
+    "particles",
+    "uncertainty",
+    "solver",
+    "backend",
+    "precision",
+    "accuracy",
+    "propagation_accuracy",
+)
 TRAINING_TABLES = ("network", "target", "training")
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from msft.detector import Detector
+    from msft.particle import Particles
     from msft.pattern import Simulation
 
 
@@ -76,15 +77,12 @@ def simulate(
 ) -> None:
     """Simulate one particle."""
     with one_line_errors():
-        import numpy as np
-
         from msft.bodies import ConvexPolyhedron, Voxels, named
         from msft.configuration import from_mapping
         from msft.errors import ParameterError
         from msft.output import check_writable
-        from msft.particle import LARGEST_RADIUS
+        from msft.particle import Particles
         from msft.pattern import Simulation
-        from msft.rotation import as_quaternions
 
         if out is None and png is None:
             raise ParameterError("out", "no output", "--out FILE.h5, --png FILE.png or both")
@@ -105,10 +103,7 @@ def simulate(
             assert isinstance(shape, Voxels)
             # a stretch lengthens the box along z and leaves its width
             radius = shape.radius_in_box(box)
-        radius = 80.0 if radius is None else radius
-        if not 0 < radius <= LARGEST_RADIUS:
-            raise ParameterError("radius", radius, f"above 0 and at most {LARGEST_RADIUS:g}, in nm")
-        quaternion = as_quaternions(_numbers(orientation))
+        particle = Particles(80.0 if radius is None else radius, _numbers(orientation), name, stretch)
 
         # compiling the kernel takes longer than one pattern does without it
         closed = isinstance(shape, ConvexPolyhedron) and solver in (None, "exact")
@@ -138,23 +133,24 @@ def simulate(
                 },
             ),
         )
-        pattern = simulation.intensity_of(shape, np.array([radius]), quaternion[None])
+        pattern = simulation.intensity(particle)
+        size = float(particle.radius[0])
         written = [path for path in (out, png) if path is not None]
         if out is not None:
-            _write(out, pattern, simulation, name, radius, quaternion, stretch)
+            _write(out, pattern, simulation, particle)
         if png is not None:
-            _draw(png, pattern[0], simulation.detector, f"{name}, R = {radius:.1f} nm, {simulation.solver}")
+            _draw(png, pattern[0], simulation.detector, f"{name}, R = {size:.1f} nm, {simulation.solver}")
         report(
             {
                 "files": [str(path) for path in written],
                 "body": name,
-                "radius_nm": radius,
+                "radius_nm": size,
                 "stretch": stretch,
-                "orientation": quaternion.tolist(),
+                "orientation": particle.orientation[0].tolist(),
                 "solver": simulation.solver,
                 "largest": float(pattern.max()),
             },
-            [f"{path}: {name}, R = {radius:.4g} nm, solver {simulation.solver}" for path in written],
+            [f"{path}: {name}, R = {size:.4g} nm, solver {simulation.solver}" for path in written],
             quiet,
             as_json,
         )
@@ -199,28 +195,18 @@ def _wavelength(wavelength: float | None, energy: float | None) -> float | None:
     return wavelength_of_electronvolts(energy)
 
 
-def _write(
-    path: Path,
-    pattern: NDArray[np.float32],
-    simulation: Simulation,
-    body: str,
-    radius: float,
-    quaternion: NDArray[np.float64],
-    stretch: float,
-) -> None:
+def _write(path: Path, pattern: NDArray[np.float32], simulation: Simulation, particle: Particles) -> None:
     import msft
     from msft.dataset import create
-    from msft.particle import Particles
 
     provenance: dict[str, Any] = {
         "program": "msft simulate",
         "version": msft.__version__,
         "command": command_line(),
         "seed": 0,
-        "stretch": stretch,
     }
     with create(path, 1, simulation, provenance) as writer:
-        writer.append(pattern, Particles(radius, quaternion, body))
+        writer.append(pattern, particle)
 
 
 def _draw(path: Path, pattern: NDArray[np.float32], detector: Detector, title: str) -> None:

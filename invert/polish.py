@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
 from invert.forward import Beam, Candidate, ForwardModel, Images, log_above_floor, standardised
-from msft.rotation import multiply
+from msft.rotation import from_rotation_vector, multiply
 
 FloatArray = NDArray[np.float64]
 
@@ -71,9 +71,7 @@ class Polished:
 
 def turned(orientation: FloatArray, rotation: FloatArray) -> FloatArray:
     """Orientations (N, 4) after rotation vectors (N, 3) in rad about the axes of the lab."""
-    angle = np.linalg.norm(rotation, axis=-1, keepdims=True)
-    turn = np.concatenate([np.cos(angle / 2), np.sinc(angle / (2 * np.pi)) * rotation / 2], axis=-1)
-    return multiply(turn, orientation)
+    return multiply(from_rotation_vector(rotation), orientation)
 
 
 def polish(

@@ -10,13 +10,24 @@ Lengths are nm, angles radians, quaternions (w, x, y, z) with v_lab = R(q) v_bod
 - ``rotation``: quaternions;
 - ``symmetry``: the icosahedral group, its fundamental domain, distances between orientations;
 - ``bodies``: homogeneous bodies;
-- ``particle``: bodies with size and orientation, and how they are sampled;
+- ``distribution``: distributions of one number within a range;
+- ``particle``: bodies with size, stretch and orientation, and how they are sampled;
+- ``uncertainty``: optics that differ a little from pattern to pattern;
+- ``shots``: everything that a pattern depends on, by its number alone;
 - ``solvers``: exact, chebyshev, slices;
 - ``backends``: the exact solver's kernel in NumPy and numba;
 - ``pattern``: from particles to intensities;
 - ``configuration``: configurations to and from JSON and TOML;
-- ``dataset``: the HDF5 file of patterns;
+- ``compression``: patterns as HDF5 chunks;
+- ``layout``: the HDF5 file of patterns, written;
+- ``dataset``: the same, read;
+- ``journal``: a file that is at its last commit wherever its writer stops;
+- ``resumable``: a dataset that grows in such a file;
+- ``workers``: patterns simulated here or by several processes;
 - ``generate``: datasets of random particles;
+- ``shards``: datasets in several files;
+- ``cluster``: datasets simulated by a dask cluster;
+- ``contents``, ``validate``: what is in a file, and whether it is right;
 - ``plot``: pictures of patterns and particles.
 """
 

@@ -15,6 +15,15 @@ from msft.errors import ParameterError
 Configuration = TypeVar("Configuration")
 
 
+TAGS = ("geometry", "kind")
+"""Class attributes that tell the members of a union of dataclasses apart: detectors, distributions."""
+
+
+def _tags(cls: Any) -> list[str]:
+    fields = {field.name for field in dataclasses.fields(cls)}
+    return [tag for tag in TAGS if hasattr(cls, tag) and tag not in fields]
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file.
 
@@ -33,10 +42,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def to_mapping(configuration: Any) -> dict[str, Any]:
-    """A configuration as nested mappings; what tells union members apart (``geometry``) is kept."""
-    mapping: dict[str, Any] = {}
-    if hasattr(type(configuration), "geometry"):
-        mapping["geometry"] = configuration.geometry
+    """A configuration as nested mappings; what tells union members apart (`TAGS`) is kept."""
+    mapping: dict[str, Any] = {tag: getattr(configuration, tag) for tag in _tags(type(configuration))}
     for field in dataclasses.fields(configuration):
         value = getattr(configuration, field.name)
         mapping[field.name] = to_mapping(value) if dataclasses.is_dataclass(value) else value
@@ -49,7 +56,8 @@ def from_mapping(cls: type[Configuration], mapping: Mapping[str, Any], where: st
     Parameters
     ----------
     cls
-        A frozen dataclass whose fields are numbers, strings, literals, tuples of them or such dataclasses.
+        A frozen dataclass whose fields are numbers, strings, literals, tuples or tables of them, or such
+        dataclasses.
     mapping
         Field names and values.
     where
@@ -58,7 +66,7 @@ def from_mapping(cls: type[Configuration], mapping: Mapping[str, Any], where: st
     Raises
     ------
     ParameterError
-        If a key is unknown, or a value has the wrong type or is outside its range.
+        If a key is unknown or missing, or a value has the wrong type or is outside its range.
     """
     if not isinstance(mapping, Mapping):
         raise ParameterError(where or "config", repr(mapping), "a table of fields")
@@ -67,18 +75,29 @@ def from_mapping(cls: type[Configuration], mapping: Mapping[str, Any], where: st
     values = {}
     prefix = f"{where}." if where else ""
     for key, value in mapping.items():
-        if key == "geometry" and hasattr(cls, "geometry"):
+        if key in _tags(cls):
             continue
         if key not in names:
             raise ParameterError(prefix + key, repr(value), "only the fields " + ", ".join(names))
         values[key] = _convert(hints[key], value, prefix + key)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        required = field.default is field.default_factory is dataclasses.MISSING
+        if required and field.name not in values:
+            raise ParameterError(prefix + field.name, "nothing", "a value: it has no default")
     return cls(**values)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     members = get_args(hint)
     if get_origin(hint) in (typing.Union, types.UnionType):
-        return from_mapping(_by_geometry(members, value, where), value, where)
+        member = _member(members, value, where)
+        try:
+            return _convert(member, value, where)
+        except ParameterError as error:
+            # "sigma" says nothing without what is distributed so
+            if hasattr(member, "kind") and not error.field.startswith(where):
+                raise ParameterError(f"{where}.{error.field}", error.value, error.allowed) from None
+            raise
     if dataclasses.is_dataclass(hint):
         return from_mapping(typing.cast("type[Any]", hint), value, where)
     if get_origin(hint) is Literal:
@@ -91,6 +110,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise ParameterError(where, repr(value), "a list" if open_ended else f"{len(members)} values")
         kinds = [members[0]] * len(value) if open_ended else members
         return tuple(_convert(kind, item, where) for kind, item in zip(kinds, value, strict=True))
+    if get_origin(hint) is dict:
+        if not isinstance(value, Mapping):
+            raise ParameterError(where, repr(value), "a table")
+        return {key: _convert(members[1], item, f"{where}.{key}") for key, item in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
@@ -98,9 +121,18 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
-def _by_geometry(members: tuple[Any, ...], value: Any, where: str) -> type[Any]:
-    by_name = {member.geometry: member for member in members}
-    name = value.get("geometry", next(iter(by_name))) if isinstance(value, Mapping) else value
+def _member(members: tuple[Any, ...], value: Any, where: str) -> Any:
+    """The member of a union that a value is meant for."""
+    if not all(dataclasses.is_dataclass(member) for member in members):
+        wanted = dict if isinstance(value, Mapping) else type(value)
+        for member in members:
+            if (get_origin(member) or member) is wanted:
+                return member
+        names = " or ".join("a table" if get_origin(member) else member.__name__ for member in members)
+        raise ParameterError(where, repr(value), names)
+    tag = _tags(members[0])[0]
+    by_name = {getattr(member, tag): member for member in members}
+    name = value.get(tag, next(iter(by_name))) if isinstance(value, Mapping) else value
     if not isinstance(name, str) or name not in by_name:
-        raise ParameterError(f"{where}.geometry", repr(name), "one of " + ", ".join(by_name))
-    return typing.cast("type[Any]", by_name[name])
+        raise ParameterError(f"{where}.{tag}", repr(name), "one of " + ", ".join(by_name))
+    return by_name[name]

@@ -24,3 +24,7 @@ class ParameterError(ValueError):
         self.value = value
         self.allowed = allowed
         super().__init__(f"{field}: got {value}; allowed: {allowed}")
+
+    def __reduce__(self) -> tuple[type[ParameterError], tuple[str, object, str]]:
+        """How it travels between processes: by its three parts, not by its message."""
+        return ParameterError, (self.field, self.value, self.allowed)

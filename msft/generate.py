@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import h5py
 
-import msft
-from msft.configuration import to_mapping
-from msft.dataset import create
+from msft.compression import chunks
+from msft.dataset import open_hdf5
 from msft.errors import ParameterError
+from msft.layout import PROCESS
 from msft.output import check_writable
-from msft.particle import ParticleDistribution, Particles
+from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
+from msft.resumable import Growing, grow, identity, require_same, unfinished
+from msft.shards import Shard
+from msft.shots import Recipe
+from msft.uncertainty import Uncertainty
+from msft.workers import Block, batches, simulated, simulated_by_workers
 
-BATCH = 64
-"""Patterns that are simulated and written at a time."""
+WAITING = 16
+"""Blocks that may wait to be written while the next ones are simulated: a commit takes that long."""
 
 
 def generate(
@@ -26,12 +34,19 @@ def generate(
     seed: int = 0,
     distribution: ParticleDistribution | None = None,
     simulation: Simulation | None = None,
+    uncertainty: Uncertainty | None = None,
     *,
+    rows: range | None = None,
+    workers: int = 1,
     force: bool = False,
+    resume: bool = False,
     command: str = "",
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Simulate random particles into a dataset; pattern i depends on (seed, i) alone.
+
+    The dataset grows under the name `msft.resumable.unfinished(path)`. Killed at any moment, it is gone on
+    with by the next call with the same arguments, and the patterns are those of one uninterrupted call.
 
     Parameters
     ----------
@@ -41,39 +56,132 @@ def generate(
         Number of patterns.
     seed
         Seed of the particles.
-    distribution, simulation
-        Which particles, and how they are simulated; by default those of Stielow et al. 2020.
+    distribution, simulation, uncertainty
+        Which particles, how they are simulated, and how the optics differ from pattern to pattern; by
+        default those of Stielow et al. 2020.
+    rows
+        Which of the patterns this file holds; by default all. The others belong into other shards.
+    workers
+        Processes that simulate, each with one thread; with 1, this process does, with all its threads. A
+        script that asks for more must be importable (``if __name__ == "__main__"``).
     force
-        Replace a file that is there.
+        Replace a file that is there, and begin anew.
+    resume
+        Finish what is there, even with `force`; a file that is complete already is left as it is.
     command
         The command line, for the record.
     progress
-        Called with 0 once the arguments are found good, then with the number of patterns of each batch.
+        Called with 0 once the arguments are found good, with the number of patterns that were there, then
+        with that of each batch.
 
     Raises
     ------
     ParameterError
         If an argument cannot be used, or the file cannot be written; nothing is left behind.
+    OSError
+        If the disk is full or fails; what has been simulated is kept.
     """
-    distribution = distribution or ParticleDistribution()
-    simulation = simulation or Simulation()
+    recipe = Recipe(
+        seed, distribution or ParticleDistribution(), simulation or Simulation(), uncertainty or Uncertainty()
+    )
+    check_request(recipe, count)
+    if workers < 1:
+        raise ParameterError("workers", workers, "1 or more processes")
+    rows = range(count) if rows is None else rows
+    if resume and not force and path.exists() and not unfinished(path).exists():
+        with open_hdf5(path, "out") as file:
+            _require_finished(path, file, recipe, rows, count)
+        progress(0)
+        progress(len(rows))
+        return
+    check_writable(path, force)
+    provenance = {"program": "msft generate", "command": command}
+    with grow(path, recipe, rows, count, provenance, force=force, resume=resume) as growing:
+        progress(0)
+        progress(growing.done)
+        todo = batches(rows[growing.done :], recipe.simulation.detector.pixels)
+        blocks = simulated(recipe, todo) if workers == 1 else simulated_by_workers(recipe, todo, workers)
+        with closing(blocks):
+            _write(blocks, growing, progress)
+
+
+def generate_shard(folder: Path, part: Shard, count: int, recipe: Recipe, **options: Any) -> Path:
+    """One shard of a dataset of `count` patterns, in a folder, which is made.
+
+    Parameters
+    ----------
+    folder, part
+        Where, and which.
+    count, recipe
+        The whole dataset.
+    options
+        Further ones of `generate`.
+
+    Returns
+    -------
+    The file.
+
+    Raises
+    ------
+    ParameterError, OSError
+        See `generate`.
+    """
+    check_request(recipe, count)
+    rows = part.rows(count)
+    if folder.exists() and not folder.is_dir():
+        raise ParameterError("out", folder, "a folder for the shards")
+    check_writable(folder)
+    folder.mkdir(exist_ok=True)
+    path = part.path(folder)
+    parts = (recipe.seed, recipe.distribution, recipe.simulation, recipe.uncertainty)
+    generate(path, count, *parts, rows=rows, **options)
+    return path
+
+
+def check_request(recipe: Recipe, count: int) -> None:
+    """Refuse, before anything is written, what cannot be simulated.
+
+    Raises
+    ------
+    ParameterError
+        If there is no pattern, the seed is negative, or the recipe does not work.
+    """
     if count <= 0:
         raise ParameterError("n", count, "a number of patterns above 0")
-    if seed < 0:
-        raise ParameterError("seed", seed, "0 or more")
-    check_writable(path, force)
-    # the ends of the range stand for all that will be drawn: refuse before the first batch
-    simulation.check(Particles(distribution.radius_range, np.array([[1.0, 0, 0, 0]] * 2), distribution.body))
-    provenance = {
-        "program": "msft generate",
-        "version": msft.__version__,
-        "command": command,
-        "seed": seed,
-        "particles": json.dumps(to_mapping(distribution)),
-    }
-    progress(0)
-    with create(path, count, simulation, provenance) as writer:
-        for start in range(0, count, BATCH):
-            particles = distribution.draw(seed, range(start, min(start + BATCH, count)))
-            writer.append(simulation.intensity(particles), particles)
-            progress(len(particles))
+    if recipe.seed < 0:
+        raise ParameterError("seed", recipe.seed, "0 or more")
+    recipe.check()
+
+
+def _require_finished(path: Path, file: h5py.File, recipe: Recipe, rows: range, total: int) -> None:
+    attributes = file[PROCESS].attrs if PROCESS in file else {}
+    require_same(path, attributes, identity(recipe, rows, total), "or --force to replace it")
+    if not attributes.get("complete", False):
+        raise ParameterError("out", f"{path}, which is not complete", "a new name, or --force to replace it")
+
+
+def _write(blocks: Iterator[Block], growing: Growing, progress: Callable[[int], None]) -> None:
+    """Write blocks in a thread, so that the next ones are simulated meanwhile."""
+    waiting: deque[tuple[Future[None], int]] = deque()
+
+    def settle(most: int) -> None:
+        while len(waiting) > most:
+            future, count = waiting.popleft()
+            future.result()
+            progress(count)
+
+    def append(block: Block) -> None:
+        compressed = block.compressed or chunks(block.patterns)
+        growing.append(compressed, block.shots.particles, block.shots.optics)
+
+    writer = ThreadPoolExecutor(1, "writer")
+    try:
+        for block in blocks:
+            waiting.append((writer.submit(append, block), len(block.shots.particles)))
+            while waiting and waiting[0][0].done():
+                settle(len(waiting) - 1)
+            settle(WAITING)
+        settle(0)
+    finally:
+        # what could not be written must not be followed by what comes later
+        writer.shutdown(wait=True, cancel_futures=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies import Body, named
+from msft.bodies import Body
 from msft.detector import Detector, EwaldDetector, FlatDetector, ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
@@ -95,7 +96,8 @@ class Simulation:
             If the body has no exact solution, or leaves the box of the slices, or that box does not give
             the detector's pixels, or the grid of the propagation would be too large.
         """
-        self._check(named(particles.body), particles.radius.max(initial=1.0))
+        for body, members, _ in particles.groups():
+            self._check(body, members.radius.max(initial=1.0))
 
     def _check(self, body: Body, radius: float) -> None:
         if self.solver == "exact":
@@ -122,7 +124,26 @@ class Simulation:
         ParameterError
             See `check`.
         """
-        return self.amplitude_of(named(particles.body), particles.radius, particles.orientation)
+        self.check(particles)
+        groups = list(particles.groups())
+
+        def of_group(group: tuple[Body, Particles, NDArray[np.int64]]) -> NDArray[np.complexfloating]:
+            body, members, _ = group
+            return self.amplitude_of(body, members.radius, members.orientation)
+
+        if len(groups) == 1:
+            return of_group(groups[0])
+        # propagation is parallel over particles: over groups where each has a stretch of its own
+        workers = propagation.cores() if self.solver == "propagation" else 1
+        pixels = self.detector.pixels
+        images: NDArray[np.complexfloating] | None = None
+        with ThreadPoolExecutor(workers) as pool:
+            for (_, _, rows), found in zip(groups, pool.map(of_group, groups), strict=True):
+                if images is None:
+                    images = np.empty((len(particles), pixels, pixels), dtype=found.dtype)
+                images[rows] = found
+        assert images is not None
+        return images
 
     def amplitude_of(
         self, body: Body, radii: FloatArray, orientations: FloatArray
@@ -157,15 +178,11 @@ class Simulation:
         ParameterError
             See `check`.
         """
-        return self.intensity_of(named(particles.body), particles.radius, particles.orientation)
-
-    def intensity_of(self, body: Body, radii: FloatArray, orientations: FloatArray) -> NDArray[np.float32]:
-        """Intensities of N particles of a body, named or not; see `intensity` and `amplitude_of`."""
-        amplitude = self.amplitude_of(body, radii, orientations)
+        amplitude = self.amplitude(particles)
         intensity = (amplitude.real**2 + amplitude.imag**2).astype(np.float32)
         if not isinstance(self.detector, EwaldDetector) or self.detector.polarisation != "none":
             vectors = self.scattering_vectors()
-            intensity.reshape(len(radii), -1)[:, vectors.pixel] *= vectors.weight.astype(np.float32)
+            intensity.reshape(len(particles), -1)[:, vectors.pixel] *= vectors.weight.astype(np.float32)
         return intensity
 
     def intensity_at(self, particles: Particles, vectors: ScatteringVectors) -> NDArray[np.float32]:
@@ -186,9 +203,11 @@ class Simulation:
         if self.solver != "exact":
             return self.intensity(particles).reshape(len(particles), -1)[:, vectors.pixel]
         self.check(particles)
-        amplitude = self._exact(named(particles.body), particles.radius, particles.orientation, vectors)
-        intensity = amplitude.real**2 + amplitude.imag**2
-        return np.asarray(intensity * vectors.weight.astype(np.float32), dtype=np.float32)
+        intensity = np.empty((len(particles), vectors.pixel.size), dtype=np.float32)
+        for body, members, rows in particles.groups():
+            amplitude = self._exact(body, members.radius, members.orientation, vectors)
+            intensity[rows] = amplitude.real**2 + amplitude.imag**2
+        return intensity * vectors.weight.astype(np.float32)
 
     def scattering_vectors(self, beam: tuple[float, float] = (0.0, 0.0)) -> ScatteringVectors:
         """Of the pixels that see light, with the beam `beam` (row, column) pixels off the centre."""

@@ -81,6 +81,13 @@ def from_axis_angle(axis: ArrayLike, angle: ArrayLike) -> FloatArray:
     return canonical(np.concatenate([np.cos(half), np.sin(half) * axis], axis=-1))
 
 
+def from_rotation_vector(vector: ArrayLike) -> FloatArray:
+    """Rotation about a vector (..., 3) by its length in radians; none for the zero vector."""
+    vector = np.asarray(vector, dtype=np.float64)
+    half = np.linalg.norm(vector, axis=-1, keepdims=True) / 2
+    return canonical(np.concatenate([np.cos(half), np.sinc(half / np.pi) / 2 * vector], axis=-1))
+
+
 def rotation_matrix(q: ArrayLike) -> FloatArray:
     """R(q), shape (..., 3, 3), of unit quaternions: v_lab = R v_body."""
     w, x, y, z = np.moveaxis(np.asarray(q, dtype=np.float64), -1, 0)

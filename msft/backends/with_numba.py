@@ -178,7 +178,8 @@ def _build(real: Any, cis: Any, near: float) -> Any:
                 out[p] += across_re * mean_re - across_im * mean_im
                 out[BLOCK + p] += across_re * mean_im + across_im * mean_re
 
-    @numba.njit(parallel=True, **_FAST)
+    # without the GIL: patterns are compressed and written while the next ones are computed
+    @numba.njit(parallel=True, nogil=True, **_FAST)
     def kernel(points, edges, cells, loops, counts, q_x, q_y, q_z, s_re, s_im, out_re, out_im):  # type: ignore[no-untyped-def]
         pixels = q_x.size
         tasks_each = (pixels + TASK - 1) // TASK

@@ -106,7 +106,8 @@ def amplitude(
 class _Grid(NamedTuple):
     spacing: float
     column: NDArray[np.int64]
-    """Flat index of the column of each chord."""
+    """Flat index of the column of each chord: first those of the first chords, then of the second."""
+    counts: list[int]
     z_in: FloatArray
     z_out: FloatArray
     before: FloatArray
@@ -134,14 +135,18 @@ class _Columns:
         order, column = np.nonzero(length)
         phases = np.exp(-1j * np.outer(self.detector.axis, centres))
         z_in, z_out = (z.reshape(length.shape)[order, column] for z in (z_in, z_out))
-        return _Grid(spacing, column, z_in, z_out, before[order, column], phases)
+        counts = np.count_nonzero(length, axis=1).tolist()
+        return _Grid(spacing, column, counts, z_in, z_out, before[order, column], phases)
 
     def transform(self, grid: _Grid, q_z: float) -> ComplexArray:
         """The sum over the columns of e^{-i q r} g(x, y; q_z), at every pixel (n, n), in nm^3."""
         samples = grid.phases.shape[1]
         chords = np.exp(-self.s * grid.before) * _chord(grid.z_in, grid.z_out, q_z, self.s)
         column = np.zeros(samples**2, dtype=np.complex128)
-        np.add.at(column, grid.column, chords)
+        start = 0
+        for count in grid.counts:  # each column once: an assignment that adds
+            column[grid.column[start : start + count]] += chords[start : start + count]
+            start += count
         return np.asarray(grid.spacing**2 * (grid.phases @ column.reshape(samples, samples) @ grid.phases.T))
 
     def converged_grid(self, vectors: ScatteringVectors, accuracy: float) -> _Grid:

@@ -103,6 +103,8 @@ class PropagationGrid:
         - what leaves the box and comes back on its other side, which matters only where it meets the particle
           again, since the transform of the wave is the same: (7.2 delta^2 + 2.5 beta^2) (2 R / L)^2.
 
+        At most k dx = 2.5 and k dz = 2 are taken, for the low intensities at large angles.
+
         The forms are those of second-order errors, and of light that a particle scatters twice; the numbers
         are bounds on icosahedra and spheres of 30 to 170 nm with delta from -0.1 to 0.2, beta from 0 to 0.1
         over the whole forward hemisphere (tests/msft/test_propagation.py checks them).
@@ -126,8 +128,8 @@ class PropagationGrid:
         k = optics.wavenumber
         contrast = 0.6 + 80 * (optics.delta**2 + optics.beta**2)
         each = math.sqrt((1 - BOX_SHARE**2) / 2) * accuracy
-        spacing = min(math.sqrt(each / (0.0011 * contrast)), 2.8) / k
-        thickness = min(math.sqrt(each / (0.0015 * contrast)), 4.0) / k
+        spacing = min(math.sqrt(each / (0.0011 * contrast)), 2.5) / k
+        thickness = min(math.sqrt(each / (0.0015 * contrast)), 2.0) / k
         twice = 7.2 * optics.delta**2 + 2.5 * optics.beta**2
         diameters = max(1.25, math.sqrt(twice / (BOX_SHARE * accuracy)))
         least = max(diameters * 2 * radius, 2 * radius + (2 * LOBES + 3 + BLOCK) * spacing)
@@ -340,7 +342,7 @@ def amplitudes(
 
     chunks = _chunks(grids, radii, arrays.batch)
     if arrays.batch == 1:
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             # a list, so that an exception in a thread is raised here
             list(pool.map(fill, chunks))
     else:
@@ -371,7 +373,8 @@ def _chunks(grids: list[PropagationGrid], radii: FloatArray, batch: int) -> list
     ]
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

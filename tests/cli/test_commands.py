@@ -144,6 +144,14 @@ def test_one_configuration_serves_both_commands(workplace: Path, tmp_path: Path)
         (["--radius-max", 500, "--solver", "slices"], "radius"),
         (["--config", "missing.toml"], "config"),
         (["--out", "no/such/folder/file.h5"], "out"),
+        (["--radius-max", 160e-9, "--radius-min", 30e-9], "radius_range"),
+        (["--workers", 0], "workers"),
+        (["--shard", "0/16"], "shard"),
+        (["--shard", "3"], "shard"),
+        (["--shard", "3/16"], "shard"),
+        (["--shard", "1/1", "--scheduler", "tcp://127.0.0.1:9"], "shard"),
+        (["--workers", 2, "--scheduler", "tcp://127.0.0.1:9"], "workers"),
+        (["--shards", 2], "shards"),
     ],
 )
 def test_bad_input_to_generate_is_one_line_and_leaves_nothing(
@@ -165,6 +173,22 @@ def test_bad_input_to_generate_is_one_line_and_leaves_nothing(
         ("colour = 3\n", "colour"),
         ("detector = 'flat'\n", "detector"),
         ("optics = 1\n", "optics"),
+        ("[particles]\nbodies = 'cube'\n", "particles.bodies"),
+        ("[particles]\nbody = 'icosahedran'\n", "body"),
+        ("[particles]\nbody = 3\n", "particles.body"),
+        ("[particles.body]\nicosahedron = 0.5\ncube = 0.4\n", "body"),
+        ("[particles.body]\nicosahedron = 1.5\ncube = -0.5\n", "body.cube"),
+        ("[particles.body]\nicosahedron = 'often'\n", "particles.body.icosahedron"),
+        ("[particles]\nradius_range = [30e-9, 160e-9]\n", "radius_range"),
+        ("[particles.radius]\nkind = 'gauss'\n", "particles.radius.kind"),
+        ("[particles.radius]\nkind = 'normal'\nmean = 80\n", "particles.radius.sigma"),
+        ("[particles.radius]\nkind = 'normal'\nmean = 80\nsigma = -1\n", "particles.radius.sigma"),
+        ("[particles.radius]\nkind = 'normal'\nmean = 80e-9\nsigma = 1e-9\n", "radius"),
+        ("[particles]\nstretch_range = [0, 2]\n", "stretch_range"),
+        ("[particles.orientation]\nkind = 'around'\nspread = -3\n", "particles.orientation.spread"),
+        ("[uncertainty]\nwavelenght = 0.1\n", "uncertainty.wavelenght"),
+        ("[uncertainty]\nwavelength = -0.1\n", "uncertainty.wavelength"),
+        ("[uncertainty]\nwavelength = 13\n", "uncertainty.wavelength"),
     ],
 )
 def test_bad_configurations_are_named(tmp_path: Path, text: str, field: str) -> None:
@@ -250,7 +274,7 @@ def test_a_bad_option_ends_a_real_process_with_2_and_one_line(tmp_path: Path, ar
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_killed_generation_leaves_nothing(tmp_path: Path, name: str) -> None:
+def test_an_interrupted_generation_says_how_to_go_on(tmp_path: Path, name: str) -> None:
     script = "from msft_cli.simulation import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", script, "generate", "--n", "1000000"],
@@ -259,14 +283,73 @@ def test_a_killed_generation_leaves_nothing(tmp_path: Path, name: str) -> None:
         cwd=tmp_path,
     )
     deadline = time.monotonic() + 60
-    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+    # past the compilation, within which Python cannot answer
+    growing = tmp_path / "dataset.h5.partial"
+    while not (growing.exists() and growing.stat().st_size > 1e6) and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(0.5)
     process.send_signal(getattr(signal, name))
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
-    assert list(tmp_path.iterdir()) == []
+    assert stderr.strip().splitlines()[-1].endswith("the same command goes on with it")
+    assert not (tmp_path / "dataset.h5").exists()
+
+
+def test_a_job_array_makes_one_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in (2, 1):
+        for _ in range(2):  # a job that runs again finds its shard done
+            result = run(msft, "generate", "--n", 10, "--shard", f"{number}/2", "--resume", *SMALL)
+            assert result.exit_code == 0, result.output
+    assert_refused(run(msft, "generate", "--n", 10, "--shard", "2/2", *SMALL), "out")
+    assert run(msft, "merge", "shards/", "-o", "dataset.h5", "--quiet").exit_code == 0
+    assert_refused(run(msft, "merge", "shards/", "-o", "dataset.h5"), "out")
+    assert run(msft, "validate", "dataset.h5", "--quiet").exit_code == 0
+    assert run(msft, "generate", "--n", 10, "-o", "whole.h5", *SMALL).exit_code == 0
+    with h5py.File("dataset.h5") as merged, h5py.File("whole.h5") as whole:
+        np.testing.assert_array_equal(merged["entry_1/data_1/data"][:], whole["entry_1/data_1/data"][:])
+    Path("shards/0001-of-0002.h5").unlink()
+    assert_refused(run(msft, "merge", "shards/", "-o", "other.h5"), "shards")
+    assert_refused(run(msft, "show", "dataset.h5"), "dataset")
+
+
+def test_workers_give_the_same_dataset(tmp_path: Path) -> None:
+    for workers in (1, 2):
+        path = tmp_path / f"{workers}.h5"
+        result = run(msft, "generate", "--n", 150, "--workers", workers, "-o", path, *SMALL)
+        assert result.exit_code == 0, result.output
+    with h5py.File(tmp_path / "1.h5") as one, h5py.File(tmp_path / "2.h5") as two:
+        np.testing.assert_array_equal(one["entry_1/data_1/data"][:], two["entry_1/data_1/data"][:])
+
+
+def test_a_mixture_is_generated_checked_and_shown_but_not_trained_on(workplace: Path, tmp_path: Path) -> None:
+    config, path = tmp_path / "c.toml", tmp_path / "mixed.h5"
+    config.write_text(
+        "[particles]\nstretch_range = [0.8, 1.2]\n[particles.body]\nicosahedron = 0.5\ncube = 0.5\n"
+        "[particles.radius]\nkind = 'log-normal'\nmedian = 50\nsigma = 0.2\n"
+        "[uncertainty]\nwavelength = 0.1\n"
+    )
+    result = run(msft, "generate", "--n", 100, "--config", config, "-o", path, *SMALL)
+    assert result.exit_code == 0, result.output
+    checked = run(msft, "validate", path, "--json")
+    assert json.loads(checked.stdout)["faults"] == {}
+    assert set(json.loads(run(msft, "info", path, "--json").stdout)["body"]) == {"icosahedron", "cube"}
+    assert run(msft, "show", path, "--quiet").exit_code == 0
+    assert_refused(run(invert, "train", path, "-o", tmp_path / "m", "--quiet"), "body")
+
+
+def test_faults_and_other_files(workplace: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes((workplace / "exp.h5").read_bytes())
+    with h5py.File(copy, "r+") as file:
+        file["entry_1/sample_1/radius"][:] *= 1.01
+    result = run(msft, "validate", copy, "--quiet")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "FAULT 12 of 12 patterns simulated again" in run(msft, "validate", copy, "--sample", 50).stdout
+    with h5py.File(tmp_path / "other.cxi", "w") as file:
+        file["entry_1/data_1/data"] = np.zeros((3, 4, 5), "u2")
+    assert "3 x 4 x 5, uint16" in run(msft, "info", tmp_path / "other.cxi").stdout
+    assert_refused(run(msft, "info", workplace / "experiment.toml"), "dataset")
 
 
 @pytest.mark.slow

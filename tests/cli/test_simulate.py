@@ -66,9 +66,8 @@ def test_optics_and_detector_are_those_that_were_asked_for(tmp_path: Path) -> No
     with h5py.File(out) as file:
         found = file["/entry_1/data_1/data"][0]
         assert file["/entry_1/instrument_1/source_1/wavelength"][()] == pytest.approx(12.39842e-9)
-    from msft.bodies import Sphere
-
-    expected = simulation.intensity_of(Sphere().stretched(0.5), np.array([25.0]), np.array([[1.0, 0, 0, 0]]))
+        assert file["/entry_1/sample_1/stretch"][0] == 0.5
+    expected = simulation.intensity(Particles(25.0, [1, 0, 0, 0], "sphere", 0.5))
     np.testing.assert_allclose(found, expected[0], rtol=1e-5)
 
 

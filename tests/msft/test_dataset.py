@@ -175,7 +175,7 @@ def _attribute(name: str, value: Any) -> Callable[[h5py.File], None]:
         _replace("entry_1/sample_1/orientation", np.ones((4, 3))),
         _replace("entry_1/sample_1/orientation", np.ones((3, 3))),
         _replace("entry_1/sample_1/body", np.arange(4)),
-        _replace("entry_1/sample_1/body", ["icosahedron", "sphere", "sphere", "sphere"]),
+        _replace("entry_1/sample_1/body", ["icosahedron", "sphere"]),
         _replace("entry_1/sample_1/body", ["blob"] * 4),
         _replace("entry_1/process_1", None),
         _attribute("simulation", "{broken"),

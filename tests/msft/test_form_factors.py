@@ -85,6 +85,23 @@ def test_bodies_of_revolution_are_the_sum_of_their_discs(body: Dumbbell) -> None
     assert relative(simulated(body, "chebyshev")[::7], np.array(expected)) < 1.5e-3
 
 
+@pytest.mark.parametrize("name", ["dumbbell(1.5,0.3)", "capsule"])
+def test_forward_the_path_through_all_chords_absorbs(name: str) -> None:
+    # along the beam the integral over depth is (1 - e^{-s L}) / s with L the whole path of a column
+    optics, body = Optics(), named(name)
+    tilt = as_quaternions([math.cos(0.3), math.sin(0.3), 0, 0])
+    assert isinstance(body, Dumbbell)
+    axis = RADIUS * (np.arange(1200) - 599.5) / 600
+    z_in, z_out = body.chords(axis[None], axis[:, None], rotation_matrix(tilt), RADIUS)
+    chords = np.maximum(z_out - z_in, 0)
+    assert ((chords > 0).sum(axis=0) > 1).any()
+    s = optics.attenuation.real
+    expected = (-np.expm1(-s * chords.sum(axis=0)) / s).sum() * (axis[1] - axis[0]) ** 2
+    simulation = Simulation(optics, EwaldDetector(8, 0.05), "chebyshev")
+    found = simulation.amplitude_of(body, np.array([RADIUS]), tilt[None])[0, 4, 4]
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
 def turn_about_z(degrees: float) -> FloatArray:
     half = math.radians(degrees) / 2
     return rotation_matrix(np.array([math.cos(half), 0, 0, math.sin(half)]))

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from msft.dataset import open_patterns
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
-from msft.generate import BATCH, generate
+from msft.generate import generate
 from msft.optics import Optics
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
+from msft.workers import BATCH
 
 SMALL = Simulation(detector=EwaldDetector(pixels=12, q_step=0.07))
 
@@ -70,7 +71,7 @@ def test_progress_counts_every_pattern(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("replacing", [False, True])
-def test_a_failure_midway_leaves_everything_as_it_was(
+def test_a_failure_midway_keeps_what_was_there_and_what_was_done(
     tmp_path: Path, error: type[BaseException], replacing: bool
 ) -> None:
     path = tmp_path / "d.h5"
@@ -82,10 +83,18 @@ def test_a_failure_midway_leaves_everything_as_it_was(
             raise error
 
     with pytest.raises(error):
-        generate(path, 2 * BATCH, simulation=SMALL, force=replacing, progress=fail)
-    assert list(tmp_path.iterdir()) == ([path] if replacing else [])
+        generate(path, 3 * BATCH, simulation=SMALL, force=replacing, progress=fail)
+    assert path.exists() == replacing
     if replacing:
         assert path.read_bytes() == b"precious"
+    # the same call finishes it, and begins with what the first one had
+    seen: list[int] = []
+    generate(path, 3 * BATCH, simulation=SMALL, force=replacing, resume=replacing, progress=seen.append)
+    assert seen[1] >= BATCH
+    assert sum(seen) == 3 * BATCH
+    generate(tmp_path / "whole.h5", 3 * BATCH, simulation=SMALL)
+    np.testing.assert_array_equal(patterns(path), patterns(tmp_path / "whole.h5"))
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["d.h5", "whole.h5"]
 
 
 def test_a_file_that_exists_is_kept_unless_forced(tmp_path: Path) -> None:

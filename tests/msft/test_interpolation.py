@@ -28,7 +28,7 @@ def relative(found: Any, expected: Any) -> float:
 
 
 @pytest.mark.parametrize("detector", [FLAT, STEEP], ids=["56 degrees", "75 degrees"])
-@pytest.mark.parametrize("radius", [25.0, 60.0])
+@pytest.mark.parametrize("radius", [25.0, 60.0, 150.0])
 def test_interpolated_amplitudes_are_those_computed_at_the_pixels(
     detector: FlatDetector, radius: float
 ) -> None:

@@ -84,3 +84,30 @@ def test_drawn_particles_follow_the_distribution() -> None:
 
 def test_a_range_of_one_radius_gives_that_radius() -> None:
     np.testing.assert_array_equal(ParticleDistribution((50.0, 50.0)).draw(0, range(3)).radius, 50.0)
+
+
+def test_one_body_is_told_only_of_particles_that_have_one() -> None:
+    quaternions = [[1, 0, 0, 0]] * 2
+    assert Particles([10, 20], quaternions, "cube").body == "cube"
+    with pytest.raises(ParameterError) as caught:
+        _ = Particles([10, 20], quaternions, ["cube", "icosahedron"]).body
+    assert caught.value.field == "body"
+    with pytest.raises(ParameterError) as caught:
+        _ = Particles([10, 20], quaternions, stretch=[1, 1.1]).body
+    assert caught.value.field == "stretch"
+
+
+@pytest.mark.parametrize(
+    ("field", "arguments"),
+    [
+        ("body", {"bodies": ["cube"] * 3}),
+        ("body", {"bodies": ["cube", "blob"]}),
+        ("stretch", {"stretch": [1, 1, 1]}),
+        ("stretch", {"stretch": 0.0}),
+        ("stretch", {"stretch": math.nan}),
+    ],
+)
+def test_bodies_and_stretches_are_one_or_one_each(field: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ParameterError) as caught:
+        Particles([10, 20], [[1, 0, 0, 0]] * 2, **arguments)
+    assert caught.value.field == field

@@ -86,6 +86,18 @@ def test_the_error_is_what_was_asked_for(body: str, radius: float, delta: float,
     assert relative(found, finer) < 0.03
 
 
+def test_what_thick_slices_do_to_large_angles_is_undone() -> None:
+    weak = Optics(absorption="refractive", delta=1e-3, beta=0.0)
+    particle = Particles(80.0, GENERIC, "sphere")
+    found = Simulation(weak, solver="propagation").amplitude(particle)[0]
+    exact = Simulation(weak, solver="chebyshev").amplitude(particle)[0]
+    axis = EwaldDetector().axis
+    q = np.hypot(axis[:, None], axis)
+    steep = (q > 0.8 * K) & (q < 0.97 * K)
+    # where intensities are lowest; measured 0.051, and 0.074 without the sinc
+    assert relative(found[steep], exact[steep]) < 0.06
+
+
 def test_a_turned_particle_is_turned() -> None:
     # by a quarter turn about the beam, rows become columns
     detector = EwaldDetector(pixels=33, q_step=K / 17)
@@ -120,6 +132,18 @@ def test_patterns_do_not_depend_on_their_neighbours() -> None:
     assert relative(together, alone) < 1e-5
     np.testing.assert_array_equal(alone[0], alone[3])
     assert relative(alone[0], alone[1]) > 0.1
+
+
+def test_particles_of_several_bodies_and_stretches_keep_their_order() -> None:
+    detector = EwaldDetector(pixels=32, q_step=K / 16.5)
+    simulation = Simulation(SILVER, detector, "propagation")
+    bodies, stretches = ["cube", "sphere", "cube"], [1.3, 0.8, 1.0]
+    particles = Particles([40.0, 50.0, 30.0], [GENERIC] * 3, bodies, stretches)
+    together = simulation.amplitude(particles)
+    for index in range(3):
+        body = named(bodies[index]).stretched(stretches[index])
+        alone = simulation.amplitude_of(body, particles.radius[index : index + 1], GENERIC[None])[0]
+        np.testing.assert_array_equal(together[index], alone)
 
 
 def test_single_precision_is_close_to_double() -> None:

@@ -1,0 +1,171 @@
+"""`msft generate` and `msft merge`: datasets of random particles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .common import (
+    TRAINING_TABLES,
+    Config,
+    Force,
+    Json,
+    Quiet,
+    Seed,
+    command_line,
+    merged,
+    one_line_errors,
+    progress_bar,
+    read_configuration,
+    report,
+)
+
+if TYPE_CHECKING:
+    from msft.shots import Recipe
+
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Finish what an earlier run left; a finished file is left as it is.")
+]
+Workers = Annotated[
+    int, typer.Option("--workers", help="Processes that simulate, one thread each; 1 uses all threads.")
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", help="Write only this part, such as 3/16, into the folder --out; for job arrays."
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="dask scheduler, such as tcp://node17:8786, whose workers simulate."),
+]
+Shards = Annotated[
+    int | None, typer.Option("--shards", help="Parts for the scheduler [one per 8192 patterns].")
+]
+
+
+def generate(
+    n: Annotated[int, typer.Option("--n", help="Number of patterns.")] = 25000,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="HDF5 file to write [dataset.h5]; with --shard a folder [shards]."),
+    ] = None,
+    radius_min: Annotated[float | None, typer.Option(help="Smallest circumsphere radius in nm [30].")] = None,
+    radius_max: Annotated[float | None, typer.Option(help="Largest circumsphere radius in nm [160].")] = None,
+    body: Annotated[str | None, typer.Option(help="Name of the body [icosahedron].")] = None,
+    wavelength: Annotated[float | None, typer.Option(help="Wavelength in nm [13.5].")] = None,
+    absorption: Annotated[
+        str | None, typer.Option(help="amplitude, intensity, none or refractive [amplitude].")
+    ] = None,
+    absorption_length: Annotated[float | None, typer.Option(help="Absorption length in nm [12.5].")] = None,
+    delta: Annotated[float | None, typer.Option(help="Index n = 1 - delta + i beta [0.1096].")] = None,
+    beta: Annotated[float | None, typer.Option(help="Index n = 1 - delta + i beta [0.0793].")] = None,
+    pixels: Annotated[int | None, typer.Option(help="Pixels per side [128].")] = None,
+    q_step: Annotated[float | None, typer.Option(help="Width of a pixel in nm^-1 [2 pi / 850].")] = None,
+    solver: Annotated[
+        str | None, typer.Option(help="exact, chebyshev, slices or propagation [exact].")
+    ] = None,
+    backend: Annotated[str | None, typer.Option(help="auto, numba or numpy [auto].")] = None,
+    resume: Resume = False,
+    workers: Workers = 1,
+    shard: ShardOption = None,
+    scheduler: Scheduler = None,
+    shards: Shards = None,
+    config: Config = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Simulate particles of random size and orientation into a dataset.
+
+    Killed at any moment, the same command goes on where it stopped.
+    """
+    with one_line_errors():
+        from msft.errors import ParameterError
+        from msft.generate import generate as simulate
+        from msft.generate import generate_shard
+        from msft.shards import Shard
+
+        recipe = _recipe(
+            config,
+            seed,
+            {"radius_min": radius_min, "radius_max": radius_max, "body": body},
+            {
+                "optics": {
+                    "wavelength": wavelength,
+                    "absorption": absorption,
+                    "absorption_length": absorption_length,
+                    "delta": delta,
+                    "beta": beta,
+                },
+                "detector": {"pixels": pixels, "q_step": q_step},
+                "solver": solver,
+                "backend": backend,
+            },
+        )
+        given = {"shard": shard, "workers": workers if workers != 1 else None, "resume": resume or None}
+        for name, value in given.items():
+            if scheduler is not None and value is not None:
+                raise ParameterError(name, value, "no such option beside --scheduler")
+        if shards is not None and scheduler is None:
+            raise ParameterError("shards", shards, "a number of parts beside --scheduler")
+        part = Shard.parse(shard) if shard is not None else None
+        place = out or Path("shards" if part else "dataset.h5")
+        rows = part.rows(n) if part else range(n)
+        with progress_bar("simulating", len(rows), quiet or as_json) as progress:
+            common: dict[str, Any] = {"force": force, "command": command_line(), "progress": progress}
+            if scheduler is not None:
+                from msft.cluster import generate_on_cluster
+
+                generate_on_cluster(scheduler, place, n, recipe, shards=shards, **common)
+            elif part is not None:
+                place = generate_shard(place, part, n, recipe, resume=resume, workers=workers, **common)
+            else:
+                parts = (recipe.seed, recipe.distribution, recipe.simulation, recipe.uncertainty)
+                simulate(place, n, *parts, resume=resume, workers=workers, **common)
+        bodies = " and ".join(recipe.distribution.weights)
+        report(
+            {"file": place, "patterns": len(rows), "seed": seed},
+            [f"{place}: {len(rows)} patterns of {bodies}, solver {recipe.simulation.solver}, seed {seed}"],
+            quiet,
+            as_json,
+        )
+
+
+def _recipe(config: Path | None, seed: int, particles: dict[str, Any], simulation: dict[str, Any]) -> Recipe:
+    """What a configuration file and the options that win over it describe."""
+    from msft.configuration import from_mapping
+    from msft.particle import ParticleDistribution
+    from msft.pattern import Simulation
+    from msft.shots import Recipe
+    from msft.uncertainty import Uncertainty
+
+    file = read_configuration(config, TRAINING_TABLES)
+    distribution = from_mapping(ParticleDistribution, file.pop("particles", {}), "particles")
+    uncertainty = from_mapping(Uncertainty, file.pop("uncertainty", {}), "uncertainty")
+    low, high = distribution.radius_range
+    low = low if particles["radius_min"] is None else particles["radius_min"]
+    high = high if particles["radius_max"] is None else particles["radius_max"]
+    distribution = replace(
+        distribution, radius_range=(low, high), body=particles["body"] or distribution.body
+    )
+    return Recipe(seed, distribution, from_mapping(Simulation, merged(file, simulation)), uncertainty)
+
+
+def merge(
+    shards: Annotated[list[Path], typer.Argument(help="Shards, or folders of them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HDF5 file to write.")] = Path("dataset.h5"),
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Show shards as one dataset; they stay where they are, and the file refers to them."""
+    with one_line_errors():
+        from msft.shards import merge as merge_shards
+
+        count = merge_shards(shards, out, force=force, command=command_line())
+        report({"file": out, "patterns": count}, [f"{out}: {count} patterns"], quiet, as_json)

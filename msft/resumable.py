@@ -1,0 +1,180 @@
+"""A dataset that grows under another name and can be gone on with whenever its writer stopped."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+import msft
+from msft.configuration import to_mapping
+from msft.errors import ParameterError
+from msft.journal import JournaledFile
+from msft.layout import PROCESS, PatternWriter, lay_out
+from msft.particle import Particles
+from msft.shots import Recipe
+
+COMMIT_SECONDS = 5.0
+"""Time between two commits: what a kill costs at most."""
+
+SAME = ("version", "seed", "particles", "uncertainty", "simulation", "first", "count", "total")
+"""Attributes that must agree for one command to go on with what another began."""
+
+
+def unfinished(path: Path) -> Path:
+    """Where a dataset grows until it is complete."""
+    return path.with_name(path.name + ".partial")
+
+
+def identity(recipe: Recipe, rows: range, total: int) -> dict[str, Any]:
+    """What makes two datasets the same, as attributes of ``process_1``."""
+    return {
+        "version": msft.__version__,
+        "seed": recipe.seed,
+        "particles": json.dumps(to_mapping(recipe.distribution)),
+        "uncertainty": json.dumps(to_mapping(recipe.uncertainty)),
+        "simulation": json.dumps(to_mapping(recipe.simulation)),
+        "first": rows.start,
+        "count": len(rows),
+        "total": total,
+    }
+
+
+def require_same(path: Path, attributes: Mapping[str, Any], wanted: Mapping[str, Any], way_out: str) -> None:
+    """Refuse a file that another command began.
+
+    Raises
+    ------
+    ParameterError
+        Naming the first attribute that differs, and how to get on.
+    """
+    for name in SAME:
+        if attributes.get(name) != wanted[name]:
+            found = attributes.get(name, "nothing")
+            raise ParameterError(
+                "out", f"{path}, begun with {name} {found}", f"{name} {wanted[name]}; {way_out}"
+            )
+
+
+class Growing:
+    """A dataset that grows; see `grow`."""
+
+    def __init__(self, journaled: JournaledFile, file: h5py.File) -> None:
+        self._journaled = journaled
+        self._file = file
+        self._writer = PatternWriter(file, int(file[PROCESS].attrs["written"]))
+        self._last_commit = time.monotonic()
+
+    @property
+    def done(self) -> int:
+        """Patterns that it holds."""
+        return self._writer.filled
+
+    def append(
+        self, chunks: Sequence[bytes], particles: Particles, optics: Mapping[str, NDArray[np.float64]]
+    ) -> None:
+        """Write the next patterns; commit if the last time is long ago."""
+        self._writer.append_chunks(chunks, particles, optics)
+        if time.monotonic() - self._last_commit > COMMIT_SECONDS:
+            self.commit()
+
+    def complete(self) -> None:
+        """Say that all is there; like the last patterns, that lasts from the next commit on."""
+        self._file[PROCESS].attrs.modify("written", self.done)
+        self._file[PROCESS].attrs["complete"] = True
+
+    def commit(self) -> None:
+        """Make what is written survive a kill, and a loss of power."""
+        self._file[PROCESS].attrs.modify("written", self.done)
+        self._file.flush()
+        self._journaled.commit()
+        self._last_commit = time.monotonic()
+
+
+@contextmanager
+def grow(
+    path: Path,
+    recipe: Recipe,
+    rows: range,
+    total: int,
+    provenance: Mapping[str, Any],
+    *,
+    force: bool,
+    resume: bool,
+) -> Iterator[Growing]:
+    """A dataset for rows of a recipe's sequence; what an earlier process left of it is gone on with.
+
+    It grows as `unfinished(path)` and takes the place of `path` when the block ends without an exception. On
+    any exception what is written is kept, too.
+
+    Parameters
+    ----------
+    path
+        Where the complete file appears.
+    recipe, rows, total
+        Its patterns are `rows` of a sequence of `total`.
+    provenance
+        Further attributes of ``process_1``.
+    force
+        Replace a complete file, and begin anew unless `resume` is given, too.
+    resume
+        Go on with what is there whatever `force` says.
+
+    Raises
+    ------
+    ParameterError
+        If another process writes it, another command began it, or the file is there and `force` is not
+        given.
+    OSError
+        If the disk is full or fails; the message tells what is kept.
+    """
+    partial = unfinished(path)
+    wanted = identity(recipe, rows, total)
+    with JournaledFile(partial, keep=resume or not force) as journaled:
+        # another process may have finished it while this one looked
+        if path.exists() and not force:
+            raise ParameterError("out", f"{path}, which exists", "a new name, or --force to replace it")
+        try:
+            with h5py.File(journaled, "r+" if journaled.committed else "w", track_order=True) as file:
+                if journaled.committed:
+                    require_same(partial, file[PROCESS].attrs, wanted, "or --force to begin anew")
+                else:
+                    names = recipe.distribution.weights
+                    lay_out(
+                        file,
+                        len(rows),
+                        recipe.simulation,
+                        {**provenance, **wanted, "written": 0},
+                        varying=recipe.uncertainty.varying,
+                        longest_name=max(len(name.encode()) for name in names),
+                    )
+                growing = Growing(journaled, file)
+                try:
+                    yield growing
+                except BaseException:
+                    if growing.done and journaled.failure is None:
+                        growing.commit()
+                    raise
+                growing.complete()
+            journaled.finish(path)
+        except (OSError, RuntimeError, KeyError) as error:
+            # what HDF5 makes of a failed write tells less than the failure itself
+            failure = journaled.failure or error
+            if not isinstance(failure, OSError) or failure.errno is None:
+                raise
+            raise OSError(failure.errno, f"{failure.strerror}; {_kept(journaled)}", str(partial)) from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_kept(journaled)) from None
+
+
+def _kept(journaled: JournaledFile) -> str:
+    if not journaled.committed:
+        return "nothing is kept"
+    return f"what is simulated so far is kept in {journaled.path.name}, and the same command goes on with it"

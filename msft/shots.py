@@ -1,0 +1,95 @@
+"""Single shots: everything that a pattern depends on, drawn and simulated by its number alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msft.particle import ParticleDistribution, Particles
+from msft.pattern import Simulation
+from msft.uncertainty import Uncertainty
+
+
+@dataclass(frozen=True, eq=False)
+class Shots:
+    """N particles and how each is simulated.
+
+    Parameters
+    ----------
+    particles
+        The N particles.
+    simulation
+        How they are simulated, but for `optics`.
+    optics
+        Those fields of `msft.optics.Optics` that differ from shot to shot, each (N,).
+    """
+
+    particles: Particles
+    simulation: Simulation
+    optics: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def simulation_of(self, index: int) -> Simulation:
+        """How one of them is simulated."""
+        if not self.optics:
+            return self.simulation
+        values: dict[str, Any] = {name: float(column[index]) for name, column in self.optics.items()}
+        return replace(self.simulation, optics=replace(self.simulation.optics, **values))
+
+    def intensity(self) -> NDArray[np.float32]:
+        """The patterns, float32, shape (N, n, n); see `Simulation.intensity`."""
+        if not self.optics:
+            return self.simulation.intensity(self.particles)
+        pixels = self.simulation.detector.pixels
+        patterns = np.empty((len(self.particles), pixels, pixels), dtype=np.float32)
+        for index in range(len(self.particles)):
+            one = self.particles[index : index + 1]
+            patterns[index] = self.simulation_of(index).intensity(one)[0]
+        return patterns
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a dataset is made from: with it, any of its patterns can be made again alone.
+
+    Parameters
+    ----------
+    seed
+        Of every random number.
+    distribution
+        Which particles.
+    simulation
+        How they are simulated.
+    uncertainty
+        How the optics differ from pattern to pattern.
+    """
+
+    seed: int = 0
+    distribution: ParticleDistribution = field(default_factory=ParticleDistribution)
+    simulation: Simulation = field(default_factory=Simulation)
+    uncertainty: Uncertainty = field(default_factory=Uncertainty)
+
+    def shots(self, indices: NDArray[np.int64] | range) -> Shots:
+        """The shots of those numbers."""
+        return Shots(
+            self.distribution.draw(self.seed, indices),
+            self.simulation,
+            self.uncertainty.draw(self.simulation.optics, self.seed, indices),
+        )
+
+    def check(self) -> None:
+        """Refuse, before anything is simulated, what cannot be.
+
+        Raises
+        ------
+        ParameterError
+            If the solver cannot simulate a body or size of the distribution, or the optics that the
+            uncertainty reaches.
+        """
+        corners = self.distribution.corners()
+        self.simulation.check(corners)
+        for optics in self.uncertainty.extremes(self.simulation.optics):
+            replace(self.simulation, optics=optics).check(corners)
