@@ -165,8 +165,8 @@ def draw(sizes: list[dict[str, Any]], speed: dict[str, Any], path: Path) -> None
         done, resident_bytes = np.array(result["curve"][1:]).T
         left.plot(done, resident_bytes / 2**20, color=colour, label=f"n = {result['n']:,}")
     left.axhline(1024, color="black", linestyle="--", linewidth=1)
-    place = {"xycoords": ("axes fraction", "data"), "fontsize": 8, "va": "bottom"}
-    left.annotate("limit: 1 GiB", (0.01, 1030), **place)
+    where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "fontsize": 8, "va": "bottom"}
+    left.annotate("limit: 1 GiB", (0.01, 1030), **where)
     left.set(xscale="log", xlabel="patterns written", ylabel="resident memory (MiB)", ylim=(0, 1200))
     left.legend(fontsize=8)
     names = ["engine alone", "whole generation"]
