@@ -21,7 +21,8 @@ lint: environment
 	$(BIN)/ruff format --check .
 
 types: environment
-	$(BIN)/mypy msft augment invert cli tests benchmarks/engine.py benchmarks/record.py benchmarks/generate.py
+	$(BIN)/mypy msft augment invert cli tests benchmarks/engine.py benchmarks/physics.py benchmarks/record.py \
+		benchmarks/generate.py
 
 test: lint types
 	$(BIN)/python -m pytest -m "not slow"

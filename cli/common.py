@@ -136,6 +136,7 @@ SIMULATION_TABLES = (
     "backend",
     "precision",
     "accuracy",
+    "propagation_accuracy",
 )
 TRAINING_TABLES = ("network", "target", "training")
 

@@ -66,7 +66,9 @@ def generate(
     beta: Annotated[float | None, typer.Option(help="Index n = 1 - delta + i beta [0.0793].")] = None,
     pixels: Annotated[int | None, typer.Option(help="Pixels per side [128].")] = None,
     q_step: Annotated[float | None, typer.Option(help="Width of a pixel in nm^-1 [2 pi / 850].")] = None,
-    solver: Annotated[str | None, typer.Option(help="exact, chebyshev or slices [exact].")] = None,
+    solver: Annotated[
+        str | None, typer.Option(help="exact, chebyshev, slices or propagation [exact].")
+    ] = None,
     backend: Annotated[str | None, typer.Option(help="auto, numba or numpy [auto].")] = None,
     resume: Resume = False,
     workers: Workers = 1,

@@ -9,6 +9,7 @@ import typer
 
 from . import generation
 from .common import Json, Quiet, Seed, one_line_errors, progress_bar, report, run
+from .simulate import simulate
 
 app = typer.Typer(
     help="Simulate wide-angle diffraction patterns of nanoparticles.",
@@ -16,6 +17,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.command()(simulate)
 
 DatasetArgument = Annotated[Path, typer.Argument(help="An HDF5 file of patterns.")]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,12 @@ from msft.errors import ParameterError
 
 PAPER_Q_STEP = 2 * math.pi / 850.0
 """Pixel width in nm^-1 of a 318.75 nm box of 192 voxels padded to 512 (Stielow et al. 2020, appendix B)."""
+
+MOST_PIXELS = 8192
+"""Per side."""
+
+
+Polarisation = Literal["none", "x", "y", "unpolarised"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class ScatteringVectors:
     pixel
         Flat index of each into the image, int64, shape (P,).
     weight
-        Factor on |A|^2 (solid angle of the pixel), float64, shape (P,).
+        Factor on |A|^2 (solid angle of the pixel, polarisation), float64, shape (P,).
     """
 
     x: NDArray[np.float64]
@@ -36,21 +43,40 @@ class ScatteringVectors:
 
 
 def _on_ewald_sphere(
-    q_x: NDArray[np.float64], q_y: NDArray[np.float64], k: float, weight: NDArray[np.float64] | None = None
+    q_x: NDArray[np.float64], q_y: NDArray[np.float64], k: float, polarisation: Polarisation
 ) -> ScatteringVectors:
     q_squared = q_x**2 + q_y**2
     pixel = np.flatnonzero(q_squared < k * k)
-    if pixel.size == 0:
-        raise ParameterError("detector", "no pixel inside the Ewald sphere", "a pixel with q_perp < k")
     x, y, q_squared = q_x.ravel()[pixel], q_y.ravel()[pixel], q_squared.ravel()[pixel]
     # k - sqrt(k^2 - q^2) without the cancellation at small q
     z = q_squared / (k + np.sqrt(k * k - q_squared))
-    return ScatteringVectors(x, y, z, pixel, np.ones_like(x) if weight is None else weight.ravel()[pixel])
+    return ScatteringVectors(x, y, z, pixel, polarisation_factor(x / k, y / k, polarisation))
 
 
-def _check_pixels(pixels: int) -> None:
-    if not 2 <= pixels <= 8192:
-        raise ParameterError("pixels", pixels, "2 to 8192 per side")
+def polarisation_factor(
+    x: NDArray[np.float64], y: NDArray[np.float64], polarisation: Polarisation
+) -> NDArray[np.float64]:
+    """Intensity that a dipole sends in a direction, relative to a scalar wave.
+
+    Parameters
+    ----------
+    x, y
+        Components of the unit vector of the direction, z being the beam's.
+    polarisation
+        Linear along ``x`` (columns) or ``y`` (rows): 1 - x^2 or 1 - y^2; ``unpolarised``: their mean,
+        (1 + cos^2 theta) / 2; ``none``: 1.
+    """
+    if polarisation == "none":
+        return np.ones_like(x)
+    weights = {"x": (1.0, 0.0), "y": (0.0, 1.0), "unpolarised": (0.5, 0.5)}[polarisation]
+    return np.asarray(1 - weights[0] * x**2 - weights[1] * y**2)
+
+
+def _check(pixels: int, polarisation: Polarisation) -> None:
+    if not 2 <= pixels <= MOST_PIXELS:
+        raise ParameterError("pixels", pixels, f"2 to {MOST_PIXELS} per side")
+    if polarisation not in get_args(Polarisation):
+        raise ParameterError("polarisation", polarisation, "one of " + ", ".join(get_args(Polarisation)))
 
 
 @dataclass(frozen=True)
@@ -64,6 +90,8 @@ class EwaldDetector:
     q_step
         Width of a pixel in nm^-1. With the defaults k of 13.5 nm lies 62.96 px from the centre, so that the
         image spans the forward hemisphere.
+    polarisation
+        Of the light; see `polarisation_factor`.
 
     Raises
     ------
@@ -73,11 +101,12 @@ class EwaldDetector:
 
     pixels: int = 128
     q_step: float = PAPER_Q_STEP
+    polarisation: Polarisation = "none"
 
     geometry = "ewald"
 
     def __post_init__(self) -> None:
-        _check_pixels(self.pixels)
+        _check(self.pixels, self.polarisation)
         if not (math.isfinite(self.q_step) and self.q_step > 0):
             raise ParameterError("q_step", self.q_step, "a width above 0 nm^-1")
 
@@ -86,10 +115,29 @@ class EwaldDetector:
         """q_x of the columns, and q_y of the rows, in nm^-1, float64, shape (n,)."""
         return self.q_step * np.arange(-(self.pixels // 2), (self.pixels + 1) // 2, dtype=np.float64)
 
+    def check(self, k: float) -> None:
+        """Refuse a detector none of whose pixels but the beam's own lies inside the Ewald sphere.
+
+        Raises
+        ------
+        ParameterError
+            If a pixel is as wide as the wavenumber k in nm^-1.
+        """
+        if self.q_step >= k:
+            allowed = f"below k = {k:.6g} nm^-1, or no pixel beside the beam is inside the Ewald sphere"
+            raise ParameterError("q_step", f"{self.q_step:g} nm^-1", allowed)
+
     def scattering_vectors(self, k: float) -> ScatteringVectors:
-        """Scattering vectors for the wavenumber k in nm^-1."""
+        """Scattering vectors for the wavenumber k in nm^-1.
+
+        Raises
+        ------
+        ParameterError
+            See `check`.
+        """
+        self.check(k)
         q_y, q_x = np.meshgrid(self.axis, self.axis, indexing="ij")
-        return _on_ewald_sphere(q_x, q_y, k)
+        return _on_ewald_sphere(q_x, q_y, k, self.polarisation)
 
 
 @dataclass(frozen=True)
@@ -107,6 +155,8 @@ class FlatDetector:
         Width of a pixel in mm.
     distance
         From particle to detector in mm.
+    polarisation
+        Of the light; see `polarisation_factor`.
 
     Raises
     ------
@@ -117,11 +167,12 @@ class FlatDetector:
     pixels: int = 128
     pixel_size: float = 0.6
     distance: float = 37.0
+    polarisation: Polarisation = "none"
 
     geometry = "flat"
 
     def __post_init__(self) -> None:
-        _check_pixels(self.pixels)
+        _check(self.pixels, self.polarisation)
         for field in ("pixel_size", "distance"):
             value = getattr(self, field)
             if not (math.isfinite(value) and value > 0):
@@ -132,7 +183,12 @@ class FlatDetector:
         axis = self.pixel_size * (np.arange(self.pixels) - self.pixels // 2)
         y, x = np.meshgrid(axis, axis, indexing="ij")
         flight = np.sqrt(x**2 + y**2 + self.distance**2)
-        return _on_ewald_sphere(k * x / flight, k * y / flight, k, weight=(self.distance / flight) ** 3)
+        vectors = _on_ewald_sphere(k * x / flight, k * y / flight, k, self.polarisation)
+        solid_angle = (self.distance / flight.ravel()[vectors.pixel]) ** 3
+        return replace(vectors, weight=vectors.weight * solid_angle)
+
+    def check(self, k: float) -> None:
+        """Nothing to refuse: every pixel looks at some angle below 90 degrees."""
 
 
 Detector = EwaldDetector | FlatDetector

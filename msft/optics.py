@@ -78,5 +78,10 @@ class Optics:
         if self.absorption == "intensity":
             return complex(0.5 / self.absorption_length)
         if self.absorption == "refractive":
-            return self.wavenumber * complex(self.beta, self.delta)
+            return self.index_attenuation
         return 0j
+
+    @property
+    def index_attenuation(self) -> complex:
+        """The attenuation k beta + i k delta of the complex index in nm^-1: that of ``refractive``."""
+        return self.wavenumber * complex(self.beta, self.delta)

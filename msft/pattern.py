@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies import Body, HomogeneousBody, named
-from msft.detector import Detector, EwaldDetector
+from msft.bodies import Body
+from msft.detector import Detector, EwaldDetector, FlatDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
-from msft.solvers import chebyshev, exact, slices
+from msft.solvers import chebyshev, exact, interpolation, propagation, slices
 
-Solver = Literal["exact", "chebyshev", "slices"]
+FloatArray = NDArray[np.float64]
+Solver = Literal["exact", "chebyshev", "slices", "propagation"]
 Backend = Literal["auto", "numpy", "numba"]
 Precision = Literal["single", "double"]
 
@@ -23,6 +25,7 @@ BACKENDS_OF: dict[str, tuple[str, ...]] = {
     "exact": ("numba", "numpy"),
     "chebyshev": ("numpy",),
     "slices": ("numpy",),
+    "propagation": ("numpy",),
 }
 """The back ends of each solver, the default first."""
 
@@ -36,20 +39,29 @@ class Simulation:
     optics, detector
         Wavelength and absorption; pixels.
     solver
-        ``exact`` (closed form, convex polyhedra), ``chebyshev`` (any body) or ``slices`` (the papers').
+        ``exact`` (closed form, convex polyhedra), ``chebyshev`` (any body), ``slices`` (the papers') or
+        ``propagation`` (split step, any body: the one to trust where the index is far from 1).
     backend
         ``auto`` takes the fastest that the solver has.
     precision
-        Of the exact solver's numba kernel: ``single`` is within 3e-6 of ``double`` in the relative L2 norm
-        (tests/msft/test_exact.py). Everything else computes in double.
+        Of the exact solver's numba kernel, where ``single`` is within 3e-6 of ``double`` in the relative L2
+        norm (tests/msft/test_exact.py), and of ``propagation``. Everything else computes in double.
     accuracy
         Wanted relative error of the amplitude, for ``chebyshev``.
+    propagation_accuracy
+        The same for ``propagation``, against its own limit of fine grids.
+
+    Attributes
+    ----------
+    optics
+        ``propagation`` always takes the complex index: whatever absorption was given, it keeps
+        ``refractive``, and so do its files.
 
     Raises
     ------
     ParameterError
-        If the solver, back end or precision is unknown, or they do not go together, or `accuracy` is outside
-        1e-6 to 0.1.
+        If the solver, back end or precision is unknown, or they do not go together, or an accuracy is outside
+        its range, or the detector sees no light.
     """
 
     optics: Optics = field(default_factory=Optics)
@@ -58,6 +70,7 @@ class Simulation:
     backend: Backend = "auto"
     precision: Precision = "single"
     accuracy: float = 1e-3
+    propagation_accuracy: float = 0.03
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -69,8 +82,10 @@ class Simulation:
                 suffix = f" for the solver {self.solver}" if name == "backend" else ""
                 raise ParameterError(name, value, "one of " + ", ".join(allowed) + suffix)
         chebyshev.check_accuracy(self.accuracy)
-        if self.solver != "exact" and not isinstance(self.detector, EwaldDetector):
-            raise ParameterError("solver", self.solver, f"exact for a {self.detector.geometry} detector")
+        if self.solver == "propagation":
+            object.__setattr__(self, "optics", replace(self.optics, absorption="refractive"))
+            propagation.check(self.optics, self.propagation_accuracy)
+        self.detector.check(self.optics.wavenumber)
 
     def check(self, particles: Particles) -> None:
         """Refuse particles that the solver cannot simulate, before anything is computed.
@@ -79,24 +94,30 @@ class Simulation:
         ------
         ParameterError
             If the body has no exact solution, or leaves the box of the slices, or that box does not give
-            the detector's pixels.
+            the detector's pixels, or the grid of the propagation would be too large.
         """
+        for body, members, _ in particles.groups():
+            self._check(body, members.radius.max(initial=1.0))
+
+    def _check(self, body: Body, radius: float) -> None:
         if self.solver == "exact":
-            for name in set(particles.bodies.tolist()):
-                exact.require_polyhedron(named(name))
-        elif self.solver == "slices":
-            assert isinstance(self.detector, EwaldDetector)
+            exact.require_polyhedron(body)
+            return
+        detector = self._grid_detector(radius)
+        if self.solver == "slices":
             grid = slices.SliceGrid()
-            grid.check_fits(particles.radius.max(initial=0.0))
-            grid.padding(self.detector)
+            grid.check_fits(radius)
+            grid.padding(detector)
+        elif self.solver == "propagation":
+            propagation.PropagationGrid.of(radius, self.optics, detector.q_step, self.propagation_accuracy)
 
     def amplitude(self, particles: Particles) -> NDArray[np.complexfloating]:
         """Scattering amplitudes A of N particles.
 
         Returns
         -------
-        Complex array (N, n, n) in nm^3, zero where q_perp >= k; complex64 from the exact solver in single
-        precision, else complex128.
+        Complex array (N, n, n) in nm^3, zero where q_perp >= k; complex64 from ``exact`` and ``propagation``
+        in single precision, else complex128.
 
         Raises
         ------
@@ -105,32 +126,48 @@ class Simulation:
         """
         self.check(particles)
         groups = list(particles.groups())
+
+        def of_group(group: tuple[Body, Particles, NDArray[np.int64]]) -> NDArray[np.complexfloating]:
+            body, members, _ = group
+            return self.amplitude_of(body, members.radius, members.orientation)
+
         if len(groups) == 1:
-            return self._of_body(*groups[0][:2])
-        single = self.solver == "exact" and self.precision == "single" and self.backend != "numpy"
-        shape = (len(particles), self.detector.pixels, self.detector.pixels)
-        images = np.empty(shape, dtype=np.complex64 if single else np.complex128)
-        for body, members, rows in groups:
-            images[rows] = self._of_body(body, members)
+            return of_group(groups[0])
+        # propagation is parallel over particles: over groups where each has a stretch of its own
+        workers = propagation.cores() if self.solver == "propagation" else 1
+        pixels = self.detector.pixels
+        images: NDArray[np.complexfloating] | None = None
+        with ThreadPoolExecutor(workers) as pool:
+            for (_, _, rows), found in zip(groups, pool.map(of_group, groups), strict=True):
+                if images is None:
+                    images = np.empty((len(particles), pixels, pixels), dtype=found.dtype)
+                images[rows] = found
+        assert images is not None
         return images
 
-    def _of_body(self, body: Body, particles: Particles) -> NDArray[np.complexfloating]:
+    def amplitude_of(
+        self, body: Body, radii: FloatArray, orientations: FloatArray
+    ) -> NDArray[np.complexfloating]:
+        """Scattering amplitudes of N particles of a body, named or not.
+
+        Parameters
+        ----------
+        body, radii, orientations
+            A body, circumsphere radii (N,) in nm and unit quaternions (N, 4).
+
+        Returns
+        -------
+        See `amplitude`.
+        """
+        self._check(body, radii.max(initial=1.0))
         if self.solver == "exact":
-            return self._exact(body, particles)
-        assert isinstance(self.detector, EwaldDetector)
-        assert isinstance(body, HomogeneousBody)
-        images = np.empty((len(particles), self.detector.pixels, self.detector.pixels), dtype=np.complex128)
-        for image, radius, orientation in zip(images, particles.radius, particles.orientation, strict=True):
-            if self.solver == "chebyshev":
-                image[:] = chebyshev.amplitude(
-                    body, radius, orientation, self.optics, self.detector, self.accuracy
-                )
-            else:
-                image[:] = slices.amplitude(body, radius, orientation, self.optics, self.detector)
-        return images
+            return self._on_image(self._exact(body, radii, orientations))
+        if isinstance(self.detector, EwaldDetector):
+            return self._on_grid(self.detector, body, radii, orientations)
+        return self._on_image(self._on_flat(self.detector, body, radii, orientations))
 
     def intensity(self, particles: Particles) -> NDArray[np.float32]:
-        """Intensities |A|^2 (times the pixel's solid angle on a flat detector) of N particles.
+        """Intensities |A|^2 of N particles, times the pixel's solid angle (flat) and polarisation factor.
 
         Returns
         -------
@@ -143,20 +180,69 @@ class Simulation:
         """
         amplitude = self.amplitude(particles)
         intensity = (amplitude.real**2 + amplitude.imag**2).astype(np.float32)
-        if not isinstance(self.detector, EwaldDetector):
+        if not isinstance(self.detector, EwaldDetector) or self.detector.polarisation != "none":
             vectors = self.detector.scattering_vectors(self.optics.wavenumber)
             intensity.reshape(len(particles), -1)[:, vectors.pixel] *= vectors.weight.astype(np.float32)
         return intensity
 
-    def _exact(self, body: Body, particles: Particles) -> NDArray[np.complexfloating]:
+    def _exact(self, body: Body, radii: FloatArray, orientations: FloatArray) -> NDArray[np.complexfloating]:
         kernel, double = _face_sums(self.backend, self.precision)
-        values = exact.amplitudes(
-            body, particles.radius, particles.orientation, self.optics, self.detector, kernel, double
-        )
-        pixels = self.detector.pixels
-        images = np.zeros((len(particles), pixels * pixels), dtype=values.dtype)
-        images[:, self.detector.scattering_vectors(self.optics.wavenumber).pixel] = values
-        return images.reshape(len(particles), pixels, pixels)
+        return exact.amplitudes(body, radii, orientations, self.optics, self.detector, kernel, double)
+
+    def _on_grid(
+        self, detector: EwaldDetector, body: Body, radii: FloatArray, orientations: FloatArray
+    ) -> NDArray[np.complexfloating]:
+        """Images (N, n, n) by the solvers that need pixels on a grid in q_perp."""
+        if self.solver == "propagation":
+            dtype = "complex64" if self.precision == "single" else "complex128"
+            accuracy = self.propagation_accuracy
+            values = propagation.amplitudes(
+                body, radii, orientations, self.optics, detector, accuracy, dtype=dtype
+            )
+            return _image(values, detector, self.optics)
+        images = np.empty((len(radii), detector.pixels, detector.pixels), dtype=np.complex128)
+        for image, radius, orientation in zip(images, radii, orientations, strict=True):
+            if self.solver == "chebyshev":
+                image[:] = chebyshev.amplitude(
+                    body, radius, orientation, self.optics, detector, self.accuracy
+                )
+            else:
+                image[:] = slices.amplitude(body, radius, orientation, self.optics, detector)
+        return images
+
+    def _grid_detector(self, radius: float) -> EwaldDetector:
+        """The detector itself, or for a flat one the grid in q_perp from which it is interpolated."""
+        if isinstance(self.detector, EwaldDetector):
+            return self.detector
+        vectors = self.detector.scattering_vectors(self.optics.wavenumber)
+        grid = slices.SliceGrid() if self.solver == "slices" else None
+        return interpolation.grid_detector(vectors, self.optics.wavenumber, radius, grid)
+
+    def _on_flat(
+        self, detector: FlatDetector, body: Body, radii: FloatArray, orientations: FloatArray
+    ) -> NDArray[np.complexfloating]:
+        """Amplitudes (N, P) at the pixels of a flat detector, interpolated from a grid in q_perp."""
+        vectors = detector.scattering_vectors(self.optics.wavenumber)
+        values = np.empty((len(radii), vectors.x.size), dtype=np.complex128)
+        sizes = interpolation.size_classes(radii)
+        for size in np.unique(sizes):
+            chosen = sizes == size
+            grid = self._grid_detector(size)
+            images = self._on_grid(grid, body, radii[chosen], orientations[chosen])
+            values[chosen] = interpolation.interpolate(images, grid, vectors)
+        return values
+
+    def _on_image(self, values: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+        return _image(values, self.detector, self.optics)
+
+
+def _image(
+    values: NDArray[np.complexfloating], detector: Detector, optics: Optics
+) -> NDArray[np.complexfloating]:
+    """Values (N, P) at the pixels that see light as images (N, n, n)."""
+    images = np.zeros((len(values), detector.pixels**2), dtype=values.dtype)
+    images[:, detector.scattering_vectors(optics.wavenumber).pixel] = values
+    return images.reshape(len(values), detector.pixels, detector.pixels)
 
 
 def _face_sums(backend: Backend, precision: Precision) -> tuple[exact.FaceSums, exact.FaceSums]:

@@ -101,6 +101,18 @@ def draw_body(axes: Any, body: str, orientation: NDArray[np.float64], radius: fl
     axes.set_axis_off()
 
 
+def one_pattern(pattern: NDArray[np.float32], detector: Detector, title: str) -> Figure:
+    """One pattern with axes, colour scale and a title."""
+    figure = Figure(figsize=(5.6, 4.7), layout="constrained")
+    axes = figure.subplots()
+    image = draw_pattern(axes, pattern, detector)
+    _, x_label, y_label = extent(detector)
+    axes.set(xlabel=x_label, ylabel=y_label)
+    axes.set_title(title, fontsize=10)
+    figure.colorbar(image, ax=axes, label="intensity relative to its maximum")
+    return figure
+
+
 def gallery(dataset: PatternFile, count: int = 16, columns: int = 4) -> Figure:
     """The first patterns of a dataset, with radius and orientation under each."""
     count = min(count, len(dataset))

@@ -17,6 +17,11 @@ def photon_energy(wavelength: float) -> float:
     return PLANCK_TIMES_C / (wavelength * NANOMETRE)
 
 
+def wavelength_of_electronvolts(energy: float) -> float:
+    """Vacuum wavelength in nm of a photon energy in eV."""
+    return wavelength_of_energy(energy * ELECTRONVOLT)
+
+
 def wavelength_of_energy(energy: float) -> float:
     """Vacuum wavelength in nm of a photon energy in J."""
     return PLANCK_TIMES_C / energy / NANOMETRE

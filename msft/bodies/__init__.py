@@ -6,6 +6,7 @@
 - ``lines``: where lines cross spheroids and cylinders;
 - ``sphere``, ``ellipsoid``: the quadrics;
 - ``dumbbell``: two lobes and a neck, and the capsule;
+- ``voxels``: densities on a grid;
 - ``catalogue``: the bodies by name.
 """
 
@@ -15,6 +16,7 @@ from msft.bodies.dumbbell import Dumbbell, capsule
 from msft.bodies.ellipsoid import Ellipsoid
 from msft.bodies.polyhedron import ConvexPolyhedron
 from msft.bodies.sphere import Sphere
+from msft.bodies.voxels import Voxels
 
 __all__ = [
     "BODIES",
@@ -25,6 +27,7 @@ __all__ = [
     "Ellipsoid",
     "HomogeneousBody",
     "Sphere",
+    "Voxels",
     "capsule",
     "named",
 ]

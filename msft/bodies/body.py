@@ -36,6 +36,26 @@ class Body(ABC):
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Whether points (..., 3) in nm in the lab frame lie inside."""
 
+    @abstractmethod
+    def density(
+        self, x: FloatArray, y: FloatArray, z: FloatArray, rotation: FloatArray, radius: float
+    ) -> NDArray[np.floating]:
+        """The density on a grid of the lab frame.
+
+        Parameters
+        ----------
+        x, y, z
+            Evenly spaced coordinates in nm, shapes (X,), (Y,), (Z,).
+        rotation
+            R(q), shape (3, 3).
+        radius
+            Circumsphere radius in nm.
+
+        Returns
+        -------
+        Shape (Z, Y, X); 1 is the full material.
+        """
+
     def stretched(self, factor: float) -> Body:
         """The body stretched along its z axis, scaled back to circumsphere radius 1.
 
@@ -64,6 +84,13 @@ class Body(ABC):
 
 class HomogeneousBody(Body):
     """A body of one density, which a line parallel to the beam crosses in chords."""
+
+    def density(
+        self, x: FloatArray, y: FloatArray, z: FloatArray, rotation: FloatArray, radius: float
+    ) -> NDArray[np.floating]:
+        """1 inside and 0 outside; see `Body.density`."""
+        depth, row, column = np.meshgrid(z, y, x, indexing="ij")
+        return self.contains(np.stack([column, row, depth], axis=-1), rotation, radius).astype(np.float64)
 
     @abstractmethod
     def chords(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
 
 from msft.bodies.archimedean import VERTICES
 from msft.bodies.body import Body
@@ -12,6 +15,7 @@ from msft.bodies.dumbbell import Dumbbell, capsule
 from msft.bodies.ellipsoid import Ellipsoid
 from msft.bodies.polyhedron import ConvexPolyhedron
 from msft.bodies.sphere import Sphere
+from msft.bodies.voxels import Voxels
 from msft.errors import ParameterError
 
 
@@ -44,6 +48,28 @@ BODIES: dict[str, Callable[[], Body]] = {
     **{name: partial(make, name) for name, make in SMOOTH.items()},
 }
 
+
+def half_spaces_of(path: Path, name: str | None = None) -> ConvexPolyhedron:
+    """A polyhedron from a text file of half-spaces n . r <= offset, one per row: n_x n_y n_z offset.
+
+    Raises
+    ------
+    ParameterError
+        If it is no such file, or see `ConvexPolyhedron.from_half_spaces`.
+    """
+    try:
+        rows = np.array([line.split() for line in path.read_text().splitlines() if line.strip()], dtype=float)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ParameterError("half_spaces", path, f"a text file of numbers ({reason})") from None
+    if rows.ndim != 2 or rows.shape[1] != 4:
+        raise ParameterError("half_spaces", f"{path} of shape {rows.shape}", "rows of n_x n_y n_z offset")
+    return ConvexPolyhedron.from_half_spaces(name or str(path), rows[:, :3], rows[:, 3])
+
+
+FILES: dict[str, Callable[[Path, str], Body]] = {".npy": Voxels.load, ".txt": half_spaces_of}
+"""Bodies from files, by suffix."""
+
 _WITH_NUMBERS = re.compile(r"(?P<kind>[a-z]+)\((?P<numbers>[^()]*)\)")
 
 
@@ -56,7 +82,8 @@ def named(name: str) -> Body:
     name
         One of `BODIES`, or one of these with its proportions: ``ellipsoid(x, y, z)`` semi-axes;
         ``capsule(length)`` in diameters; ``dumbbell(half distance of the lobes' centres, neck radius)`` in
-        lobe radii.
+        lobe radii. Or the path of a file: ``.npy`` with the densities of voxels, ``.txt`` with half-spaces,
+        of which the radius then gives the size.
 
     Raises
     ------
@@ -65,6 +92,8 @@ def named(name: str) -> Body:
     """
     if name in BODIES:
         return BODIES[name]()
+    if (suffix := Path(name).suffix) in FILES:
+        return FILES[suffix](Path(name), name)
     found = _WITH_NUMBERS.fullmatch(name)
     if found and found["kind"] in SMOOTH:
         try:
@@ -74,4 +103,5 @@ def named(name: str) -> Body:
                 raise
             allowed = "ellipsoid(x,y,z), capsule(length) or dumbbell(half distance,neck radius)"
             raise ParameterError("body", name, allowed) from None
-    raise ParameterError("body", name, "one of " + ", ".join(BODIES))
+    allowed = "one of " + ", ".join(BODIES) + "; or a file, " + " or ".join(FILES)
+    raise ParameterError("body", name, allowed)

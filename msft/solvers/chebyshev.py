@@ -1,4 +1,4 @@
-"""The multi-slice Fourier transform without slices, for any body that the beam crosses in chords.
+"""The multi-slice Fourier transform without slices, for any body.
 
 The integral along a chord is closed, and the column's contribution g depends on the pixel only through the
 scalar q_z, in which it is band-limited: A is transformed at a few Chebyshev nodes in q_z and interpolated
@@ -15,11 +15,12 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from msft.bodies import HomogeneousBody
+from msft.bodies import Body, HomogeneousBody, Voxels
 from msft.detector import EwaldDetector, ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.rotation import rotation_matrix
+from msft.solvers.projection import transforms
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
@@ -51,7 +52,7 @@ def check_accuracy(accuracy: float) -> None:
 
 
 def amplitude(
-    body: HomogeneousBody,
+    body: Body,
     radius: float,
     orientation: FloatArray,
     optics: Optics,
@@ -67,7 +68,7 @@ def amplitude(
     optics, detector
         Wavelength and absorption; pixels, on a grid in q_perp.
     accuracy
-        Wanted relative L2 error of the amplitude, 1e-6 to 0.1.
+        Wanted relative L2 error of the amplitude, 1e-6 to 0.1; of voxels, apart from what their size makes.
 
     Returns
     -------
@@ -79,17 +80,23 @@ def amplitude(
         If `accuracy` is outside its range, or cannot be reached for a body that large.
     """
     check_accuracy(accuracy)
-    columns = _Columns(body, radius, rotation_matrix(orientation), optics.attenuation, detector)
     vectors = detector.scattering_vectors(optics.wavenumber)
-    largest_q_z = float(vectors.z.max())
-    grid = columns.converged_grid(vectors, accuracy)
+    rotation = rotation_matrix(orientation)
 
     # Chebyshev points of the first kind on [0, largest q_z]
+    largest_q_z = float(vectors.z.max())
     count = node_count(largest_q_z, radius, accuracy / 10)
     angle = (np.arange(count) + 0.5) * math.pi / count
     nodes = largest_q_z / 2 * (1 - np.cos(angle))
     barycentric = np.sin(angle) * (-1.0) ** np.arange(count)
-    at_node = np.array([columns.transform(grid, q_z).ravel()[vectors.pixel] for q_z in nodes])
+
+    if isinstance(body, Voxels):
+        at_node = transforms(body, radius, rotation, optics.attenuation, detector, vectors, nodes)
+    else:
+        assert isinstance(body, HomogeneousBody)
+        columns = _Columns(body, radius, rotation, optics.attenuation, detector)
+        grid = columns.converged_grid(vectors, accuracy)
+        at_node = np.array([columns.transform(grid, q_z).ravel()[vectors.pixel] for q_z in nodes])
 
     amplitude = np.zeros(detector.pixels**2, dtype=np.complex128)
     amplitude[vectors.pixel] = _interpolate(nodes, barycentric, at_node, vectors.z)
@@ -99,7 +106,8 @@ def amplitude(
 class _Grid(NamedTuple):
     spacing: float
     column: NDArray[np.int64]
-    """Flat index of the column of each chord."""
+    """Flat index of the column of each chord: first those of the first chords, then of the second."""
+    counts: list[int]
     z_in: FloatArray
     z_out: FloatArray
     before: FloatArray
@@ -127,14 +135,18 @@ class _Columns:
         order, column = np.nonzero(length)
         phases = np.exp(-1j * np.outer(self.detector.axis, centres))
         z_in, z_out = (z.reshape(length.shape)[order, column] for z in (z_in, z_out))
-        return _Grid(spacing, column, z_in, z_out, before[order, column], phases)
+        counts = np.count_nonzero(length, axis=1).tolist()
+        return _Grid(spacing, column, counts, z_in, z_out, before[order, column], phases)
 
     def transform(self, grid: _Grid, q_z: float) -> ComplexArray:
         """The sum over the columns of e^{-i q r} g(x, y; q_z), at every pixel (n, n), in nm^3."""
         samples = grid.phases.shape[1]
         chords = np.exp(-self.s * grid.before) * _chord(grid.z_in, grid.z_out, q_z, self.s)
         column = np.zeros(samples**2, dtype=np.complex128)
-        np.add.at(column, grid.column, chords)
+        start = 0
+        for count in grid.counts:  # each column once: an assignment that adds
+            column[grid.column[start : start + count]] += chords[start : start + count]
+            start += count
         return np.asarray(grid.spacing**2 * (grid.phases @ column.reshape(samples, samples) @ grid.phases.T))
 
     def converged_grid(self, vectors: ScatteringVectors, accuracy: float) -> _Grid:

@@ -114,18 +114,17 @@ def amplitude(
     lit = q_squared < k * k
     q_z = np.where(lit, k - np.sqrt(np.maximum(k * k - q_squared, 0.0)), 0.0)
 
-    centres = step * (np.arange(grid.voxels) - (grid.voxels - 1) / 2)
-    y, x = np.meshgrid(centres, centres, indexing="ij")
+    centres = step * (np.arange(grid.voxels, dtype=np.float64) - (grid.voxels - 1) / 2)
     # the transform counts positions from the first voxel, the amplitude from the centre of the particle
     origin = np.exp(-1j * (q_x + q_y) * centres[0])
     middle = np.fft.fftshift(np.arange(padded))[padded // 2 - detector.pixels // 2 :][: detector.pixels]
 
-    path = np.zeros_like(x)
+    path = np.zeros((grid.voxels, grid.voxels))
     total = np.zeros(q_x.shape, dtype=np.complex128)
     for z in centres:
-        inside = body.contains(np.stack([x, y, np.full_like(x, z)], axis=-1), rotation, radius)
-        path += step * inside  # the path includes the slice itself
-        wave = np.where(inside, np.exp(-s * path), 0.0)
+        density = body.density(centres, centres, np.array([z]), rotation, radius)[0]
+        path += step * density  # the path includes the slice itself
+        wave = density * np.exp(-s * path)
         spectrum = scipy.fft.fft2(wave, s=(padded, padded))[np.ix_(middle, middle)]
         total += spectrum * np.exp(1j * q_z * z)
     return np.where(lit, total * origin * step**3, 0.0)

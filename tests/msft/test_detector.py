@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from msft.detector import EwaldDetector, FlatDetector, ScatteringVectors
+from msft.detector import EwaldDetector, FlatDetector, ScatteringVectors, polarisation_factor
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
@@ -163,3 +163,50 @@ def test_impossible_detectors_are_refused_with_the_name_of_the_field(
     with pytest.raises(ParameterError) as caught:
         kind(**{field: value})
     assert caught.value.field == field
+
+
+def test_a_dipole_does_not_shine_along_itself() -> None:
+    x = np.array([0.0, 0.6, 1.0])
+    zero = np.zeros(3)
+    # sine squared of the angle between polarisation and direction
+    np.testing.assert_allclose(polarisation_factor(x, zero, "x"), np.sin(np.arccos(x)) ** 2, atol=1e-15)
+    np.testing.assert_allclose(polarisation_factor(x, zero, "y"), 1)
+    np.testing.assert_allclose(polarisation_factor(zero, x, "y"), np.sin(np.arccos(x)) ** 2, atol=1e-15)
+    theta = np.arcsin(x)
+    np.testing.assert_allclose(polarisation_factor(x, zero, "unpolarised"), (1 + np.cos(theta) ** 2) / 2)
+    np.testing.assert_allclose(polarisation_factor(x, x, "none"), 1)
+
+
+@pytest.mark.parametrize("kind", [EwaldDetector, FlatDetector])
+def test_polarised_small_spheres_are_those_of_mie_theory(kind: Any) -> None:
+    miepython = pytest.importorskip("miepython")
+    optics = Optics(absorption="refractive", delta=1e-3, beta=0.0)
+    detector = kind(pixels=33, polarisation="x")
+    image = Simulation(optics, detector, "chebyshev").intensity(Particles(2.0, [1, 0, 0, 0], "sphere"))[0]
+    cosine = 1 - detector.scattering_vectors(K).z.reshape(-1) / K
+    grid = np.full(33 * 33, np.nan)
+    grid[detector.scattering_vectors(K).pixel] = cosine
+    cosine = grid.reshape(33, 33)
+    solid = cosine**3 if kind is FlatDetector else np.ones((33, 33))
+    # along x the electric field lies in the scattering plane, along y across it
+    for line, expected in (
+        (np.s_[16, :], miepython.i_par),
+        (np.s_[:, 16], miepython.i_per),
+    ):
+        mie = expected(1 - 1e-3 + 0j, K * 2.0, np.clip(cosine[line], -1, 1)) * solid[line]
+        np.testing.assert_allclose(image[line] / image[16, 16], mie / mie[16], rtol=5e-3)
+
+
+def test_an_unknown_polarisation_is_refused() -> None:
+    wrong: Any = "circular"
+    for kind in (EwaldDetector, FlatDetector):
+        with pytest.raises(ParameterError) as caught:
+            kind(polarisation=wrong)
+        assert caught.value.field == "polarisation"
+
+
+def test_a_detector_that_sees_only_the_beam_is_refused() -> None:
+    with pytest.raises(ParameterError, match="below k") as caught:
+        EwaldDetector(q_step=K).scattering_vectors(K)
+    assert caught.value.field == "q_step"
+    EwaldDetector(q_step=0.999 * K).check(K)

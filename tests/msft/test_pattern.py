@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from msft.backends import with_numba, with_numpy
-from msft.detector import EwaldDetector, FlatDetector
+from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
@@ -27,8 +27,8 @@ TWO = Particles([40.0, 60.0], [[0.9, 0.25, -0.1, 0.33], [1, 0, 0, 0]])
         ("backend", {"backend": "numba", "solver": "chebyshev"}),
         ("backend", {"backend": "numba", "solver": "slices"}),
         ("precision", {"precision": "half"}),
-        ("solver", {"solver": "chebyshev", "detector": FlatDetector()}),
-        ("solver", {"solver": "slices", "detector": FlatDetector()}),
+        ("q_step", {"detector": EwaldDetector(q_step=0.5)}),
+        ("q_step", {"detector": EwaldDetector(q_step=7.4e6), "solver": "chebyshev"}),  # in m^-1
     ],
 )
 def test_impossible_combinations_are_refused_with_the_name_of_the_field(field: str, arguments: Any) -> None:
