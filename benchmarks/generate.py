@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -164,7 +165,8 @@ def draw(sizes: list[dict[str, Any]], speed: dict[str, Any], path: Path) -> None
         done, resident_bytes = np.array(result["curve"][1:]).T
         left.plot(done, resident_bytes / 2**20, color=colour, label=f"n = {result['n']:,}")
     left.axhline(1024, color="black", linestyle="--", linewidth=1)
-    left.text(left.get_xlim()[0], 1024, " limit: 1 GiB", va="bottom", fontsize=8)
+    where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "fontsize": 8, "va": "bottom"}
+    left.annotate("limit: 1 GiB", (0.01, 1030), **where)
     left.set(xscale="log", xlabel="patterns written", ylabel="resident memory (MiB)", ylim=(0, 1200))
     left.legend(fontsize=8)
     names = ["engine alone", "whole generation"]
@@ -212,7 +214,9 @@ def main() -> None:
     for result in sizes:
         assert result["peak"] < GIBIBYTE, f"{result['n']} patterns took {result['peak']} bytes"
     draw(sizes, speed, options.out.with_suffix(".png"))
-    record.write(options.out, {"speed": speed, "compression": ways, "memory": sizes})
+    record.write(
+        options.out, {"speed": speed, "compression": ways, "memory": sizes, "load_average": os.getloadavg()}
+    )
     print(options.out)
 
 

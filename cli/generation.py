@@ -107,7 +107,7 @@ def generate(
                 "backend": backend,
             },
         )
-        given = {"shard": shard, "workers": workers if workers != 1 else None, "resume": resume or None}
+        given = {"shard": shard, "workers": workers if workers != 1 else None}
         for name, value in given.items():
             if scheduler is not None and value is not None:
                 raise ParameterError(name, value, "no such option beside --scheduler")
@@ -117,16 +117,21 @@ def generate(
         place = out or Path("shards" if part else "dataset.h5")
         rows = part.rows(n) if part else range(n)
         with progress_bar("simulating", len(rows), quiet or as_json) as progress:
-            common: dict[str, Any] = {"force": force, "command": command_line(), "progress": progress}
+            common: dict[str, Any] = {
+                "force": force,
+                "resume": resume,
+                "command": command_line(),
+                "progress": progress,
+            }
             if scheduler is not None:
                 from msft.cluster import generate_on_cluster
 
                 generate_on_cluster(scheduler, place, n, recipe, shards=shards, **common)
             elif part is not None:
-                place = generate_shard(place, part, n, recipe, resume=resume, workers=workers, **common)
+                place = generate_shard(place, part, n, recipe, workers=workers, **common)
             else:
                 parts = (recipe.seed, recipe.distribution, recipe.simulation, recipe.uncertainty)
-                simulate(place, n, *parts, resume=resume, workers=workers, **common)
+                simulate(place, n, *parts, workers=workers, **common)
         bodies = " and ".join(recipe.distribution.weights)
         report(
             {"file": place, "patterns": len(rows), "seed": seed},

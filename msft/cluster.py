@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from msft.errors import ParameterError
-from msft.generate import check_request, generate_shard
+from msft.generate import check_request, generate_shard, require_finished
 from msft.output import check_writable
 from msft.shards import Shard, merge
 from msft.shots import Recipe
@@ -36,6 +36,7 @@ def generate_on_cluster(
     *,
     shards: int | None = None,
     force: bool = False,
+    resume: bool = False,
     command: str = "",
     progress: Callable[[int], None] = lambda done: None,
 ) -> Path:
@@ -58,6 +59,8 @@ def generate_on_cluster(
         Number of shards; by default one for `SHARD` patterns.
     force
         Replace a file that is there, and its shards.
+    resume
+        Leave a file alone that is complete already; shards are gone on with in any case.
     command, progress
         As in `msft.generate.generate`; progress counts whole shards.
 
@@ -76,13 +79,16 @@ def generate_on_cluster(
         allowed = "an installation with the extra: pip install 'msft-invert[distributed]'"
         raise ParameterError("scheduler", scheduler, allowed) from None
     check_request(recipe, count)
+    folder = path.absolute().with_suffix(".shards")
+    if resume and not force and path.exists():
+        require_finished(path, recipe, range(count), count)
+        return folder
     check_writable(path, force)
     number = -(-count // SHARD) if shards is None else shards
     if not 1 <= number <= count:
         raise ParameterError("shards", number, f"1 to {count}, the number of patterns")
     parts = [Shard(index + 1, number) for index in range(number)]
     rows = {part.number: part.rows(count) for part in parts}
-    folder = path.absolute().with_suffix(".shards")
     try:
         client = distributed.Client(scheduler, timeout=TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:

@@ -9,8 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from msft.compression import chunks
 from msft.dataset import open_hdf5
 from msft.errors import ParameterError
@@ -89,8 +87,7 @@ def generate(
         raise ParameterError("workers", workers, "1 or more processes")
     rows = range(count) if rows is None else rows
     if resume and not force and path.exists() and not unfinished(path).exists():
-        with open_hdf5(path, "out") as file:
-            _require_finished(path, file, recipe, rows, count)
+        require_finished(path, recipe, rows, count)
         progress(0)
         progress(len(rows))
         return
@@ -153,8 +150,16 @@ def check_request(recipe: Recipe, count: int) -> None:
     recipe.check()
 
 
-def _require_finished(path: Path, file: h5py.File, recipe: Recipe, rows: range, total: int) -> None:
-    attributes = file[PROCESS].attrs if PROCESS in file else {}
+def require_finished(path: Path, recipe: Recipe, rows: range, total: int) -> None:
+    """Refuse a file that is not what the same request has finished before.
+
+    Raises
+    ------
+    ParameterError
+        If it holds other patterns, or not all of them.
+    """
+    with open_hdf5(path, "out") as file:
+        attributes = dict(file[PROCESS].attrs) if PROCESS in file else {}
     require_same(path, attributes, identity(recipe, rows, total), "or --force to replace it")
     if not attributes.get("complete", False):
         raise ParameterError("out", f"{path}, which is not complete", "a new name, or --force to replace it")

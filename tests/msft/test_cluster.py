@@ -104,6 +104,9 @@ def test_a_killed_worker_costs_nothing_but_time(
         for name in ("data_1/data", "sample_1/radius", "sample_1/orientation"):
             np.testing.assert_array_equal(one["entry_1"][name][:], other["entry_1"][name][:])
     # the same call again finds everything done
+    merged = path.stat().st_mtime_ns
+    generate_on_cluster(scheduler, path, count, RECIPE, shards=6, resume=True)
+    assert path.stat().st_mtime_ns == merged
     path.unlink()
     before = {shard: shard.stat().st_mtime_ns for shard in shards.iterdir()}
     generate_on_cluster(scheduler, path, count, RECIPE, shards=6)

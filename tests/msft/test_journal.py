@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import random
 from collections.abc import Callable
@@ -191,6 +192,25 @@ def test_a_file_has_one_writer(tmp_path: Path) -> None:
             JournaledFile(tmp_path / "f")
         assert caught.value.field == "out"
     assert content(tmp_path / "f") == b"mine"
+
+
+def test_a_file_finished_between_opening_and_locking_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, done = tmp_path / "f", tmp_path / "done"
+    path.write_bytes(b"finished")
+    original = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if not done.exists():
+            path.rename(done)
+        original(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with JournaledFile(path) as file:
+        file.write(memoryview(b"new"))
+        file.commit()
+    assert (done.read_bytes(), path.read_bytes()) == (b"finished", b"new")
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "emptied"])

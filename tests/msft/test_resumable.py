@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -234,6 +236,43 @@ def start(path: Path, count: int, workers: int) -> subprocess.Popen[str]:
         cwd=ROOT,
         env={**os.environ, "NUMBA_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
     )
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_costs_nothing_but_time(tmp_path: Path, reference: Path) -> None:
+    path = tmp_path / "d.h5"
+
+    def kill_one(done: int) -> None:
+        if done:
+            os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+
+    with pytest.raises(OSError, match="a worker died"):
+        generate(path, 200 * BATCH, SEED, simulation=SIMULATION, workers=2, progress=kill_one)
+    generate(path, COUNT, SEED, simulation=SIMULATION, force=True)
+    assert_same(path, reference)
+
+
+@pytest.mark.slow
+def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+    process = start(tmp_path / "d.h5", 300 * BATCH, 2)
+    assert process.stdout is not None
+    for _ in range(4):  # until patterns arrive
+        process.stdout.readline()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 20
+    while (alive := [child for child in children if running(child)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive
+
+
+def running(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.mark.slow
