@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
+from numba.extending import overload
 from numpy.typing import NDArray
 
 from msft.detector import ScatteringVectors
@@ -54,9 +54,16 @@ _TURN = np.float32(1 / (2 * np.pi))
 _HALF = np.float32(0.5)
 
 
-@numba.njit(inline="always", fastmath=True)
+def _cis(phase):  # type: ignore[no-untyped-def]
+    """Cos and sin of a phase in radians, in its own precision."""
+
+
+def _near(phase):  # type: ignore[no-untyped-def]
+    """`with_numpy.NEAR` for the precision of a number: larger where digits are fewer."""
+
+
 def _cis_single(phase):  # type: ignore[no-untyped-def]
-    """Cos and sin of a phase in radians, float32: fold to half a turn, then polynomials."""
+    # fold to half a turn, then polynomials
     t = phase * _TURN
     t -= np.floor(t + _HALF)
     u = t * t
@@ -65,153 +72,166 @@ def _cis_single(phase):  # type: ignore[no-untyped-def]
     return cosine, t * sine
 
 
-@numba.njit(inline="always")
 def _cis_double(phase):  # type: ignore[no-untyped-def]
     return math.cos(phase), math.sin(phase)
 
 
-def _build(real: Any, cis: Any, near: float) -> Any:
-    """The kernel for one precision; `near` as in `with_numpy.NEAR`, larger where digits are fewer."""
-    near_squared = real(near * near)
+@overload(_cis, jit_options={"fastmath": True})
+def _cis_of_type(phase):  # type: ignore[no-untyped-def]
+    return _cis_single if phase == numba.float32 else _cis_double
+
+
+@overload(_near)
+def _near_of_type(phase):  # type: ignore[no-untyped-def]
+    near = np.float32(NEAR_SINGLE) if phase == numba.float32 else NEAR_DOUBLE
+    return lambda phase: near
+
+
+@numba.njit(**_FAST)
+def _vertices(points, s_re, s_im, q, value):  # type: ignore[no-untyped-def]
+    """Real and imaginary part of exp(exponent), two rows of `value` each."""
+    real = q.dtype.type
+    for v in range(len(points)):
+        p_x, p_y, p_z = real(points[v, 0]), real(points[v, 1]), real(points[v, 2])
+        decay = real(math.exp(-s_re * points[v, 3]))
+        shift = real(s_im * points[v, 3])
+        row = value[2 * BLOCK * v : 2 * BLOCK * (v + 1)]
+        for p in range(BLOCK):
+            cosine, sine = _cis(q[_Z + p] * p_z - q[p] * p_x - q[_Y + p] * p_y - shift)
+            row[p] = decay * cosine
+            row[BLOCK + p] = decay * sine
+
+
+@numba.njit(**_FAST)
+def _weights(cells, extents, s_re, s_im, q, weight, flat):  # type: ignore[no-untyped-def]
+    """conj(kappa) / |kappa|^2 with the sign, four rows each: x and y, real and imaginary part.
+
+    `flat` tells which cells have a pixel near kappa = 0, where the weight is 0 instead.
+    """
+    real = q.dtype.type
+    one, zero, tiny = real(1), real(0), real(1e-30)
+    near_squared = _near(q[0]) * _near(q[0])
+    for c in range(len(cells)):
+        z_x, z_y = real(cells[c, 0]), real(cells[c, 1])
+        # kappa = i (-q + q_z grad z) - s grad l
+        re_x, re_y = real(-s_re * cells[c, 2]), real(-s_re * cells[c, 3])
+        shift_x, shift_y = real(s_im * cells[c, 2]), real(s_im * cells[c, 3])
+        sign = real(cells[c, 4])
+        limit = near_squared / real(extents[c] * extents[c])
+        squared_re = re_x * re_x + re_y * re_y
+        far = zero
+        row = weight[4 * BLOCK * c : 4 * BLOCK * (c + 1)]
+        for p in range(BLOCK):
+            im_x = q[_Z + p] * z_x - q[p] - shift_x
+            im_y = q[_Z + p] * z_y - q[_Y + p] - shift_y
+            squared = squared_re + im_x * im_x + im_y * im_y
+            keep = one if squared >= limit else zero
+            far += keep
+            inverse = keep * sign / max(squared, tiny)
+            row[p] = inverse * re_x
+            row[BLOCK + p] = -inverse * im_x
+            row[2 * BLOCK + p] = inverse * re_y
+            row[3 * BLOCK + p] = -inverse * im_y
+        flat[c] = far < BLOCK
+
+
+@numba.njit(**_FAST)
+def _edge_sums(points, edges, none, s_re, s_im, q, value, weight, out):  # type: ignore[no-untyped-def]
+    real = q.dtype.type
     half, quarter, one, zero, tiny = real(0.5), real(0.25), real(1), real(0), real(1e-30)
     t1, t2, t3, t4 = real(-1 / 3), real(2 / 15), real(-17 / 315), real(62 / 2835)
     t5 = real(-1382 / 155925)
+    near_squared = _near(q[0]) * _near(q[0])
+    for e in range(len(edges)):
+        first, last = edges[e, 0], edges[e, 1]
+        d_x = real(points[last, 0] - points[first, 0])
+        d_y = real(points[last, 1] - points[first, 1])
+        d_z = real(points[last, 2] - points[first, 2])
+        d_l = points[last, 3] - points[first, 3]
+        difference_re, shift = real(-s_re * d_l), real(s_im * d_l)
+        re_squared = difference_re * difference_re
+        left, right = edges[e, 2], edges[e, 3] if edges[e, 3] >= 0 else none
+        a = value[2 * BLOCK * first : 2 * BLOCK * (first + 1)]
+        b = value[2 * BLOCK * last : 2 * BLOCK * (last + 1)]
+        here = weight[4 * BLOCK * left : 4 * BLOCK * (left + 1)]
+        there = weight[4 * BLOCK * right : 4 * BLOCK * (right + 1)]
+        far = zero
+        for p in range(BLOCK):
+            difference_im = q[_Z + p] * d_z - q[p] * d_x - q[_Y + p] * d_y - shift
+            squared = re_squared + difference_im * difference_im
+            keep = one if squared >= near_squared else zero
+            far += keep
+            inverse = keep / max(squared, tiny)
+            across_re = (here[p] - there[p]) * d_y
+            across_re -= (here[2 * BLOCK + p] - there[2 * BLOCK + p]) * d_x
+            across_im = (here[BLOCK + p] - there[BLOCK + p]) * d_y
+            across_im -= (here[3 * BLOCK + p] - there[3 * BLOCK + p]) * d_x
+            # (e^b - e^a) / (b - a)
+            rise_re = (b[p] - a[p]) * inverse
+            rise_im = (b[BLOCK + p] - a[BLOCK + p]) * inverse
+            mean_re = rise_re * difference_re + rise_im * difference_im
+            mean_im = rise_im * difference_re - rise_re * difference_im
+            out[p] += across_re * mean_re - across_im * mean_im
+            out[BLOCK + p] += across_re * mean_im + across_im * mean_re
+        if far == BLOCK:
+            continue
+        for p in range(BLOCK):
+            difference_im = q[_Z + p] * d_z - q[p] * d_x - q[_Y + p] * d_y - shift
+            squared = re_squared + difference_im * difference_im
+            # 0 where the series is not taken, which also keeps its argument small there
+            take = one if squared < near_squared else zero
+            across_re = (here[p] - there[p]) * d_y
+            across_re -= (here[2 * BLOCK + p] - there[2 * BLOCK + p]) * d_x
+            across_im = (here[BLOCK + p] - there[BLOCK + p]) * d_y
+            across_im -= (here[3 * BLOCK + p] - there[3 * BLOCK + p]) * d_x
+            # (e^a + e^b) / 2 * tanh(d) / d with d = (b - a) / 2, t = d^2
+            t_re = quarter * take * (re_squared - difference_im * difference_im)
+            t_im = half * take * difference_re * difference_im
+            c_re, c_im = t4 + t5 * t_re, t5 * t_im
+            c_re, c_im = t3 + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
+            c_re, c_im = t2 + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
+            c_re, c_im = t1 + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
+            c_re, c_im = one + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
+            sum_re = half * take * (a[p] + b[p])
+            sum_im = half * take * (a[BLOCK + p] + b[BLOCK + p])
+            mean_re = sum_re * c_re - sum_im * c_im
+            mean_im = sum_re * c_im + sum_im * c_re
+            out[p] += across_re * mean_re - across_im * mean_im
+            out[BLOCK + p] += across_re * mean_im + across_im * mean_re
 
-    @numba.njit(**_FAST)
-    def vertices(points, s_re, s_im, q, value):  # type: ignore[no-untyped-def]
-        """Real and imaginary part of exp(exponent), two rows of `value` each."""
-        for v in range(len(points)):
-            p_x, p_y, p_z = real(points[v, 0]), real(points[v, 1]), real(points[v, 2])
-            decay = real(math.exp(-s_re * points[v, 3]))
-            shift = real(s_im * points[v, 3])
-            row = value[2 * BLOCK * v : 2 * BLOCK * (v + 1)]
-            for p in range(BLOCK):
-                cosine, sine = cis(q[_Z + p] * p_z - q[p] * p_x - q[_Y + p] * p_y - shift)
-                row[p] = decay * cosine
-                row[BLOCK + p] = decay * sine
 
-    @numba.njit(**_FAST)
-    def weights(cells, extents, s_re, s_im, q, weight, flat):  # type: ignore[no-untyped-def]
-        """conj(kappa) / |kappa|^2 with the sign, four rows each: x and y, real and imaginary part.
-
-        `flat` tells which cells have a pixel near kappa = 0, where the weight is 0 instead.
-        """
-        for c in range(len(cells)):
-            z_x, z_y = real(cells[c, 0]), real(cells[c, 1])
-            # kappa = i (-q + q_z grad z) - s grad l
-            re_x, re_y = real(-s_re * cells[c, 2]), real(-s_re * cells[c, 3])
-            shift_x, shift_y = real(s_im * cells[c, 2]), real(s_im * cells[c, 3])
-            sign = real(cells[c, 4])
-            limit = near_squared / real(extents[c] * extents[c])
-            squared_re = re_x * re_x + re_y * re_y
-            far = zero
-            row = weight[4 * BLOCK * c : 4 * BLOCK * (c + 1)]
-            for p in range(BLOCK):
-                im_x = q[_Z + p] * z_x - q[p] - shift_x
-                im_y = q[_Z + p] * z_y - q[_Y + p] - shift_y
-                squared = squared_re + im_x * im_x + im_y * im_y
-                keep = one if squared >= limit else zero
-                far += keep
-                inverse = keep * sign / max(squared, tiny)
-                row[p] = inverse * re_x
-                row[BLOCK + p] = -inverse * im_x
-                row[2 * BLOCK + p] = inverse * re_y
-                row[3 * BLOCK + p] = -inverse * im_y
-            flat[c] = far < BLOCK
-
-    @numba.njit(**_FAST)
-    def edge_sums(points, edges, none, s_re, s_im, q, value, weight, out):  # type: ignore[no-untyped-def]
-        for e in range(len(edges)):
-            first, last = edges[e, 0], edges[e, 1]
-            d_x = real(points[last, 0] - points[first, 0])
-            d_y = real(points[last, 1] - points[first, 1])
-            d_z = real(points[last, 2] - points[first, 2])
-            d_l = points[last, 3] - points[first, 3]
-            difference_re, shift = real(-s_re * d_l), real(s_im * d_l)
-            re_squared = difference_re * difference_re
-            left, right = edges[e, 2], edges[e, 3] if edges[e, 3] >= 0 else none
-            a = value[2 * BLOCK * first : 2 * BLOCK * (first + 1)]
-            b = value[2 * BLOCK * last : 2 * BLOCK * (last + 1)]
-            here = weight[4 * BLOCK * left : 4 * BLOCK * (left + 1)]
-            there = weight[4 * BLOCK * right : 4 * BLOCK * (right + 1)]
-            far = zero
-            for p in range(BLOCK):
-                difference_im = q[_Z + p] * d_z - q[p] * d_x - q[_Y + p] * d_y - shift
-                squared = re_squared + difference_im * difference_im
-                keep = one if squared >= near_squared else zero
-                far += keep
-                inverse = keep / max(squared, tiny)
-                across_re = (here[p] - there[p]) * d_y
-                across_re -= (here[2 * BLOCK + p] - there[2 * BLOCK + p]) * d_x
-                across_im = (here[BLOCK + p] - there[BLOCK + p]) * d_y
-                across_im -= (here[3 * BLOCK + p] - there[3 * BLOCK + p]) * d_x
-                # (e^b - e^a) / (b - a)
-                rise_re = (b[p] - a[p]) * inverse
-                rise_im = (b[BLOCK + p] - a[BLOCK + p]) * inverse
-                mean_re = rise_re * difference_re + rise_im * difference_im
-                mean_im = rise_im * difference_re - rise_re * difference_im
-                out[p] += across_re * mean_re - across_im * mean_im
-                out[BLOCK + p] += across_re * mean_im + across_im * mean_re
-            if far == BLOCK:
-                continue
-            for p in range(BLOCK):
-                difference_im = q[_Z + p] * d_z - q[p] * d_x - q[_Y + p] * d_y - shift
-                squared = re_squared + difference_im * difference_im
-                # 0 where the series is not taken, which also keeps its argument small there
-                take = one if squared < near_squared else zero
-                across_re = (here[p] - there[p]) * d_y
-                across_re -= (here[2 * BLOCK + p] - there[2 * BLOCK + p]) * d_x
-                across_im = (here[BLOCK + p] - there[BLOCK + p]) * d_y
-                across_im -= (here[3 * BLOCK + p] - there[3 * BLOCK + p]) * d_x
-                # (e^a + e^b) / 2 * tanh(d) / d with d = (b - a) / 2, t = d^2
-                t_re = quarter * take * (re_squared - difference_im * difference_im)
-                t_im = half * take * difference_re * difference_im
-                c_re, c_im = t4 + t5 * t_re, t5 * t_im
-                c_re, c_im = t3 + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
-                c_re, c_im = t2 + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
-                c_re, c_im = t1 + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
-                c_re, c_im = one + t_re * c_re - t_im * c_im, t_re * c_im + t_im * c_re
-                sum_re = half * take * (a[p] + b[p])
-                sum_im = half * take * (a[BLOCK + p] + b[BLOCK + p])
-                mean_re = sum_re * c_re - sum_im * c_im
-                mean_im = sum_re * c_im + sum_im * c_re
-                out[p] += across_re * mean_re - across_im * mean_im
-                out[BLOCK + p] += across_re * mean_im + across_im * mean_re
-
-    # without the GIL: patterns are compressed and written while the next ones are computed
-    @numba.njit(parallel=True, nogil=True, **_FAST)
-    def kernel(points, edges, cells, loops, counts, q_x, q_y, q_z, s_re, s_im, out_re, out_im):  # type: ignore[no-untyped-def]
-        pixels = q_x.size
-        tasks_each = (pixels + TASK - 1) // TASK
-        for task in numba.prange(len(counts) * tasks_each):
-            i, start = task // tasks_each, (task % tasks_each) * TASK
-            n_points, n_edges, n_cells = counts[i, 0], counts[i, 1], counts[i, 2]
-            q = np.zeros(3 * BLOCK, real)
-            out = np.empty(2 * BLOCK, real)
-            value = np.empty(2 * BLOCK * n_points, real)
-            # one cell more, of weight 0: what lies outside
-            weight = np.zeros(4 * BLOCK * (n_cells + 1), real)
-            flat = np.empty(n_cells, np.bool_)
-            extents = np.empty(n_cells, np.float64)
+# without the GIL: patterns are compressed and written while the next ones are computed
+@numba.njit(parallel=True, nogil=True, **_FAST)
+def _kernel(points, edges, cells, loops, counts, q_x, q_y, q_z, s_re, s_im, out_re, out_im):  # type: ignore[no-untyped-def]
+    pixels = q_x.size
+    tasks_each = (pixels + TASK - 1) // TASK
+    for task in numba.prange(len(counts) * tasks_each):
+        i, start = task // tasks_each, (task % tasks_each) * TASK
+        n_points, n_edges, n_cells = counts[i, 0], counts[i, 1], counts[i, 2]
+        q = np.zeros(3 * BLOCK, q_x.dtype)
+        out = np.empty(2 * BLOCK, q_x.dtype)
+        value = np.empty(2 * BLOCK * n_points, q_x.dtype)
+        # one cell more, of weight 0: what lies outside
+        weight = np.zeros(4 * BLOCK * (n_cells + 1), q_x.dtype)
+        flat = np.empty(n_cells, np.bool_)
+        extents = np.empty(n_cells, np.float64)
+        for c in range(n_cells):
+            extents[c] = _extent(points[i], loops[i, c])
+        for begin in range(start, min(start + TASK, pixels), BLOCK):
+            size = min(BLOCK, pixels - begin)
+            q[:size] = q_x[begin : begin + size]
+            q[_Y : _Y + size] = q_y[begin : begin + size]
+            q[_Z : _Z + size] = q_z[begin : begin + size]
+            out[:] = 0
+            _vertices(points[i, :n_points], s_re, s_im, q, value)
+            _weights(cells[i, :n_cells], extents, s_re, s_im, q, weight, flat)
+            _edge_sums(points[i], edges[i, :n_edges], n_cells, s_re, s_im, q, value, weight, out)
             for c in range(n_cells):
-                extents[c] = _extent(points[i], loops[i, c])
-            for begin in range(start, min(start + TASK, pixels), BLOCK):
-                size = min(BLOCK, pixels - begin)
-                q[:size] = q_x[begin : begin + size]
-                q[_Y : _Y + size] = q_y[begin : begin + size]
-                q[_Z : _Z + size] = q_z[begin : begin + size]
-                out[:] = zero
-                vertices(points[i, :n_points], s_re, s_im, q, value)
-                weights(cells[i, :n_cells], extents, s_re, s_im, q, weight, flat)
-                edge_sums(points[i], edges[i, :n_edges], n_cells, s_re, s_im, q, value, weight, out)
-                for c in range(n_cells):
-                    if flat[c]:
-                        own = weight[4 * BLOCK * c : 4 * BLOCK * (c + 1)]
-                        _add_flat(points[i], cells[i, c], loops[i, c], own, complex(s_re, s_im), q, size, out)
-                out_re[i, begin : begin + size] = out[:size]
-                out_im[i, begin : begin + size] = out[BLOCK : BLOCK + size]
-
-    return kernel
+                if flat[c]:
+                    own = weight[4 * BLOCK * c : 4 * BLOCK * (c + 1)]
+                    _add_flat(points[i], cells[i, c], loops[i, c], own, complex(s_re, s_im), q, size, out)
+            out_re[i, begin : begin + size] = out[:size]
+            out_im[i, begin : begin + size] = out[BLOCK : BLOCK + size]
 
 
 @numba.njit(cache=True)
@@ -262,18 +282,11 @@ def _triangle(first, second, third, q_x, q_y, q_z, s):  # type: ignore[no-untype
     return twice_area * np.exp(mean) * total
 
 
-@cache
-def _kernel(dtype: str) -> Any:
-    if dtype == "float32":
-        return _build(np.float32, _cis_single, NEAR_SINGLE)
-    return _build(np.float64, _cis_double, NEAR_DOUBLE)
-
-
 def _face_sums(meshes: Meshes, vectors: ScatteringVectors, s: complex, dtype: str) -> NDArray[Any]:
     shape = (len(meshes.counts), vectors.x.size)
     real, imaginary = np.empty(shape, dtype), np.empty(shape, dtype)
     q = (component.astype(dtype) for component in (vectors.x, vectors.y, vectors.z))
-    _kernel(dtype)(*meshes, *q, s.real, s.imag, real, imaginary)
+    _kernel(*meshes, *q, s.real, s.imag, real, imaginary)
     return real + 1j * imaginary
 
 

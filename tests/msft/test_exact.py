@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -455,3 +459,22 @@ def rotations_of_the_vertices() -> Rotation:
     ]
     assert len(matrices) == 60
     return Rotation.from_matrix(np.array(matrices))
+
+
+@pytest.mark.slow
+def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
+    code = (
+        "from msft.particle import Particles; from msft.pattern import Simulation;"
+        "from msft.detector import EwaldDetector; detector = EwaldDetector(8);"
+        "particle = Particles([50.0], [[0.9, 0.1, 0.2, 0.3]]);"
+        "[Simulation(detector=detector, precision=p).intensity(particle) for p in ('single', 'double')]"
+    )
+    compiled = []
+    for _ in range(2):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        subprocess.run(
+            [sys.executable, "-c", code], env=environment, cwd=Path(__file__).parents[2], check=True
+        )
+        compiled.append({path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")})
+    assert compiled[0]
+    assert compiled[1] == compiled[0]
