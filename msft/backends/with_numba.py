@@ -54,11 +54,11 @@ _TURN = np.float32(1 / (2 * np.pi))
 _HALF = np.float32(0.5)
 
 
-def _cis(phase):  # type: ignore[no-untyped-def]
+def _cis(phase: Any) -> Any:
     """Cos and sin of a phase in radians, in its own precision."""
 
 
-def _near(phase):  # type: ignore[no-untyped-def]
+def _near(phase: Any) -> Any:
     """`with_numpy.NEAR` for the precision of a number: larger where digits are fewer."""
 
 
