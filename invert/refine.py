@@ -13,7 +13,7 @@ from augment.scaling import FLOOR_DECADES, log_scale
 from invert.centre import find_beam
 from invert.estimate import Estimates, Inversion
 from invert.fit import BEAM_REACH, FLOORS
-from invert.fitted import Fitted, conclude, gather
+from invert.fitted import PICTURE, Fitted, conclude, gather
 from invert.forward import CENTRE, Beam, Candidate, ForwardModel
 from invert.frames import Frames
 from invert.polish import Polished, polish, turned
@@ -119,7 +119,7 @@ def _refine_frame(
     floor = float(model.misfit(radius[:1], orientation[:1], FLOORS)[1][0])
     answers: list[Polished] = []
     for index in range(refinement.starts):
-        left = refinement.patterns - used - model.patterns
+        left = refinement.patterns - used - model.patterns - PICTURE
         share = (
             left if index == refinement.starts - 1 else max(left // 2, left // (refinement.starts - index))
         )
