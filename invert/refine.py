@@ -16,7 +16,7 @@ from invert.fit import BEAM_REACH, FLOORS
 from invert.fitted import PICTURE, Fitted, conclude, gather
 from invert.forward import CENTRE, Beam, Candidate, ForwardModel
 from invert.frames import Frames
-from invert.polish import Polished, polish, turned
+from invert.polish import PATTERNS_OF_SLOPES, Polished, polish, turned
 from msft.errors import ParameterError
 from msft.particle import Particles
 from msft.pattern import Simulation
@@ -36,7 +36,8 @@ class Refinement:
         Patterns that may be simulated for a frame.
     starts
         The estimate itself, and so many less one drawn around it with its uncertainty: they find a better
-        answer where the estimate leads into a side minimum, and near-ties.
+        answer where the estimate leads into a side minimum, and near-ties. Those that no patterns are left
+        for are not tried.
     free_beam
         Whether the beam is looked for on the detector and moved; only the exact solver can.
     shift
@@ -123,6 +124,8 @@ def _refine_frame(
         share = (
             left if index == refinement.starts - 1 else max(left // 2, left // (refinement.starts - index))
         )
+        if answers and share < 1 + PATTERNS_OF_SLOPES[refinement.free_beam]:
+            break
         start = Candidate(float(radius[index]), orientation[index], floor, model.beam)
         answers.append(polish(model, start, refinement.radius_range, share))
     return conclude(model, answers, used + model.patterns)
