@@ -14,7 +14,7 @@ from invert.centre import find_beam
 from invert.estimate import Estimates, Inversion
 from invert.fit import BEAM_REACH, FLOORS
 from invert.fitted import PICTURE, Fitted, conclude, gather
-from invert.forward import CENTRE, Beam, Candidate, ForwardModel
+from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam, check_seed
 from invert.frames import Frames
 from invert.polish import PATTERNS_OF_SLOPES, Polished, polish, turned
 from msft.errors import ParameterError
@@ -60,6 +60,11 @@ class Refinement:
             if not least <= getattr(self, field) <= most:
                 raise ParameterError(field, getattr(self, field), f"{least} to {most}")
 
+    def check(self, simulation: Simulation, seed: int) -> None:
+        """Raise ParameterError if the beam is free with another solver than the exact one, or by the seed."""
+        check_seed(seed)
+        check_beam(simulation, CENTRE, BEAM_REACH if self.free_beam else 0.0)
+
 
 def refine(
     estimates: Estimates,
@@ -90,7 +95,13 @@ def refine(
     -------
     The new estimates; their `patterns_used` counts those of the old ones too. A frame that shows nothing is
     flagged.
+
+    Raises
+    ------
+    ParameterError
+        If the beam is free with another solver than the exact one, or the seed is below 0.
     """
+    refinement.check(simulation, seed)
     grey = frames.grey(FLOOR_DECADES).numpy()
     fits: list[Fitted | None] = []
     for row, number in enumerate(frames.numbers):
