@@ -74,6 +74,8 @@ def predict(
         loaded = checkpoint.load(model)
         configuration = loaded.model.configuration
         refinement = Refinement(configuration.radius_range, patterns, free_beam=not fixed_beam)
+        if refine:
+            refinement.check(configuration.simulation, seed)
         loaded.model.to(pick_device(device))
         measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
         with progress_bar("inverting", len(measured.images), quiet or as_json) as progress:
@@ -149,7 +151,8 @@ def fit(
             "free_beam": False if fixed_beam or solver not in (None, "exact") else None,
             "polished": False if no_polish else None,
         }
-        search = from_mapping(MonteCarloSimplex, merged(file.pop("search", {}), given), "search")
+        searches = merged({"search": file.pop("search", {})}, {"search": given})
+        search = from_mapping(MonteCarloSimplex, searches.get("search", {}), "search")
         measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
         optics = {
             "absorption": absorption,

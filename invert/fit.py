@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from augment.scaling import FLOOR_DECADES
 from invert.estimate import Inversion
 from invert.fitted import Fitted, conclude, different, gather
-from invert.forward import CENTRE, Beam, Candidate, ForwardModel
+from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam, check_seed
 from invert.frames import Frames
 from invert.polish import ITERATIONS, polish, turned
 from invert.simplex import Descent, minimise
 from msft.errors import ParameterError
-from msft.particle import ParticleDistribution
+from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 from msft.symmetry import random_orientations
 
@@ -107,8 +107,13 @@ def fit(
     Raises
     ------
     ParameterError
-        If no frame can be fitted; a frame that cannot, among others that can, is flagged.
+        If no frame can be fitted; a frame that cannot, among others that can, is flagged. If the solver
+        cannot simulate the body or the radii, or the beam is free or off the centre and it is not the exact
+        one. If the seed is below 0.
     """
+    check_seed(seed)
+    simulation.check(Particles(max(search.radius_range), [1.0, 0.0, 0.0, 0.0], body))
+    check_beam(simulation, beam, BEAM_REACH if search.polished and search.free_beam else 0.0)
     grey = frames.grey(FLOOR_DECADES).numpy()
     fits: list[Fitted | None] = []
     refused: ParameterError | None = None

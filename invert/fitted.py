@@ -24,6 +24,9 @@ as well: with other noise it might have won."""
 BOUND = 1e-3
 """A radius this close to the end of its range, as a fraction of the range, sits on the bound."""
 
+PICTURE = 1
+"""Patterns that the re-simulated picture takes."""
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -36,7 +39,7 @@ class Fitted:
     alternative
         The best different answer, if it explains the frame almost as well.
     patterns
-        Patterns simulated on the way.
+        Patterns simulated on the way and for the picture.
     measured, resimulated
         Grey images (H, W) in [0, 1]; the second has the measured one's contrast and offset.
     valid
@@ -68,13 +71,17 @@ def _apart(first: Candidate, second: Candidate) -> bool:
 
 
 def conclude(model: ForwardModel, answers: Sequence[Polished], patterns: int) -> Fitted:
-    """The best of some polished candidates, its best rival, and the picture that the best one gives."""
+    """The best of some polished candidates, its best rival, and the picture that the best one gives.
+
+    `patterns` were simulated so far.
+    """
     order = different([answer.candidate for answer in answers], [answer.misfit for answer in answers], 2)
     best = answers[order[0]]
     rival = answers[order[1]] if len(order) > 1 else None
     if rival is not None and rival.misfit > TIE_RATIO * best.misfit + TIE_DIFFERENCE:
         rival = None
-    return Fitted(best, rival, patterns, model.grey, resimulated(model, best.candidate), model.valid)
+    picture = resimulated(model, best.candidate)
+    return Fitted(best, rival, patterns + PICTURE, model.grey, picture, model.valid)
 
 
 def resimulated(model: ForwardModel, candidate: Candidate) -> NDArray[np.float32]:

@@ -101,8 +101,7 @@ class ForwardModel:
         beam: Beam = CENTRE,
         reach: float = 0.0,
     ) -> None:
-        if simulation.solver != "exact" and (beam != CENTRE or reach):
-            raise ParameterError("solver", simulation.solver, "exact, where the centre is free")
+        check_beam(simulation, beam, reach)
         self.grey, self.simulation, self.body = grey, simulation, body
         self.beam, self.reach = beam, reach
         self.patterns = 0
@@ -152,6 +151,18 @@ class ForwardModel:
             row[:] = np.einsum("np,np->n", residual, residual) / 2
         best = np.argmin(misfits, axis=0)
         return misfits[best, np.arange(len(intensity))], np.asarray(floors)[best]
+
+
+def check_seed(seed: int) -> None:
+    """Raise ParameterError unless random numbers can come from it."""
+    if seed < 0:
+        raise ParameterError("seed", seed, "0 or more")
+
+
+def check_beam(simulation: Simulation, beam: Beam, reach: float) -> None:
+    """Raise ParameterError unless the solver can compute patterns within reach of the beam."""
+    if simulation.solver != "exact" and (beam != CENTRE or reach):
+        raise ParameterError("solver", simulation.solver, "exact, where the centre is free")
 
 
 def log_above_floor(intensity: Images, decades: float) -> Images:

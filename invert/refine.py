@@ -13,10 +13,10 @@ from augment.scaling import FLOOR_DECADES, log_scale
 from invert.centre import find_beam
 from invert.estimate import Estimates, Inversion
 from invert.fit import BEAM_REACH, FLOORS
-from invert.fitted import Fitted, conclude, gather
-from invert.forward import CENTRE, Beam, Candidate, ForwardModel
+from invert.fitted import PICTURE, Fitted, conclude, gather
+from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam, check_seed
 from invert.frames import Frames
-from invert.polish import Polished, polish, turned
+from invert.polish import PATTERNS_OF_SLOPES, Polished, polish, turned
 from msft.errors import ParameterError
 from msft.particle import Particles
 from msft.pattern import Simulation
@@ -36,7 +36,8 @@ class Refinement:
         Patterns that may be simulated for a frame.
     starts
         The estimate itself, and so many less one drawn around it with its uncertainty: they find a better
-        answer where the estimate leads into a side minimum, and near-ties.
+        answer where the estimate leads into a side minimum, and near-ties. Those that no patterns are left
+        for are not tried.
     free_beam
         Whether the beam is looked for on the detector and moved; only the exact solver can.
     shift
@@ -58,6 +59,11 @@ class Refinement:
         for field, least, most in (("patterns", 20, 100_000), ("starts", 1, 1000), ("shift", 0, 1000)):
             if not least <= getattr(self, field) <= most:
                 raise ParameterError(field, getattr(self, field), f"{least} to {most}")
+
+    def check(self, simulation: Simulation, seed: int) -> None:
+        """Raise ParameterError if the beam is free with another solver than the exact one, or by the seed."""
+        check_seed(seed)
+        check_beam(simulation, CENTRE, BEAM_REACH if self.free_beam else 0.0)
 
 
 def refine(
@@ -89,7 +95,13 @@ def refine(
     -------
     The new estimates; their `patterns_used` counts those of the old ones too. A frame that shows nothing is
     flagged.
+
+    Raises
+    ------
+    ParameterError
+        If the beam is free with another solver than the exact one, or the seed is below 0.
     """
+    refinement.check(simulation, seed)
     grey = frames.grey(FLOOR_DECADES).numpy()
     fits: list[Fitted | None] = []
     for row, number in enumerate(frames.numbers):
@@ -119,10 +131,12 @@ def _refine_frame(
     floor = float(model.misfit(radius[:1], orientation[:1], FLOORS)[1][0])
     answers: list[Polished] = []
     for index in range(refinement.starts):
-        left = refinement.patterns - used - model.patterns
+        left = refinement.patterns - used - model.patterns - PICTURE
         share = (
             left if index == refinement.starts - 1 else max(left // 2, left // (refinement.starts - index))
         )
+        if answers and share < 1 + PATTERNS_OF_SLOPES[refinement.free_beam]:
+            break
         start = Candidate(float(radius[index]), orientation[index], floor, model.beam)
         answers.append(polish(model, start, refinement.radius_range, share))
     return conclude(model, answers, used + model.patterns)

@@ -31,6 +31,9 @@ def simulation_of(frames: Frames, given: Mapping[str, Any]) -> Simulation:
     rows, columns = frames.images.shape[1:]
     if rows != columns:
         raise ParameterError("frames", f"{rows} x {columns} pixels", "as many rows as columns")
+    for table in ("optics", "detector"):
+        if not isinstance(given.get(table, {}), Mapping):
+            raise ParameterError(table, repr(given[table]), "a table of fields")
     known = to_mapping(frames.simulation or Simulation())
     optics, detector = dict(known["optics"]), dict(known["detector"])
     if frames.simulation is None:
