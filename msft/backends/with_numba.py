@@ -5,6 +5,10 @@ block of pixels and holds nothing but arithmetic, so that LLVM vectorises it. Wh
 is avoided: the branch of a checked division, a minimum as a reduction, two selects on one condition, many
 arrays that might overlap, and numba's scalar sine. Series are entered for a whole block, and only where a
 pixel of it needs them.
+
+The functions are compiled for the type of their arguments. None is a closure: numba finds no closure over
+other compiled functions in its cache, and would compile anew in every process. All are inlined: a function
+that a fresh process calls on its own and a cached kernel has inside would round differently in the two.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ _Y, _Z = BLOCK, 2 * BLOCK
 """Where a block's q_y and q_z begin: with rows of fixed length in flat arrays LLVM sees them apart."""
 
 _FAST: dict[str, Any] = {"cache": True, "fastmath": True, "error_model": "numpy"}
+_INLINED: dict[str, Any] = {"forceinline": True, **_FAST}
 """What lets LLVM vectorise: Python's error model puts a branch into every division."""
 
 TASK = 8 * BLOCK
@@ -76,18 +81,18 @@ def _cis_double(phase):  # type: ignore[no-untyped-def]
     return math.cos(phase), math.sin(phase)
 
 
-@overload(_cis, jit_options={"fastmath": True})
+@overload(_cis, jit_options={"fastmath": True, "forceinline": True})
 def _cis_of_type(phase):  # type: ignore[no-untyped-def]
     return _cis_single if phase == numba.float32 else _cis_double
 
 
-@overload(_near)
+@overload(_near, jit_options={"forceinline": True})
 def _near_of_type(phase):  # type: ignore[no-untyped-def]
     near = np.float32(NEAR_SINGLE) if phase == numba.float32 else NEAR_DOUBLE
     return lambda phase: near
 
 
-@numba.njit(**_FAST)
+@numba.njit(**_INLINED)
 def _vertices(points, s_re, s_im, q, value):  # type: ignore[no-untyped-def]
     """Real and imaginary part of exp(exponent), two rows of `value` each."""
     real = q.dtype.type
@@ -102,7 +107,7 @@ def _vertices(points, s_re, s_im, q, value):  # type: ignore[no-untyped-def]
             row[BLOCK + p] = decay * sine
 
 
-@numba.njit(**_FAST)
+@numba.njit(**_INLINED)
 def _weights(cells, extents, s_re, s_im, q, weight, flat):  # type: ignore[no-untyped-def]
     """conj(kappa) / |kappa|^2 with the sign, four rows each: x and y, real and imaginary part.
 
@@ -135,7 +140,7 @@ def _weights(cells, extents, s_re, s_im, q, weight, flat):  # type: ignore[no-un
         flat[c] = far < BLOCK
 
 
-@numba.njit(**_FAST)
+@numba.njit(**_INLINED)
 def _edge_sums(points, edges, none, s_re, s_im, q, value, weight, out):  # type: ignore[no-untyped-def]
     real = q.dtype.type
     half, quarter, one, zero, tiny = real(0.5), real(0.25), real(1), real(0), real(1e-30)
@@ -234,7 +239,7 @@ def _kernel(points, edges, cells, loops, counts, q_x, q_y, q_z, s_re, s_im, out_
             out_im[i, begin : begin + size] = out[BLOCK : BLOCK + size]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _extent(points, loop):  # type: ignore[no-untyped-def]
     """The farthest that a corner of a cell lies from its first corner."""
     largest = 0.0
@@ -245,7 +250,7 @@ def _extent(points, loop):  # type: ignore[no-untyped-def]
     return math.sqrt(largest)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _add_flat(points, cell, loop, weight, s, q, size, out):  # type: ignore[no-untyped-def]
     """Add a cell at the pixels where its exponent hardly varies, by the triangles' series, in double."""
     for p in range(size):
@@ -261,7 +266,7 @@ def _add_flat(points, cell, loop, weight, s, q, size, out):  # type: ignore[no-u
         out[BLOCK + p] += cell[4] * total.imag
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _triangle(first, second, third, q_x, q_y, q_z, s):  # type: ignore[no-untyped-def]
     """`with_numpy._triangle` for one pixel."""
     twice_area = (second[0] - first[0]) * (third[1] - first[1]) - (second[1] - first[1]) * (

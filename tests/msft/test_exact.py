@@ -462,19 +462,25 @@ def rotations_of_the_vertices() -> Rotation:
 
 
 @pytest.mark.slow
-def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
+def test_a_second_process_compiles_nothing_and_computes_the_same(tmp_path: Path) -> None:
     code = (
-        "from msft.particle import Particles; from msft.pattern import Simulation;"
-        "from msft.detector import EwaldDetector; detector = EwaldDetector(8);"
-        "particle = Particles([50.0], [[0.9, 0.1, 0.2, 0.3]]);"
-        "[Simulation(detector=detector, precision=p).intensity(particle) for p in ('single', 'double')]"
+        "from msft.particle import ParticleDistribution; from msft.pattern import Simulation;"
+        "from msft.detector import EwaldDetector; import hashlib; detector = EwaldDetector(32);"
+        "particles = ParticleDistribution().draw(0, range(4)); print([hashlib.sha256("
+        "Simulation(detector=detector, precision=p).intensity(particles).tobytes()).hexdigest()"
+        " for p in ('single', 'double')])"
     )
-    compiled = []
+    compiled, printed = [], []
     for _ in range(2):
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-        subprocess.run(
-            [sys.executable, "-c", code], env=environment, cwd=Path(__file__).parents[2], check=True
+        finished = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            cwd=Path(__file__).parents[2],
+            check=True,
+            capture_output=True,
         )
+        printed.append(finished.stdout)
         compiled.append({path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")})
     assert compiled[0]
     assert compiled[1] == compiled[0]
+    assert printed[1] == printed[0]
