@@ -80,11 +80,11 @@ def conclude(model: ForwardModel, answers: Sequence[Polished], patterns: int) ->
     rival = answers[order[1]] if len(order) > 1 else None
     if rival is not None and rival.misfit > TIE_RATIO * best.misfit + TIE_DIFFERENCE:
         rival = None
-    picture = resimulated(model, best.candidate)
+    picture = as_displayed(model, best.candidate)
     return Fitted(best, rival, patterns + PICTURE, model.grey, picture, model.valid)
 
 
-def resimulated(model: ForwardModel, candidate: Candidate) -> NDArray[np.float32]:
+def as_displayed(model: ForwardModel, candidate: Candidate) -> NDArray[np.float32]:
     """The whole pattern of a candidate as the frame would show it, shape (H, W) in [0, 1]."""
     simulation = model.simulation
     vectors = simulation.scattering_vectors(candidate.beam)

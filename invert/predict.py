@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from augment.scaling import log_scale, stretch
+from augment.scaling import stretch
 from invert.checkpoint import Checkpoint
-from invert.estimate import FLAGS, POOR_AGREEMENT, Alternatives, Estimates, Inversion, correlation
+from invert.estimate import FLAGS, POOR_AGREEMENT, Alternatives, Estimates, Inversion
+from invert.fit import FLOORS
+from invert.fitted import PICTURE, as_displayed
+from invert.forward import Candidate, ForwardModel
 from invert.frames import Frames
 from invert.model import ModelConfiguration
 from msft.dataset import missing_pixels
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.particle import LARGEST_RADIUS, Particles
+from msft.pattern import Simulation
 
 BATCH = 64
 
@@ -81,30 +84,27 @@ def predict(
     configuration = checkpoint.model.configuration
     check_frames(frames, configuration)
     decades = configuration.floor_decades
-    grey = stretch(frames.grey(decades), decades)
-    valid = frames.valid & (missing_pixels(configuration.simulation) == 0)
-    resimulated = np.zeros(grey.shape, dtype=np.float32)
+    grey = frames.grey(decades)
+    measured = grey.numpy()
     parts: list[Particles] = []
-    for start in range(0, len(grey), BATCH):
+    agreement, resimulated = np.zeros(len(measured)), np.zeros_like(measured)
+    valid = frames.valid & (missing_pixels(configuration.simulation) == 0)
+    for start in range(0, len(measured), BATCH):
         rows = slice(start, start + BATCH)
-        radius, orientation = checkpoint.model.invert(grey[rows])
-        particles = Particles(np.minimum(radius, LARGEST_RADIUS), orientation, configuration.body)
+        radius, orientation = checkpoint.model.invert(stretch(grey[rows], decades))
+        parts.append(Particles(np.minimum(radius, LARGEST_RADIUS), orientation, configuration.body))
         if start == 0:
             progress(0)
-        intensity = configuration.simulation.intensity(particles)
-        # scaled to the brightest pixel that was measured, as the frame is; the hidden centre saturates
-        peak = np.where(valid[rows], intensity, 0).max(axis=(1, 2), keepdims=True)
-        clipped = torch.from_numpy(np.minimum(intensity, np.where(peak > 0, peak, np.inf)))
-        resimulated[rows] = log_scale(clipped, decades).numpy()
-        parts.append(particles)
-        progress(len(particles))
+        for row, particle in enumerate(_each(parts[-1]), start):
+            agreement[row], resimulated[row] = _compare(
+                measured[row], valid[row], particle, configuration.simulation
+            )
+        progress(len(radius))
     particles = Particles(
         np.concatenate([part.radius for part in parts]),
         np.concatenate([part.orientation for part in parts]),
         configuration.body,
     )
-    measured = grey.numpy()
-    agreement = correlation(measured, resimulated, valid)
     count = len(particles)
     # the network has no uncertainty of its own yet: its typical error on held-out patterns stands for it
     typical = checkpoint.errors["experiment"]
@@ -116,10 +116,27 @@ def predict(
         beam=np.zeros((count, 2)),
         alternatives=Alternatives.none(count),
         flags=_flags(particles, agreement, measured, configuration),
-        patterns_used=np.ones(count, dtype=np.int64),
+        patterns_used=np.full(count, 1 + PICTURE),
         frames=frames.numbers,
     )
     return Inversion(estimates, measured, resimulated, valid)
+
+
+def _each(particles: Particles) -> Iterator[Particles]:
+    return (particles[row : row + 1] for row in range(len(particles)))
+
+
+def _compare(
+    grey: NDArray[np.float32], valid: NDArray[np.bool_], particle: Particles, simulation: Simulation
+) -> tuple[float, NDArray[np.float32]]:
+    """Agreement of a frame with a particle, as fits have it, and the particle's pattern as the frame's."""
+    try:
+        model = ForwardModel(grey, valid, simulation, particle.body)
+    except ParameterError:  # nothing to compare
+        return 0.0, np.zeros_like(grey)
+    misfit, floor = model.misfit(particle.radius, particle.orientation, FLOORS)
+    candidate = Candidate(float(particle.radius[0]), particle.orientation[0], float(floor[0]))
+    return float(1 - misfit[0]), as_displayed(model, candidate)
 
 
 def _flags(

