@@ -1,6 +1,6 @@
 """Forward fitting against networks: error over patterns computed (Stielow et al. 2020, figure 4b).
 
-    python benchmarks/simplex_vs_network.py [--patterns 25000] [--images 200000] [--tests 30] [--device auto]
+    python benchmarks/simplex_vs_network.py [--patterns 25000] [--images 100000] [--tests 30] [--device auto]
 
 Three methods invert the same test patterns, clean ones that no network was trained on:
 
@@ -223,7 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--patterns", type=int, default=25_000, help="of the training set")
     parser.add_argument("--parts", type=int, nargs="+", default=[8, 4, 2, 1], help="divisors of it")
-    parser.add_argument("--images", type=int, default=200_000, help="training images shown to each network")
+    parser.add_argument("--images", type=int, default=100_000, help="training images shown to each network")
     parser.add_argument("--preset", default="quick", help="of the networks")
     parser.add_argument("--tests", type=int, default=30, help="test patterns")
     parser.add_argument("--starts", type=int, default=50)
