@@ -14,6 +14,7 @@ from invert.backbone import ResidualConfiguration
 from invert.checkpoint import save
 from invert.model import Model, ModelConfiguration
 from invert.presets import TrainingConfiguration
+from msft.symmetry import misorientation
 
 from .barke2015 import convert, linearise
 
@@ -48,3 +49,25 @@ def test_predict_runs_on_the_measured_patterns(tmp_path: Path) -> None:
         measured = file["/entry_1/result_1/measured"][:]
     assert (measured[:, 64, 64] == 0).all()  # the beam hole is masked
     assert measured.max(axis=(1, 2)) == pytest.approx(np.ones(8))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PATTERNS.exists(), reason="MEASURED PATTERNS ARE NOT THERE: shared/data/barke2015")
+def test_fits_of_the_measured_icosahedra_agree_with_them_whatever_the_seed(tmp_path: Path) -> None:
+    convert(PATTERNS, tmp_path / "exp.h5")
+    radius, orientation, agreement = [], [], []
+    for seed in (0, 1):
+        out = tmp_path / f"{seed}.h5"
+        options = ["--frames", "4:6", "--fixed-beam", "--pictures", "0", "--seed", str(seed), "-o", str(out)]
+        result = CliRunner().invoke(app, ["fit", str(tmp_path / "exp.h5"), *options])
+        assert result.exit_code == 0, result.output
+        with h5py.File(out) as file:
+            fitted = file["/entry_1/result_1"]
+            assert fitted["frame"][:].tolist() == [4, 5]
+            assert (fitted["beam"][:] == 0).all()
+            radius.append(fitted["radius"][:] * 1e9)
+            orientation.append(fitted["quaternion"][:])
+            agreement.append(fitted["agreement"][:])
+    assert np.min(agreement) >= 0.77
+    assert abs(radius[0] - radius[1]).max() < 0.5
+    assert np.degrees(misorientation(*orientation)).max() < 0.5

@@ -1,20 +1,25 @@
-"""A small dataset and a small network, trained once for all tests that need one."""
+"""A small dataset and a small network, trained once for all tests that need one; frames for fits."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from invert.backbone import ResidualConfiguration
+from invert.frames import Frames
 from invert.presets import Preset, TrainingConfiguration
 from invert.train import train
 from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.generate import generate
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
+from msft.solvers import exact
+from msft.symmetry import misorientation
 
 SMALL = Simulation(detector=EwaldDetector(pixels=32, q_step=2 * PAPER_Q_STEP))
 SMALL_PRESET = Preset(
@@ -42,3 +47,54 @@ def small_model(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def generator() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+def frames_of(
+    images: NDArray[Any],
+    scale: str = "linear",
+    valid: NDArray[np.bool_] | None = None,
+    numbers: NDArray[np.int64] | None = None,
+) -> Frames:
+    """Images (N, H, W) as if they had been read from a file that says nothing else."""
+    images = np.asarray(images, dtype=np.float32)
+    usable = np.isfinite(images)
+    if valid is not None:
+        usable &= valid
+    if numbers is None:
+        numbers = np.arange(len(images), dtype=np.int64)
+    return Frames(images, usable, scale, numbers, "memory", None, None, None, None)
+
+
+def photons(intensity: NDArray[Any], count: float, generator: np.random.Generator) -> NDArray[np.float32]:
+    """Photons that a detector counts in each image (N, H, W), `count` an image on average."""
+    mean = intensity / intensity.sum(axis=(1, 2), keepdims=True, dtype=np.float64) * count
+    return np.asarray(generator.poisson(mean), dtype=np.float32)
+
+
+def degrees_off(found: Any, true: Any) -> NDArray[np.float64]:
+    """Distance of orientations in degrees, whichever of the 60 equivalents they are."""
+    return np.asarray(np.degrees(misorientation(found, true)))
+
+
+class Counter:
+    """How many patterns were simulated since."""
+
+    def __init__(self) -> None:
+        self.patterns = 0
+
+    def reset(self) -> None:
+        self.patterns = 0
+
+
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
+    """Counts the amplitudes that leave the solvers, below everything that counts patterns itself."""
+    counted = Counter()
+    through = exact.amplitudes
+
+    def amplitudes(body: Any, radius: Any, *others: Any) -> Any:
+        counted.patterns += len(radius)
+        return through(body, radius, *others)
+
+    monkeypatch.setattr(exact, "amplitudes", amplitudes)
+    return counted

@@ -1,0 +1,332 @@
+"""`invert fit` and `invert predict --refine` as users type them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from msft_cli.inversion import app as invert
+from msft_cli.simulation import app as msft
+from numpy.typing import NDArray
+from typer.testing import CliRunner, Result
+
+from invert.backbone import ResidualConfiguration
+from invert.checkpoint import save
+from invert.model import Model, ModelConfiguration
+from invert.presets import TrainingConfiguration
+from msft.detector import EwaldDetector
+from msft.pattern import Simulation
+from msft.symmetry import misorientation
+
+SMALL = ["--pixels", "32", "--q-step", "0.0148", "--radius-min", "45", "--radius-max", "75", "--quiet"]
+QUICK = ["--radius-min", 40, "--radius-max", 80, "--starts", 12, "--steps", 40]
+RESULT = "/entry_1/result_1"
+
+
+def run(app: object, *arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])  # type: ignore[arg-type]
+
+
+def assert_refused(result: Result, field: str) -> None:
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert re.match(rf"error: {re.escape(field)}: got .+allowed: ", lines[0]), lines[0]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three simulated frames, what the command found in them, and a network that has learnt nothing."""
+    folder = tmp_path_factory.mktemp("measured")
+    assert run(msft, "generate", "--n", 3, "--seed", 8, "-o", folder / "exp.h5", *SMALL).exit_code == 0
+    fitted = run(invert, "fit", folder / "exp.h5", *QUICK, "--pictures", 2)
+    assert fitted.exit_code == 0, fitted.output
+    (folder / "fit.txt").write_text(fitted.stdout)
+    for name, solver in (("model", "exact"), ("other", "chebyshev")):
+        simulation = Simulation(detector=EwaldDetector(32, 0.0148), solver=solver)  # type: ignore[arg-type]
+        configuration = ModelConfiguration(ResidualConfiguration((1, 1), 4), simulation=simulation)
+        errors = {"experiment": {"radius_median_nm": 1.0, "orientation_median_degrees": 1.0}}
+        (folder / name).mkdir()
+        save(folder / name, Model(configuration), TrainingConfiguration(), errors)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(workplace: Path) -> NDArray[np.float32]:
+    with h5py.File(workplace / "exp.h5") as file:
+        return np.asarray(file["/entry_1/data_1/data"][:])
+
+
+def write(path: Path, images: NDArray[np.float32], mask: NDArray[np.uint32] | None = None) -> Path:
+    """Frames of somebody else's: images, the pixel width, perhaps a mask."""
+    with h5py.File(path, "w") as file:
+        file["/entry_1/data_1/data"] = images
+        file["/entry_1/instrument_1/detector_1/q_step"] = 0.0148e9
+        if mask is not None:
+            file["/entry_1/data_1/mask"] = mask
+    return path
+
+
+def test_fit_leaves_its_files_and_finds_the_particles(workplace: Path) -> None:
+    with h5py.File(workplace / "exp.h5") as truth, h5py.File(workplace / "exp.predictions.h5") as file:
+        result = file[RESULT]
+        sample = truth["/entry_1/sample_1"]
+        off = np.degrees(misorientation(result["quaternion"][:], sample["orientation"][:]))
+        assert off.max() < 0.05
+        assert abs(result["radius"][:] - sample["radius"][:]).max() < 0.05e-9
+        assert result["frame"][:].tolist() == [0, 1, 2]
+        assert (result["flags"][:] == 0).all()
+        assert (result["agreement"][:] > 0.9999).all()
+        assert (result["patterns_used"][:] > 12 * 40).all()
+        assert np.isnan(result["alternative_1/radius"][:]).all()
+        assert result["alternative_1/quaternion"].shape == (3, 4)
+        assert "curvature" in result["radius_sigma"].attrs["meaning"]
+        names = json.loads(result["flags"].attrs["names"])
+        assert {"ambiguous", "radius_on_bound", "no_signal"} <= set(names)
+        process = file["/entry_1/process_1"].attrs
+        assert process["program"] == "invert fit"
+        assert process["seed"] == 0
+    with (workplace / "exp.predictions.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    assert [row["frame"] for row in rows] == ["0", "1", "2"]
+    assert rows[0]["alternative_radius_nm"] == ""
+    assert (workplace / "exp.predictions.png").read_bytes().startswith(b"\x89PNG")
+    assert not [path for path in workplace.iterdir() if "partial" in path.name]
+    text = (workplace / "fit.txt").read_text()
+    assert "12 starts of 40 steps" in text
+    assert "orientation" in text
+    assert "exp.predictions.h5" in text
+
+
+def test_the_input_stays_as_it_was_and_is_no_output(workplace: Path) -> None:
+    exp = workplace / "exp.h5"
+    before = exp.read_bytes()
+    assert_refused(run(invert, "fit", exp, "-o", exp), "out")
+    assert_refused(run(invert, "fit", exp, "-o", workplace / "result.csv"), "out")
+    assert exp.read_bytes() == before
+
+
+def test_some_frames_give_what_all_of_them_give(workplace: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one.h5"
+    done = run(invert, "fit", workplace / "exp.h5", *QUICK, "--frames", "1:2", "-o", one, "--json")
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert answer["frames"] == 1
+    with h5py.File(workplace / "exp.predictions.h5") as whole, h5py.File(one) as part:
+        assert part[RESULT]["frame"][:].tolist() == [1]
+        for name in ("quaternion", "radius", "radius_sigma", "orientation_sigma", "agreement", "beam"):
+            assert np.array_equal(part[RESULT][name][0], whole[RESULT][name][1]), name
+        assert answer["patterns_used"] == [whole[RESULT]["patterns_used"][1]]
+        assert np.array_equal(part[RESULT]["resimulated"][0], whole[RESULT]["resimulated"][1])
+    other = tmp_path / "other.h5"
+    run(invert, "fit", workplace / "exp.h5", *QUICK, "--frames", "1:2", "-o", other, "--seed", 7, "--quiet")
+    with h5py.File(one) as first, h5py.File(other) as second:
+        assert first[RESULT]["patterns_used"][0] != second[RESULT]["patterns_used"][0]
+
+
+def test_one_bad_frame_does_not_cost_the_others(
+    workplace: Path, images: NDArray[np.float32], tmp_path: Path
+) -> None:
+    spoilt = images.copy()
+    spoilt[1] = 4.0
+    done = run(invert, "fit", write(tmp_path / "exp.h5", spoilt), *QUICK, "--quiet")
+    assert done.exit_code == 0, done.output
+    with (
+        h5py.File(tmp_path / "exp.predictions.h5") as file,
+        h5py.File(workplace / "exp.predictions.h5") as good,
+    ):
+        assert file[RESULT]["flags"][:].tolist() == [0, 4 | 2, 0]
+        for row in (0, 2):
+            assert file[RESULT]["radius"][row] == good[RESULT]["radius"][row]
+            assert np.array_equal(file[RESULT]["quaternion"][row], good[RESULT]["quaternion"][row])
+        assert file[RESULT]["agreement"][1] == 0
+    with (tmp_path / "exp.predictions.csv").open() as table:
+        assert list(csv.DictReader(table))[1]["flags"] == "poor_agreement no_signal"
+
+
+def test_masked_pixels_have_no_influence(images: NDArray[np.float32], tmp_path: Path) -> None:
+    mask = np.zeros((32, 32), dtype=np.uint32)
+    mask[14:19, 14:19] = 2
+    mask[:, 25] = 0x200
+    found = []
+    for value in (0.0, np.nan, 1e30, -1.0):
+        spoilt = np.where(mask > 0, np.float32(value), images[:1])
+        path = write(tmp_path / "exp.h5", spoilt, mask)
+        done = run(invert, "fit", path, *QUICK, "--starts", 4, "--steps", 9, "--pictures", 0, "--quiet")
+        assert done.exit_code == 0, done.output
+        with h5py.File(tmp_path / "exp.predictions.h5") as file:
+            found.append(
+                [file[RESULT][name][:] for name in ("quaternion", "radius", "agreement", "measured")]
+            )
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            assert np.array_equal(one, other)
+
+
+def test_a_radius_range_without_the_solution_is_a_warning(workplace: Path, tmp_path: Path) -> None:
+    options = ["--radius-min", 90, "--radius-max", 110, "--starts", 4, "--steps", 20]
+    done = run(invert, "fit", workplace / "exp.h5", *options, "--frames", ":1", "-o", tmp_path / "p.h5")
+    assert done.exit_code == 0, done.output
+    assert "radius_on_bound" in done.stdout
+    with h5py.File(tmp_path / "p.h5") as file:
+        assert file[RESULT]["flags"][0] & 16
+        assert min(abs(file[RESULT]["radius"][0] * 1e9 - bound) for bound in (90, 110)) < 0.02
+
+
+def test_the_beam_can_be_given(images: NDArray[np.float32], tmp_path: Path) -> None:
+    path = write(tmp_path / "exp.h5", images[:1, 3:, :29])  # the beam is at row 13, column 16 of 29 x 29
+    out = tmp_path / "p.h5"
+    options = [*QUICK, "--fixed-beam", "--pictures", 0, "--quiet"]
+    assert run(invert, "fit", path, "--center", "13,16", *options, "-o", out).exit_code == 0
+    with h5py.File(out) as file:
+        assert file[RESULT]["beam"][0].tolist() == [-1.0, 2.0]
+        assert file[RESULT]["agreement"][0] > 0.9999
+
+
+def test_a_configuration_file_says_how_to_search(workplace: Path, tmp_path: Path) -> None:
+    config = tmp_path / "experiment.toml"
+    config.write_text(
+        "[search]\nstarts = 3\nsteps = 2\nradius_range = [45, 75]\npolished = false\n[network]\nwidth = 8\n"
+    )
+    done = run(invert, "fit", workplace / "exp.h5", "--config", config, "--steps", 4, "-o", tmp_path / "p.h5")
+    assert done.exit_code == 0, done.output
+    assert "3 starts of 4 steps" in done.stdout
+
+
+def bad_stack(folder: Path, name: str) -> Path:
+    images = np.random.default_rng(0).uniform(1, 2, (2, 32, 32)).astype(np.float32)
+    mask = np.zeros((32, 32), dtype=np.uint32)
+    if name == "masked":
+        mask[:] = 1
+    elif name == "constant":
+        images[:] = 3.0
+    elif name == "not a number":
+        images[:] = np.nan
+    elif name == "dark":
+        images[:] = 0.0
+    elif name == "oblong":
+        images, mask = images[:, :20], mask[:20]
+    return write(folder / "exp.h5", images, mask)
+
+
+@pytest.mark.parametrize(
+    ("stack", "arguments", "field"),
+    [
+        ("masked", [], "frame"),
+        ("constant", [], "frame"),
+        ("not a number", [], "frame"),
+        ("dark", [], "frame"),
+        ("oblong", [], "frames"),
+        ("fine", ["--starts", 0], "starts"),
+        ("fine", ["--starts", -2], "starts"),
+        ("fine", ["--steps", -1], "steps"),
+        ("fine", ["--radius-min", 90, "--radius-max", 40], "radius_range"),
+        ("fine", ["--radius-min", 0], "radius_range"),
+        ("fine", ["--radius-max", "nan"], "radius_range"),
+        ("fine", ["--radius-min", 170], "radius_range"),
+        ("fine", ["--center", "12"], "center"),
+        ("fine", ["--center", "a,b"], "center"),
+        ("fine", ["--center", "40,3"], "center"),
+        ("fine", ["--center", "12,12", "--solver", "chebyshev"], "solver"),
+        ("fine", ["--solver", "magic"], "solver"),
+        ("fine", ["--body", "icosahedran"], "body"),
+        ("fine", ["--body", "sphere"], "solver"),
+        ("fine", ["--solver", "slices", "--radius-max", 500], "radius"),
+        ("fine", ["--absorption", "total"], "optics.absorption"),
+        ("fine", ["--absorption-length", -1], "absorption_length"),
+        ("fine", ["--wavelength", 13.5e-9], "wavelength"),
+        ("fine", ["--frames", "3"], "frames"),
+        ("fine", ["--frames", "7:9"], "frames"),
+        ("fine", ["--scale", "cubic"], "scale"),
+        ("fine", ["--dataset", "/nowhere"], "dataset"),
+        ("fine", ["--mask", "missing.npy"], "mask"),
+        ("fine", ["--out", "no/such/folder/p.h5"], "out"),
+        ("fine", ["--seed", -1], "seed"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: str, arguments: list[object], field: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = bad_stack(tmp_path, stack)
+    small = [option for option in ("--starts", "--steps") if option not in arguments]
+    assert_refused(
+        run(invert, "fit", path, *(word for option in small for word in (option, 1)), *arguments), field
+    )
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("solver = 'chebyshev'\n", "solver"),
+        ("[search]\nstarts = 'many'\n", "search.starts"),
+        ("[search]\nstart = 3\n", "search.start"),
+        ("search = 3\n", "search"),
+        ("optics = 1\n", "optics"),
+        ("detector = 'flat'\n", "detector"),
+        ("[detector]\npixels = 64\n", "detector.pixels"),
+        ("colour = 3\n", "colour"),
+    ],
+)
+def test_bad_configurations_are_named_and_leave_nothing(tmp_path: Path, text: str, field: str) -> None:
+    path = bad_stack(tmp_path, "fine")
+    config = tmp_path / "c.toml"
+    config.write_text(text)
+    assert_refused(run(invert, "fit", path, "--config", config), field)
+    assert sorted(tmp_path.iterdir()) == sorted([path, config])
+
+
+def test_another_solver_keeps_the_beam_fixed(workplace: Path, tmp_path: Path) -> None:
+    options = ["--solver", "chebyshev", "--no-polish", "--starts", 1, "--steps", 1]
+    done = run(invert, "fit", workplace / "exp.h5", *options, "--frames", ":1", "-o", tmp_path / "p.h5")
+    assert done.exit_code == 0, done.output
+    assert "solver chebyshev" in done.stdout
+    with h5py.File(tmp_path / "p.h5") as file:
+        assert file[RESULT]["beam"][0].tolist() == [0.0, 0.0]
+
+
+def test_predict_refines_on_request(workplace: Path, tmp_path: Path) -> None:
+    plain, fine = tmp_path / "plain.h5", tmp_path / "fine.h5"
+    given = [workplace / "exp.h5", "--model", workplace / "model"]
+    assert run(invert, "predict", *given, "-o", plain, "--quiet").exit_code == 0
+    done = run(invert, "predict", *given, "-o", fine, "--refine", "--patterns", 60)
+    assert done.exit_code == 0, done.output
+    assert "network alone" in done.stdout
+    with h5py.File(plain) as before, h5py.File(fine) as after:
+        assert (after[RESULT]["agreement"][:] > before[RESULT]["agreement"][:]).all()
+        assert (before[RESULT]["patterns_used"][:] == 1).all()
+        used = after[RESULT]["patterns_used"][:]
+        assert ((used > 10) & (used <= 60)).all()
+        assert "curvature" in after[RESULT]["radius_sigma"].attrs["meaning"]
+        assert "curvature" not in before[RESULT]["radius_sigma"].attrs["meaning"]
+        assert len(after["/entry_1/process_1"].attrs["weights_sha256"]) > 10
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "field"),
+    [("model", ["--patterns", 3], "patterns"), ("model", ["--seed", -1], "seed"), ("other", [], "solver")],
+)
+def test_bad_refinements_are_one_line_and_leave_nothing(
+    workplace: Path, tmp_path: Path, model: str, arguments: list[object], field: str
+) -> None:
+    path = tmp_path / "exp.h5"
+    path.write_bytes((workplace / "exp.h5").read_bytes())
+    assert_refused(run(invert, "predict", path, "--model", workplace / model, "--refine", *arguments), field)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_polishing_can_be_left_out(workplace: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw.h5"
+    options = [*QUICK, "--no-polish", "--pictures", 0, "--quiet"]
+    assert run(invert, "fit", workplace / "exp.h5", *options, "-o", raw).exit_code == 0
+    with h5py.File(workplace / "exp.predictions.h5") as fine, h5py.File(raw) as file:
+        assert (file[RESULT]["agreement"][:] < fine[RESULT]["agreement"][:]).all()
+        assert (file[RESULT]["patterns_used"][:] < fine[RESULT]["patterns_used"][:]).all()
+        assert (file[RESULT]["beam"][:] == 0).all()
+    assert not raw.with_suffix(".png").exists()
