@@ -319,3 +319,14 @@ def test_bad_refinements_are_one_line_and_leave_nothing(
     path.write_bytes((workplace / "exp.h5").read_bytes())
     assert_refused(run(invert, "predict", path, "--model", workplace / model, "--refine", *arguments), field)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_polishing_can_be_left_out(workplace: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw.h5"
+    options = [*QUICK, "--no-polish", "--pictures", 0, "--quiet"]
+    assert run(invert, "fit", workplace / "exp.h5", *options, "-o", raw).exit_code == 0
+    with h5py.File(workplace / "exp.predictions.h5") as fine, h5py.File(raw) as file:
+        assert (file[RESULT]["agreement"][:] < fine[RESULT]["agreement"][:]).all()
+        assert (file[RESULT]["patterns_used"][:] < fine[RESULT]["patterns_used"][:]).all()
+        assert (file[RESULT]["beam"][:] == 0).all()
+    assert not raw.with_suffix(".png").exists()

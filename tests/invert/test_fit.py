@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -13,7 +16,10 @@ from scipy.stats import kstest
 from augment import CentralHole, UniformNoise, log_scale
 from invert.estimate import FLAGS, Inversion, correlation
 from invert.fit import MonteCarloSimplex, Starts, descend, fit
-from invert.forward import ForwardModel
+from invert.fitted import conclude
+from invert.forward import Candidate, ForwardModel
+from invert.polish import Polished
+from invert.predictions import write_predictions, write_table
 from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
@@ -80,6 +86,14 @@ def test_the_pictures_are_what_was_compared(clean: NDArray[np.float32], fitted: 
     assert fitted.valid.all()
 
 
+def test_a_hidden_centre_leaves_the_picture_right_where_it_was_measured(clean: NDArray[np.float32]) -> None:
+    hole = np.broadcast_to(Y**2 + X**2 > 4**2, (1, 32, 32))
+    inversion = fit(frames_of(clean[:1], valid=hole), SMALL, "icosahedron", QUICK)
+    assert inversion.resimulated[hole] == pytest.approx(inversion.measured[hole], abs=5e-3)
+    # nothing is known of the hole but that it is as bright as any pixel
+    assert inversion.resimulated[0, 16, 16] == inversion.resimulated.max()
+
+
 @pytest.mark.parametrize("count", [1e4, 1e6])
 def test_photon_noise_is_borne(clean: NDArray[np.float32], count: float) -> None:
     noisy = photons(clean[:2], count, np.random.default_rng(0))
@@ -111,7 +125,7 @@ def test_filtered_patterns_are_fitted(clean: NDArray[np.float32], dirt: Any) -> 
         pytest.param(MonteCarloSimplex(radius_range=(25.0, 160.0)), id="defaults", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("case", range(6))
+@pytest.mark.parametrize("case", [*range(5), pytest.param(5, marks=pytest.mark.slow)])
 def test_patterns_of_an_independent_calculation(
     golden: list[tuple[Particles, Optics, NDArray[np.float64]]], case: int, search: MonteCarloSimplex | None
 ) -> None:
@@ -139,7 +153,7 @@ def test_masked_pixels_have_no_influence(clean: NDArray[np.float32], scale: str)
         expected.estimates.particles.radius,
         fit(frames_of(images, scale), SMALL, "icosahedron", search).estimates.particles.radius,
     )
-    for value in (np.nan, np.inf, 1e30, -1.0, 0.3):
+    for value in (np.nan, 1e30, -1.0):
         spoilt = np.where(valid, images, np.float32(value))
         found = fit(frames_of(spoilt, scale, valid), SMALL, "icosahedron", search)
         assert_same(found, expected)
@@ -202,14 +216,15 @@ def twin(orientation: NDArray[np.float64]) -> NDArray[np.float64]:
     return multiply(from_axis_angle([[0, 0, 1]], [np.pi]), orientation)
 
 
-def test_two_particles_that_fit_equally_well_are_both_told() -> None:
+def test_two_particles_that_fit_equally_well_are_both_told(tmp_path: Path) -> None:
     """At small angles the amplitude is the transform of a real projection, so that I(-q) = I(q).
 
     Half a turn about the beam takes q to -q: it gives the same pattern, of another orientation.
     """
     far_field = Simulation(Optics(wavelength=0.1), SMALL.detector)
     frames = frames_of(photons(far_field.intensity(PARTICLES[:3]), 1e6, np.random.default_rng(1)))
-    estimates = fit(frames, far_field, "icosahedron", QUICK).estimates
+    inversion = fit(frames, far_field, "icosahedron", QUICK)
+    estimates = inversion.estimates
     assert (estimates.flags == FLAGS["ambiguous"]).all()
     true, other = PARTICLES.orientation[:3], twin(PARTICLES.orientation[:3])
     assert (degrees_off(true, other) > 20).all()
@@ -221,6 +236,48 @@ def test_two_particles_that_fit_equally_well_are_both_told() -> None:
     assert (estimates.alternatives.agreement <= estimates.agreement).all()
     assert estimates.alternatives.agreement == pytest.approx(estimates.agreement, abs=2e-3)
     assert np.allclose(to_fundamental_domain(second), second)
+    write_predictions(tmp_path / "p.h5", inversion, frames, {}, "from the curvature")
+    with h5py.File(tmp_path / "p.h5") as file:
+        told = file["/entry_1/result_1/alternative_1"]
+        assert np.array_equal(told["quaternion"][:], second)
+        assert told["radius"][:] == pytest.approx(estimates.alternatives.radius * 1e-9)
+        assert np.array_equal(told["agreement"][:], estimates.alternatives.agreement)
+    write_table(tmp_path / "p.csv", estimates)
+    with (tmp_path / "p.csv").open() as table:
+        for row, away, radius in zip(
+            csv.DictReader(table), degrees_off(best, second), estimates.alternatives.radius, strict=True
+        ):
+            assert row["flags"] == "ambiguous"
+            assert float(row["alternative_degrees_away"]) == pytest.approx(away, abs=0.01)
+            assert float(row["alternative_radius_nm"]) == pytest.approx(radius, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("best", "second", "away", "told"),
+    [
+        (0.01, 0.0119, (5.0, 0.0), True),
+        (0.01, 0.0121, (5.0, 0.0), False),
+        (0.2, 0.22, (0.0, 4.0), True),
+        (0.2, 0.23, (0.0, 4.0), False),
+        (0.01, 0.0101, (2.0, 2.0), False),  # the same answer
+        (0.01, 0.0101, (2.0, -4.0), True),
+    ],
+)
+def test_what_counts_as_almost_as_good(
+    clean: NDArray[np.float32], best: float, second: float, away: tuple[float, float], told: bool
+) -> None:
+    """A tenth more misfit, and a thousandth; 3 degrees or 3 nm."""
+    grey = frames_of(clean[:1]).grey(5.0).numpy()[0]
+    model = ForwardModel(grey, np.ones_like(grey, dtype=bool), SMALL, "icosahedron")
+    other = Candidate(60.0 + away[1], from_axis_angle([0.0, 0.0, 1.0], np.radians(away[0])), 4.0)
+    answers = [
+        Polished(other, second, 1.0, 0.1),
+        Polished(Candidate(60.0, np.array([1.0, 0, 0, 0]), 4.0), best, 1.0, 0.1),
+    ]
+    fitted = conclude(model, answers, 7)
+    assert fitted.best is answers[1]
+    assert fitted.alternative is (answers[0] if told else None)
+    assert fitted.patterns == 8
 
 
 def test_wide_angles_tell_the_twins_apart(clean: NDArray[np.float32]) -> None:
@@ -260,8 +317,7 @@ def test_a_frame_without_a_pattern_is_flagged_and_the_others_stay(
     assert (found.patterns_used[bad] == 0).all()
     assert np.array_equal(found.particles.radius[good], fitted.estimates.particles.radius[:3])
     assert np.array_equal(found.agreement[good], fitted.estimates.agreement[:3])
-    assert advanced[0] == 0
-    assert sum(advanced) == 3
+    assert advanced == [0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0, -2.0, np.nan])

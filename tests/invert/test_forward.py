@@ -166,11 +166,15 @@ def test_saturated_pixels_are_left_out(grey: NDArray[np.float32]) -> None:
     level = np.sort(grey.ravel())[-20]
     assert np.array_equal(compared(np.minimum(grey, level)), grey < level)
     assert compared(grey).all()
-    few = np.sort(grey.ravel())[-(SATURATED_PIXELS - 1)]
-    assert compared(np.minimum(grey, few)).all()
-    # so many single values that a brightest one shared by many pixels is chance: photons
-    steps = np.round(np.minimum(grey, level) * (COUNTS - 1))
-    assert compared(steps.astype(np.float32)).all()
+    for count, kept in ((SATURATED_PIXELS - 1, True), (SATURATED_PIXELS, False)):
+        few = np.sort(grey.ravel())[-count]
+        assert compared(np.minimum(grey, few)).all() == kept
+
+
+def test_few_photons_are_not_saturation() -> None:
+    for values, kept in ((COUNTS, True), (COUNTS + 1, False)):
+        image = np.sort(np.arange(PIXELS**2, dtype=np.float32) % values).reshape(PIXELS, PIXELS)
+        assert compared(image).all() == kept
 
 
 def test_saturation_is_looked_for_among_valid_pixels(grey: NDArray[np.float32]) -> None:
