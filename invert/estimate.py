@@ -118,15 +118,3 @@ class Inversion:
 def flag_names(flags: int) -> list[str]:
     """Names of the bits that are set."""
     return [name for name, bit in FLAGS.items() if flags & bit]
-
-
-def correlation(
-    first: NDArray[np.float32], second: NDArray[np.float32], valid: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Pearson correlation of images (N, H, W) over their valid pixels; 0 where one of them is constant."""
-    result = np.zeros(len(first))
-    for index, (a, b, mask) in enumerate(zip(first, second, valid, strict=True)):
-        x, y = a[mask].astype(np.float64), b[mask].astype(np.float64)
-        if x.size > 1 and x.std() > 0 and y.std() > 0:
-            result[index] = np.corrcoef(x, y)[0, 1]
-    return result

@@ -12,7 +12,7 @@ import torch
 
 from augment import log_scale
 from invert import checkpoint, predictions
-from invert.estimate import FLAGS, Inversion, correlation
+from invert.estimate import FLAGS, Inversion
 from invert.fit import FLOORS
 from invert.frames import Frames, read_frames
 from invert.metrics import errors
@@ -174,17 +174,3 @@ def test_frames_of_another_instrument_are_refused(
     with pytest.raises(ParameterError) as caught:
         predict(checkpoint.load(small_model), read_frames(tmp_path / "exp.h5"))
     assert caught.value.field == field
-
-
-def test_correlation_of_known_images() -> None:
-    image = np.arange(9, dtype=np.float32).reshape(1, 3, 3)
-    everywhere = np.ones((1, 3, 3), dtype=np.bool_)
-    assert correlation(image, 2 * image + 1, everywhere) == pytest.approx([1.0])
-    assert correlation(image, -image, everywhere) == pytest.approx([-1.0])
-    assert correlation(image, np.ones_like(image), everywhere) == pytest.approx([0.0])
-    half = everywhere.copy()
-    half[:, 2] = False
-    spoilt = image.copy()
-    spoilt[:, 2] = [500, -70, 3]
-    assert correlation(image, spoilt, half) == pytest.approx([1.0])
-    assert correlation(image, spoilt, everywhere)[0] < 0.5
