@@ -6,9 +6,13 @@
 - ``icosahedral_code``: the smooth image of an orientation in 13 dimensions;
 - ``model``: configuration, backbone, head and target as one; ``checkpoint``: its file;
 - ``presets``: named configurations;
-- ``data``: datasets as grey images; ``train``: training with Lightning;
+- ``data``: datasets in memory; ``train``: training with Lightning;
 - ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
 - ``frames``: measured frames from HDF5; ``estimate``: what every inverter returns;
 - ``predict``: frames to estimates with a network; ``predictions``: estimates as files;
+- ``forward``: a frame and the simulation that candidates are compared with; ``setting``: which simulation;
+- ``simplex``: Nelder-Mead, many at once; ``polish``: Levenberg-Marquardt; ``centre``: where the beam was;
+- ``fit``: frames to estimates from random starts; ``refine``: from a network's estimates; ``fitted``: the end
+  of both;
 - ``figures``: figures. The only module of this package that knows matplotlib.
 """
