@@ -45,7 +45,7 @@ def find_beam(
         """Sums of first(p) second(p - d) for d from -reach to reach, shape (2 reach + 1,) * 2."""
         full = fftconvolve(first, second[::-1, ::-1])
         row, column = (length - 1 for length in second.shape)
-        return full[row - reach : row + reach + 1, column - reach : column + reach + 1]
+        return np.asarray(full[row - reach : row + reach + 1, column - reach : column + reach + 1])
 
     shared = over_shifts(weight, light)
     count = np.maximum(shared, 1.0)
