@@ -48,7 +48,8 @@ def test_predict_runs_on_the_measured_patterns(tmp_path: Path) -> None:
         assert file["/entry_1/result_1/quaternion"].shape == (8, 4)
         measured = file["/entry_1/result_1/measured"][:]
     assert (measured[:, 64, 64] == 0).all()  # the beam hole is masked
-    assert measured.max(axis=(1, 2)) == pytest.approx(np.ones(8))
+    # logarithms within [0, 1] are shown as they are
+    assert (measured.max(axis=(1, 2)) > 0.7).all() and (measured <= 1).all()
 
 
 @pytest.mark.slow
