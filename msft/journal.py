@@ -65,6 +65,9 @@ class JournaledFile:
                 journal_of(path).unlink(missing_ok=True)
                 _sync_folder(path.parent)
             self._kept = self._size
+            if self.committed:
+                # a disk that cannot be read shows here: HDF5 crashes at exit over a file it failed to open
+                _read(self._descriptor, 0, PAGE)
             self._apply(pages)
         except BaseException:
             os.close(self._descriptor)
