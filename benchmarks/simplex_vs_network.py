@@ -254,7 +254,7 @@ def main() -> None:
     refinement, refine_seconds = refined(model, typical, tests)
     say(f"refined, {refinement[-1]['patterns']:.0f} patterns per frame: {describe(refinement[-1])}")
     result = {
-        "options": {name: str(value) if name == "out" else value for name, value in vars(arguments).items()},
+        "options": {name: value for name, value in vars(arguments).items() if name != "out"},
         "tests": arguments.tests,
         "patterns_per_second": rate,
         "simplex": curve,
