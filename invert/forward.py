@@ -13,7 +13,6 @@ valid never enter: neither their values nor their number.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,11 +104,13 @@ class ForwardModel:
         self.grey, self.simulation, self.body = grey, simulation, body
         self.beam, self.reach = beam, reach
         self.patterns = 0
-        corners = [(beam[0] + a * reach, beam[1] + b * reach) for a in (-1, 1) for b in (-1, 1)]
-        lit = reduce(np.intersect1d, [simulation.scattering_vectors(corner).pixel for corner in corners])
         self.valid = valid & ~_saturated(grey, valid)
-        self._compared = np.zeros(grey.size, dtype=bool)
-        self._compared[lit[self.valid.ravel()[lit]]] = True
+        self._compared = self.valid.ravel().copy()
+        # without reach the corners are one
+        for corner in {(beam[0] + a * reach, beam[1] + b * reach) for a in (-1, 1) for b in (-1, 1)}:
+            dark = np.ones(grey.size, dtype=bool)
+            dark[simulation.scattering_vectors(corner).pixel] = False
+            self._compared[dark] = False
         seen = grey.ravel()[self._compared]
         if seen.size < FEWEST_PIXELS:
             raise ParameterError(
