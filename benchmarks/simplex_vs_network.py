@@ -44,6 +44,7 @@ from msft.detector import EwaldDetector
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 from msft.plot import save
+from msft.seeding import generator_of
 
 FloatArray = NDArray[np.float64]
 
@@ -83,7 +84,7 @@ def simplex(tests: PatternDataset, search: MonteCarloSimplex) -> tuple[FloatArra
     begin = time.perf_counter()
     for row in range(len(tests)):
         model = ForwardModel(images[row], valid, tests.simulation, tests.particles.body)
-        starts = Starts.draw(search, np.random.default_rng(np.random.SeedSequence(0, spawn_key=(row,))))
+        starts = Starts.draw(search, generator_of(0, row))
         points: list[FloatArray] = []
         descent = descend(model, search, starts, points.append)
         winner = descent.best.argmin(axis=1)

@@ -23,6 +23,12 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar and no rep
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of every random number.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
+Wavelength = Annotated[float | None, typer.Option(help="Wavelength in nm [13.5].")]
+Absorption = Annotated[str | None, typer.Option(help="amplitude, intensity, none or refractive [amplitude].")]
+AbsorptionLength = Annotated[float | None, typer.Option(help="Absorption length in nm [12.5].")]
+Delta = Annotated[float | None, typer.Option(help="Index n = 1 - delta + i beta [0.1096].")]
+Beta = Annotated[float | None, typer.Option(help="Index n = 1 - delta + i beta [0.0793].")]
+Pixels = Annotated[int | None, typer.Option(help="Pixels per side [128].")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 
 

@@ -10,11 +10,17 @@ import typer
 
 from .common import (
     TRAINING_TABLES,
+    Absorption,
+    AbsorptionLength,
+    Beta,
     Config,
+    Delta,
     Force,
     Json,
+    Pixels,
     Quiet,
     Seed,
+    Wavelength,
     command_line,
     merged,
     one_line_errors,
@@ -57,14 +63,12 @@ def generate(
     radius_min: Annotated[float | None, typer.Option(help="Smallest circumsphere radius in nm [30].")] = None,
     radius_max: Annotated[float | None, typer.Option(help="Largest circumsphere radius in nm [160].")] = None,
     body: Annotated[str | None, typer.Option(help="Name of the body [icosahedron].")] = None,
-    wavelength: Annotated[float | None, typer.Option(help="Wavelength in nm [13.5].")] = None,
-    absorption: Annotated[
-        str | None, typer.Option(help="amplitude, intensity, none or refractive [amplitude].")
-    ] = None,
-    absorption_length: Annotated[float | None, typer.Option(help="Absorption length in nm [12.5].")] = None,
-    delta: Annotated[float | None, typer.Option(help="Index n = 1 - delta + i beta [0.1096].")] = None,
-    beta: Annotated[float | None, typer.Option(help="Index n = 1 - delta + i beta [0.0793].")] = None,
-    pixels: Annotated[int | None, typer.Option(help="Pixels per side [128].")] = None,
+    wavelength: Wavelength = None,
+    absorption: Absorption = None,
+    absorption_length: AbsorptionLength = None,
+    delta: Delta = None,
+    beta: Beta = None,
+    pixels: Pixels = None,
     q_step: Annotated[float | None, typer.Option(help="Width of a pixel in nm^-1 [2 pi / 850].")] = None,
     solver: Annotated[
         str | None, typer.Option(help="exact, chebyshev, slices or propagation [exact].")

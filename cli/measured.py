@@ -10,6 +10,8 @@ import typer
 
 from .common import (
     TRAINING_TABLES,
+    Absorption,
+    AbsorptionLength,
     Config,
     Device,
     Json,
@@ -123,10 +125,8 @@ def fit(
     no_polish: Annotated[
         bool, typer.Option("--no-polish", help="Stop where the simplices end, as the papers do.")
     ] = False,
-    absorption: Annotated[
-        str | None, typer.Option(help="amplitude, intensity, none or refractive [amplitude].")
-    ] = None,
-    absorption_length: Annotated[float | None, typer.Option(help="Absorption length in nm [12.5].")] = None,
+    absorption: Absorption = None,
+    absorption_length: AbsorptionLength = None,
     wavelength: Annotated[float | None, typer.Option(help="In nm [the file's, or 13.5].")] = None,
     solver: Annotated[str | None, typer.Option(help="Of the simulation [exact].")] = None,
     config: Config = None,

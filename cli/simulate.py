@@ -10,10 +10,16 @@ import typer
 
 from .common import (
     TRAINING_TABLES,
+    Absorption,
+    AbsorptionLength,
+    Beta,
     Config,
+    Delta,
     Force,
     Json,
+    Pixels,
     Quiet,
+    Wavelength,
     command_line,
     merged,
     one_line_errors,
@@ -47,18 +53,16 @@ def simulate(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="HDF5 file to write.")] = None,
     png: Annotated[Path | None, typer.Option("--png", help="Picture to write.")] = None,
-    wavelength: Annotated[float | None, typer.Option(help="Wavelength in nm [13.5].")] = None,
+    wavelength: Wavelength = None,
     energy: Annotated[
         float | None, typer.Option(help="Photon energy in eV, instead of a wavelength.")
     ] = None,
-    absorption: Annotated[
-        str | None, typer.Option(help="amplitude, intensity, none or refractive [amplitude].")
-    ] = None,
-    absorption_length: Annotated[float | None, typer.Option(help="Absorption length in nm [12.5].")] = None,
-    delta: Annotated[float | None, typer.Option(help="Index n = 1 - delta + i beta [0.1096].")] = None,
-    beta: Annotated[float | None, typer.Option(help="Index n = 1 - delta + i beta [0.0793].")] = None,
+    absorption: Absorption = None,
+    absorption_length: AbsorptionLength = None,
+    delta: Delta = None,
+    beta: Beta = None,
     detector: Annotated[str | None, typer.Option(help="ewald or flat [ewald].")] = None,
-    pixels: Annotated[int | None, typer.Option(help="Pixels per side [128].")] = None,
+    pixels: Pixels = None,
     q_step: Annotated[
         float | None, typer.Option(help="Width of an ewald pixel in nm^-1 [2 pi / 850].")
     ] = None,

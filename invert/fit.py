@@ -22,6 +22,7 @@ from invert.simplex import Descent, minimise
 from msft.errors import ParameterError
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
+from msft.seeding import generator_of
 from msft.symmetry import random_orientations
 
 FloatArray = NDArray[np.float64]
@@ -118,7 +119,6 @@ def fit(
     fits: list[Fitted | None] = []
     refused: ParameterError | None = None
     for image, valid, number in zip(grey, frames.valid, frames.numbers, strict=True):
-        generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(number),)))
         try:
             model = ForwardModel(image, valid, simulation, body, beam)
         except ParameterError as error:
@@ -127,7 +127,7 @@ def fit(
             continue
         if not any(fits):
             progress(0)
-        fits.append(fit_frame(model, search, generator))
+        fits.append(fit_frame(model, search, generator_of(seed, int(number))))
         progress(1)
     if refused is not None and not any(fits):
         raise refused
@@ -144,18 +144,14 @@ def fit_frame(model: ForwardModel, search: MonteCarloSimplex, generator: np.rand
     ]
     chosen = different(candidates, list(descent.values), POLISHED)
     _, floors = model.misfit(radius[chosen], orientation[chosen], search.floors)
-    fine, iterations = model, 0
-    if search.polished:
-        iterations = ITERATIONS
-        if search.free_beam:
-            fine = model.around(model.beam, BEAM_REACH)
-    before = model.patterns if fine is not model else 0
+    fine = model.around(model.beam, BEAM_REACH) if search.polished and search.free_beam else model
+    before = 0 if fine is model else model.patterns
     answers = [
         polish(
             fine,
             replace(candidates[index], floor=float(floor)),
             search.radius_range,
-            iterations=iterations,
+            iterations=ITERATIONS if search.polished else 0,
         )
         for index, floor in zip(chosen, floors, strict=True)
     ]

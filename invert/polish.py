@@ -143,9 +143,8 @@ def _slopes(model: ForwardModel, candidate: Candidate, intensity: Images, image:
         *_standard_log(intensity, candidate.floor + DIFFERENCE[4]),
     ]
     if model.reach:
-        for axis in (0, 1):
-            row, column = candidate.beam
-            beam = (row + DIFFERENCE[5], column) if axis == 0 else (row, column + DIFFERENCE[6])
+        row, column = candidate.beam
+        for beam in ((row + DIFFERENCE[5], column), (row, column + DIFFERENCE[6])):
             images.append(_image(model, replace(candidate, beam=beam))[1])
     return np.asarray((np.array(images) - image).T / DIFFERENCE[: len(images)])
 

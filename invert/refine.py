@@ -20,6 +20,7 @@ from invert.polish import PATTERNS_OF_SLOPES, Polished, polish, turned
 from msft.errors import ParameterError
 from msft.particle import Particles
 from msft.pattern import Simulation
+from msft.seeding import generator_of
 
 FloatArray = NDArray[np.float64]
 
@@ -105,10 +106,9 @@ def refine(
     grey = frames.grey(FLOOR_DECADES).numpy()
     fits: list[Fitted | None] = []
     for row, number in enumerate(frames.numbers):
-        generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(number),)))
         try:
             model = ForwardModel(grey[row], frames.valid[row], simulation, estimates.particles.body)
-            fits.append(_refine_frame(model, estimates, row, refinement, generator))
+            fits.append(_refine_frame(model, estimates, row, refinement, generator_of(seed, int(number))))
         except ParameterError:
             fits.append(None)
         progress(1)

@@ -4,6 +4,7 @@ Lengths are nm, angles radians, quaternions (w, x, y, z) with v_lab = R(q) v_bod
 `image[row, column] = image[y, x]` with q = 0 in pixel [n/2, n/2].
 
 - ``errors``: the one error of bad input;
+- ``seeding``: random numbers by seed and number;
 - ``units``: conversions to and from SI, for files;
 - ``optics``: wavelength and absorption;
 - ``detector``: scattering vectors of the pixels;

@@ -16,6 +16,7 @@ from msft.bodies.body import LARGEST_STRETCH
 from msft.distribution import Distribution, Uniform, check_within
 from msft.errors import ParameterError
 from msft.rotation import as_quaternions, canonical, from_rotation_vector, multiply
+from msft.seeding import generator_of
 from msft.symmetry import to_fundamental_domain
 
 SMALLEST_RADIUS, LARGEST_RADIUS = 0.1, 1e4
@@ -229,7 +230,7 @@ class ParticleDistribution:
         choices = np.zeros((count, 2))
         constant = len(self.weights) == 1 and len(set(self.stretch_range)) == 1
         for row, index in enumerate(indices):
-            generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(index),)))
+            generator = generator_of(seed, int(index))
             radius[row] = self.radius.quantile(generator.random(), *self.radius_range)
             normal[row] = generator.standard_normal(4)
             if not constant:

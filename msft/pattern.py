@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies import Body
-from msft.detector import Detector, EwaldDetector, FlatDetector, ScatteringVectors
+from msft.detector import Detector, EwaldDetector, ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
@@ -161,10 +161,11 @@ class Simulation:
         """
         self._check(body, radii.max(initial=1.0))
         if self.solver == "exact":
-            return self._on_image(self._exact(body, radii, orientations, self.scattering_vectors()))
+            vectors = self.scattering_vectors()
+            return _image(self._exact(body, radii, orientations, vectors), vectors, self.detector)
         if isinstance(self.detector, EwaldDetector):
             return self._on_grid(self.detector, body, radii, orientations)
-        return self._on_image(self._on_flat(self.detector, body, radii, orientations))
+        return self._on_flat(body, radii, orientations)
 
     def intensity(self, particles: Particles) -> NDArray[np.float32]:
         """Intensities |A|^2 of N particles, times the pixel's solid angle (flat) and polarisation factor.
@@ -229,7 +230,7 @@ class Simulation:
             values = propagation.amplitudes(
                 body, radii, orientations, self.optics, detector, accuracy, dtype=dtype
             )
-            return _image(values, detector, self.optics)
+            return _image(values, detector.scattering_vectors(self.optics.wavenumber), detector)
         images = np.empty((len(radii), detector.pixels, detector.pixels), dtype=np.complex128)
         for image, radius, orientation in zip(images, radii, orientations, strict=True):
             if self.solver == "chebyshev":
@@ -244,15 +245,15 @@ class Simulation:
         """The detector itself, or for a flat one the grid in q_perp from which it is interpolated."""
         if isinstance(self.detector, EwaldDetector):
             return self.detector
-        vectors = self.detector.scattering_vectors(self.optics.wavenumber)
+        vectors = self.scattering_vectors()
         grid = slices.SliceGrid() if self.solver == "slices" else None
         return interpolation.grid_detector(vectors, self.optics.wavenumber, radius, grid)
 
     def _on_flat(
-        self, detector: FlatDetector, body: Body, radii: FloatArray, orientations: FloatArray
+        self, body: Body, radii: FloatArray, orientations: FloatArray
     ) -> NDArray[np.complexfloating]:
-        """Amplitudes (N, P) at the pixels of a flat detector, interpolated from a grid in q_perp."""
-        vectors = detector.scattering_vectors(self.optics.wavenumber)
+        """Images (N, n, n) of a flat detector, interpolated from a grid in q_perp."""
+        vectors = self.scattering_vectors()
         values = np.empty((len(radii), vectors.x.size), dtype=np.complex128)
         sizes = interpolation.size_classes(radii)
         for size in np.unique(sizes):
@@ -260,18 +261,15 @@ class Simulation:
             grid = self._grid_detector(size)
             images = self._on_grid(grid, body, radii[chosen], orientations[chosen])
             values[chosen] = interpolation.interpolate(images, grid, vectors)
-        return values
-
-    def _on_image(self, values: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
-        return _image(values, self.detector, self.optics)
+        return _image(values, vectors, self.detector)
 
 
 def _image(
-    values: NDArray[np.complexfloating], detector: Detector, optics: Optics
+    values: NDArray[np.complexfloating], vectors: ScatteringVectors, detector: Detector
 ) -> NDArray[np.complexfloating]:
-    """Values (N, P) at the pixels that see light as images (N, n, n)."""
+    """Values (N, P) at the scattering vectors of a detector as images (N, n, n), 0 elsewhere."""
     images = np.zeros((len(values), detector.pixels**2), dtype=values.dtype)
-    images[:, detector.scattering_vectors(optics.wavenumber).pixel] = values
+    images[:, vectors.pixel] = values
     return images.reshape(len(values), detector.pixels, detector.pixels)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from msft.errors import ParameterError
 from msft.optics import Optics
+from msft.seeding import generator_of
 
 FARTHEST = 3.0
 """Standard deviations at which the normal distributions are cut off."""
@@ -76,7 +77,7 @@ class Uncertainty:
         values = {name: np.empty(len(indices)) for name in self.varying}
         for row, index in enumerate(indices) if values else ():
             # another stream than the particle's, which is the same with and without uncertainty
-            generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(index), 1)))
+            generator = generator_of(seed, int(index), 1)
             for name, column in values.items():
                 column[row] = getattr(optics, name) + getattr(self, name) * _normal_within(generator)
         return values

@@ -125,21 +125,7 @@ class ConvexPolyhedron(ConvexBody):
     def columns(
         self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
     ) -> tuple[FloatArray, FloatArray]:
-        """Where the beam at (x, y) enters and leaves the body.
-
-        Parameters
-        ----------
-        x, y
-            Lateral positions in nm, shapes that broadcast.
-        rotation
-            R(q), shape (3, 3).
-        radius
-            Circumsphere radius in nm.
-
-        Returns
-        -------
-        z_in, z_out in nm, of the common shape; z_in >= z_out where the beam passes by.
-        """
+        """Where the beam at (x, y) enters and leaves the body; see `ConvexBody.columns`."""
         x, y = np.broadcast_arrays(x, y)
         z_in = np.full(x.shape, -radius, dtype=np.float64)
         z_out = np.full(x.shape, radius, dtype=np.float64)

@@ -26,6 +26,7 @@ from msft.optics import Optics
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 from msft.rotation import from_axis_angle, multiply
+from msft.seeding import generator_of
 from msft.symmetry import to_fundamental_domain
 
 from .conftest import SMALL, Counter, degrees_off, frames_of, photons
@@ -388,7 +389,7 @@ def test_polishing_improves_on_the_simplex_and_can_be_left_out(clean: NDArray[np
     assert raw.estimates.agreement[0] < fine.estimates.agreement[0]
     # it is the best vertex of the simplices
     model = ForwardModel(raw.measured[0], raw.valid[0], SMALL, "icosahedron")
-    generator = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(0,)))
+    generator = generator_of(0, 0)
     descent = descend(model, search, Starts.draw(search, generator))
     assert 1 - raw.estimates.agreement[0] == pytest.approx(descent.values.min(), abs=1e-6)
     assert raw.estimates.particles.radius[0] == descent.points[descent.values.argmin(), 3]
