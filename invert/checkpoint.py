@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 
 from invert.model import Model, ModelConfiguration
 from msft.configuration import from_mapping, to_mapping
@@ -39,7 +39,13 @@ class Checkpoint(NamedTuple):
     path: Path
 
 
-def save(folder: Path, model: Model, training: Any, errors: dict[str, Any]) -> None:
+def save(
+    folder: Path,
+    model: Model,
+    training: Any,
+    errors: dict[str, Any],
+    provenance: dict[str, Any] | None = None,
+) -> None:
     """Write the weights of a model into a folder.
 
     Parameters
@@ -52,6 +58,8 @@ def save(folder: Path, model: Model, training: Any, errors: dict[str, Any]) -> N
         The configuration of the training (a dataclass), for the record.
     errors
         What was measured on held-out patterns.
+    provenance
+        Where the weights come from, for the record: the command, the data.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {
@@ -59,9 +67,10 @@ def save(folder: Path, model: Model, training: Any, errors: dict[str, Any]) -> N
         "configuration": json.dumps(to_mapping(model.configuration)),
         "training": json.dumps(to_mapping(training)),
         "errors": json.dumps(errors),
+        "provenance": json.dumps(provenance or {}),
     }
-    save_file(state, str(folder / WEIGHTS), metadata)
-    (folder / WEIGHTS).chmod(0o644)  # safetensors leaves it readable to its owner alone
+    # written by Python, which says why if it fails
+    (folder / WEIGHTS).write_bytes(serialise(state, metadata))
 
 
 def load(path: Path) -> Checkpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ SMALL_PRESET = Preset(
     "code",
     TrainingConfiguration(images=12_000, batch=32, learning_rate=6e-3, filters=("identity", "uniform_noise")),
 )
+RESUMED_PRESET = replace(SMALL_PRESET, training=replace(SMALL_PRESET.training, images=2_400))
 
 
 @pytest.fixture(scope="session")
