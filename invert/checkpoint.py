@@ -15,7 +15,7 @@ from msft.configuration import from_mapping, to_mapping
 from msft.errors import ParameterError
 
 WEIGHTS = "weights.safetensors"
-FORMAT = "msft-invert 1"
+FORMAT = "msft-invert 2"
 
 
 class Checkpoint(NamedTuple):

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 import msft
 from augment.presets import one_of
-from invert import checkpoint, figures, trainer
+from invert import checkpoint, figures, trainer, uncertainty
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import Evaluation, evaluate
 from invert.model import Model, ModelConfiguration
@@ -138,6 +138,12 @@ def fit(
     state, history = trainer.train(task, plan, device, progress, left=left, keep=keep)
     model.load_state_dict(state)
     model.to(device).eval()
+    uncertainty.learn(
+        model,
+        dataset.part(slice(0, taught)),
+        dataset.part(slice(taught, taught + chosen)),
+        training,
+    )
     evaluation = evaluate(model, dataset.part(slice(taught + chosen, None)), training.seed)
     return Trained(model, history, evaluation)
 
