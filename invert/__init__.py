@@ -11,6 +11,7 @@
   ``hardware``: on how many devices; ``ahead``: batches made beside the network; ``synchronised``: batch
   normalisation over processes; ``loggers``, ``quiet``: what Lightning writes, and what it does not;
 - ``resumption``: the state of a training that was stopped; ``train``: a model trained on a dataset;
+- ``shipped``: the weights that come with the package, and their card;
 - ``uncertainty``: how sure a trained network is;
 - ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
 - ``frames``: measured frames from HDF5; ``estimate``: what every inverter returns;

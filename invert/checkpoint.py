@@ -31,12 +31,16 @@ class Checkpoint(NamedTuple):
         First 16 hexadecimal digits of the weights file's SHA-256.
     path
         Of the weights file.
+    training, provenance
+        How it was trained, with what and by which command, as plain mappings.
     """
 
     model: Model
     errors: dict[str, Any]
     digest: str
     path: Path
+    training: dict[str, Any]
+    provenance: dict[str, Any]
 
 
 def save(
@@ -45,6 +49,7 @@ def save(
     training: Any,
     errors: dict[str, Any],
     provenance: dict[str, Any] | None = None,
+    half: bool = False,
 ) -> None:
     """Write the weights of a model into a folder.
 
@@ -55,17 +60,21 @@ def save(
     model
         With its configuration.
     training
-        The configuration of the training (a dataclass), for the record.
+        The configuration of the training (a dataclass, or its mapping), for the record.
     errors
         What was measured on held-out patterns.
     provenance
         Where the weights come from, for the record: the command, the data.
+    half
+        Store matrices and filters in half precision; reading makes single precision of them again.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if half:
+        state = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state.items()}
     metadata = {
         "format": FORMAT,
         "configuration": json.dumps(to_mapping(model.configuration)),
-        "training": json.dumps(to_mapping(training)),
+        "training": json.dumps(training if isinstance(training, dict) else to_mapping(training)),
         "errors": json.dumps(errors),
         "provenance": json.dumps(provenance or {}),
     }
@@ -93,11 +102,13 @@ def load(path: Path) -> Checkpoint:
     if metadata.get("format") != FORMAT:
         raise ParameterError("model", weights, f"weights of the format {FORMAT}")
     try:
-        errors = json.loads(metadata["errors"])
+        errors, training, provenance = (
+            json.loads(metadata[name]) for name in ("errors", "training", "provenance")
+        )
         configuration = from_mapping(ModelConfiguration, json.loads(metadata["configuration"]), "model")
         model = Model(configuration)
         model.load_state_dict(state)
     except (KeyError, json.JSONDecodeError, RuntimeError):
         raise ParameterError("model", weights, "weights with the configuration that they fit") from None
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
-    return Checkpoint(model.eval(), errors, digest, weights)
+    return Checkpoint(model.eval(), errors, digest, weights, training, provenance)
