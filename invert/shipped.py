@@ -58,7 +58,8 @@ def describe(loaded: Checkpoint) -> list[str]:
             lines.append(
                 f"  its errors on {errors['patterns']} held-out patterns, {title}: "
                 f"median {errors['orientation_median_degrees']:.2g} deg, "
-                f"{errors['radius_median_nm']:.2g} nm; 90 % below {errors['orientation_90_degrees']:.2g} deg, {errors['radius_90_nm']:.2g} nm"
+                f"{errors['radius_median_nm']:.2g} nm; "
+                f"90 % below {errors['orientation_90_degrees']:.2g} deg, {errors['radius_90_nm']:.2g} nm"
             )
     return lines
 
@@ -115,10 +116,11 @@ def _page(card: Mapping[str, Any]) -> str:
     lines = [
         "# Weights that ship",
         "",
-        "From a wide-angle diffraction pattern to radius and orientation of an icosahedron, with uncertainties.",
+        "From a wide-angle pattern to an icosahedron's radius and orientation, with uncertainties.",
         "",
         f"- Network: residual, blocks {network['blocks']}, {network['width']} filters, "
-        f"{network['activation']}; {card['parameters'] / 1e6:.2f} million parameters, {card['bytes'] / 1e6:.1f} MB in half precision.",
+        f"{network['activation']}; {card['parameters'] / 1e6:.2f} million parameters, "
+        f"{card['bytes'] / 1e6:.1f} MB in half precision.",
         f"- Particles: {model['body']}, R = {low_high[0]:.0f} to {low_high[1]:.0f} nm, every orientation.",
         f"- Optics and detector: {json.dumps(model['simulation'])}.",
         f"- Data: {json.dumps(source.get('dataset', 'unknown'))}.",
