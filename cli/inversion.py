@@ -43,37 +43,58 @@ DatasetArgument = Annotated[Path, typer.Argument(help="A dataset of `msft genera
 @app.command()
 def train(
     dataset: DatasetArgument = Path("dataset.h5"),
-    preset: Annotated[str, typer.Option("--preset", help="paper or quick.")] = "quick",
+    preset: Annotated[str, typer.Option("--preset", help="paper, best or quick.")] = "quick",
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = ModelFolder,
     images: Annotated[int | None, typer.Option(help="Training images shown in all [by the preset].")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random number [0].")] = None,
+    online: Annotated[
+        bool,
+        typer.Option("--online", help="Simulate a new particle for every image, by the dataset's recipe."),
+    ] = False,
     device: Device = "auto",
+    devices: Annotated[int, typer.Option(help="Processes on this machine, or on each node.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines, under a launcher: torchrun, SLURM.")] = 1,
+    logger: Annotated[str, typer.Option(help="Losses as they arise: none, csv or tensorboard.")] = "none",
     config: Config = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train a network on a dataset and report its errors on held-out patterns."""
+    """Train a network on a dataset and report its errors on held-out patterns.
+
+    A training that was stopped or killed is gone on with by the same command.
+    """
     with one_line_errors():
         from invert.presets import Preset
         from invert.presets import preset as named
         from msft.configuration import from_mapping, to_mapping
 
         file = read_configuration(config, SIMULATION_TABLES)
+        given = {"images": images, "seed": seed, "online": online or None}
         chosen = from_mapping(
             Preset,
-            merged(to_mapping(named(preset)), file, {"training": {"images": images, "seed": seed}}),
+            merged(to_mapping(named(preset)), file, {"training": given}),
         )
+        from invert.hardware import Hardware, leading
         from invert.model import pick_device
         from invert.train import train as fit
 
-        target = pick_device(device)
-        with progress_bar("training", chosen.training.images, quiet or as_json) as progress:
+        hardware = Hardware(pick_device(device), devices, nodes)
+        silent = quiet or as_json or not leading()
+        with progress_bar("training", chosen.training.images, silent) as progress:
             trained = fit(
-                dataset, out, chosen, target, force=force, command=command_line(), progress=progress
+                dataset,
+                out,
+                chosen,
+                hardware,
+                force=force,
+                command=command_line(),
+                logger=logger,  # type: ignore[arg-type]
+                progress=progress,
             )
-        lines = [f"{out}: preset {preset}, trained on {target.type}", *trained.evaluation.lines()]
-        report({"model": out, "errors": trained.evaluation.as_dict()}, lines, quiet, as_json)
+        if leading():
+            lines = [f"{out}: preset {preset}, trained on {hardware.kind.type}", *trained.evaluation.lines()]
+            report({"model": out, "errors": trained.evaluation.as_dict()}, lines, quiet, as_json)
 
 
 @app.command()
@@ -89,7 +110,7 @@ def evaluate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Report a model's errors on a dataset that it was not trained on."""
+    """Report a model's errors on a dataset that it was not trained on, clean and through every filter."""
     with one_line_errors():
         from msft.output import check_writable, whole
 
@@ -97,6 +118,7 @@ def evaluate(
         picture = target.with_suffix(".png")
         check_writable(target, inputs=[dataset], suffixes=[".json"])
         check_writable(picture, inputs=[dataset])
+        from augment.presets import RECORDINGS
         from invert import checkpoint, figures
         from invert.data import read_dataset
         from invert.evaluate import evaluate as judge
@@ -104,10 +126,14 @@ def evaluate(
 
         loaded = checkpoint.load(model)
         loaded.model.to(pick_device(device))
-        result = judge(loaded.model, read_dataset(dataset), seed)
+        patterns = read_dataset(dataset)
+        total = len(RECORDINGS) * len(patterns)
+        with progress_bar("evaluating", total, quiet or as_json) as progress:
+            result = judge(loaded.model, patterns, seed, RECORDINGS, progress)
         with whole(target) as temporary:
-            temporary.write_text(json.dumps(result.as_dict(), indent=2) + "\n")
-        figures.save(figures.error_histogram(result.cases["identity"]), picture)
+            written = {**result.as_dict(), "trends": result.trends(), "weights_sha256": loaded.digest}
+            temporary.write_text(json.dumps(written, indent=2) + "\n")
+        figures.save(figures.evaluation(result), picture)
         report(result.as_dict(), [*result.lines(), str(target), str(picture)], quiet, as_json)
 
 

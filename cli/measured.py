@@ -46,7 +46,12 @@ FixedBeam = Annotated[bool, typer.Option("--fixed-beam", help="Forward fitting k
 
 def predict(
     frames: FramesArgument,
-    model: Annotated[Path, typer.Option("--model", help="A folder that `invert train` wrote.")] = ModelFolder,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", help="A folder that `invert train` wrote [model, else the weights that ship]."
+        ),
+    ] = None,
     out: Out = None,
     dataset: Dataset = None,
     mask: Mask = None,
@@ -66,14 +71,14 @@ def predict(
     """Invert measured frames with a network: predictions as HDF5 and CSV, and a PNG of the first frames."""
     with one_line_errors():
         outputs = Outputs.checked(out, frames, mask)
-        from invert import checkpoint, predictions
+        from invert import checkpoint, predictions, shipped
         from invert.frames import parse_rows, read_frames
         from invert.model import pick_device
         from invert.predict import predict as invert_frames
         from invert.refine import Refinement
         from invert.refine import refine as polish
 
-        loaded = checkpoint.load(model)
+        loaded = checkpoint.load(shipped.find(model))
         configuration = loaded.model.configuration
         refinement = Refinement(configuration.radius_range, patterns, free_beam=not fixed_beam)
         if refine:
@@ -83,10 +88,8 @@ def predict(
         with progress_bar("inverting", len(measured.images), quiet or as_json) as progress:
             inversion = invert_frames(loaded, measured, progress)
         weights = {"weights": str(loaded.path), "weights_sha256": loaded.digest}
-        lines = [f"weights {loaded.path} ({loaded.digest})"]
-        sigma_means = (
-            "typical error per axis of this model on held-out experiment-like patterns, not of this frame"
-        )
+        lines = shipped.describe(loaded)
+        sigma_means = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
         if refine:
             lines.append("network alone: " + predictions.medians(inversion, measured.truth))
             with progress_bar("refining", len(measured.images), quiet or as_json) as progress:

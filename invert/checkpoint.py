@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 
 from invert.model import Model, ModelConfiguration
 from msft.configuration import from_mapping, to_mapping
 from msft.errors import ParameterError
 
 WEIGHTS = "weights.safetensors"
-FORMAT = "msft-invert 1"
+FORMAT = "msft-invert 2"
 
 
 class Checkpoint(NamedTuple):
@@ -31,15 +31,26 @@ class Checkpoint(NamedTuple):
         First 16 hexadecimal digits of the weights file's SHA-256.
     path
         Of the weights file.
+    training, provenance
+        How it was trained, with what and by which command, as plain mappings.
     """
 
     model: Model
     errors: dict[str, Any]
     digest: str
     path: Path
+    training: dict[str, Any]
+    provenance: dict[str, Any]
 
 
-def save(folder: Path, model: Model, training: Any, errors: dict[str, Any]) -> None:
+def save(
+    folder: Path,
+    model: Model,
+    training: Any,
+    errors: dict[str, Any],
+    provenance: dict[str, Any] | None = None,
+    half: bool = False,
+) -> None:
     """Write the weights of a model into a folder.
 
     Parameters
@@ -49,19 +60,26 @@ def save(folder: Path, model: Model, training: Any, errors: dict[str, Any]) -> N
     model
         With its configuration.
     training
-        The configuration of the training (a dataclass), for the record.
+        The configuration of the training (a dataclass, or its mapping), for the record.
     errors
         What was measured on held-out patterns.
+    provenance
+        Where the weights come from, for the record: the command, the data.
+    half
+        Store matrices and filters in half precision; reading makes single precision of them again.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if half:
+        state = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state.items()}
     metadata = {
         "format": FORMAT,
         "configuration": json.dumps(to_mapping(model.configuration)),
-        "training": json.dumps(to_mapping(training)),
+        "training": json.dumps(training if isinstance(training, dict) else to_mapping(training)),
         "errors": json.dumps(errors),
+        "provenance": json.dumps(provenance or {}),
     }
-    save_file(state, str(folder / WEIGHTS), metadata)
-    (folder / WEIGHTS).chmod(0o644)  # safetensors leaves it readable to its owner alone
+    # written by Python, which says why if it fails
+    (folder / WEIGHTS).write_bytes(serialise(state, metadata))
 
 
 def load(path: Path) -> Checkpoint:
@@ -84,11 +102,13 @@ def load(path: Path) -> Checkpoint:
     if metadata.get("format") != FORMAT:
         raise ParameterError("model", weights, f"weights of the format {FORMAT}")
     try:
-        errors = json.loads(metadata["errors"])
+        errors, training, provenance = (
+            json.loads(metadata[name]) for name in ("errors", "training", "provenance")
+        )
         configuration = from_mapping(ModelConfiguration, json.loads(metadata["configuration"]), "model")
         model = Model(configuration)
         model.load_state_dict(state)
     except (KeyError, json.JSONDecodeError, RuntimeError):
         raise ParameterError("model", weights, "weights with the configuration that they fit") from None
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
-    return Checkpoint(model.eval(), errors, digest, weights)
+    return Checkpoint(model.eval(), errors, digest, weights, training, provenance)

@@ -14,7 +14,7 @@ from invert.fit import FLOORS
 from invert.fitted import PICTURE, as_displayed
 from invert.forward import Candidate, ForwardModel
 from invert.frames import Frames
-from invert.model import ModelConfiguration
+from invert.model import Answers, ModelConfiguration
 from msft.dataset import missing_pixels
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
@@ -22,9 +22,6 @@ from msft.particle import LARGEST_RADIUS, Particles
 from msft.pattern import Simulation
 
 BATCH = 64
-
-MEDIAN_OF_1, MEDIAN_OF_3 = 0.6745, 1.5382
-"""Median length of a Gaussian vector in one and in three dimensions, in units of sigma per axis."""
 
 
 def check_frames(frames: Frames, configuration: ModelConfiguration) -> None:
@@ -87,12 +84,15 @@ def predict(
     grey = frames.grey(decades)
     measured = grey.numpy()
     parts: list[Particles] = []
+    answers: list[Answers] = []
     agreement, resimulated = np.zeros(len(measured)), np.zeros_like(measured)
     valid = frames.valid & (missing_pixels(configuration.simulation) == 0)
     for start in range(0, len(measured), BATCH):
         rows = slice(start, start + BATCH)
-        radius, orientation = checkpoint.model.invert(stretch(grey[rows], decades))
-        parts.append(Particles(np.minimum(radius, LARGEST_RADIUS), orientation, configuration.body))
+        found = checkpoint.model.invert(stretch(grey[rows], decades))
+        answers.append(found)
+        radius = np.minimum(found.radius, LARGEST_RADIUS)
+        parts.append(Particles(radius, found.orientation, configuration.body))
         if start == 0:
             progress(0)
         for row, particle in enumerate(_each(parts[-1]), start):
@@ -106,12 +106,10 @@ def predict(
         configuration.body,
     )
     count = len(particles)
-    # the network has no uncertainty of its own yet: its typical error on held-out patterns stands for it
-    typical = checkpoint.errors["experiment"]
     estimates = Estimates(
         particles=particles,
-        radius_sigma=np.full(count, typical["radius_median_nm"] / MEDIAN_OF_1),
-        orientation_sigma=np.full(count, np.radians(typical["orientation_median_degrees"]) / MEDIAN_OF_3),
+        radius_sigma=np.concatenate([part.radius_sigma for part in answers]),
+        orientation_sigma=np.concatenate([part.orientation_sigma for part in answers]),
         agreement=agreement,
         beam=np.zeros((count, 2)),
         alternatives=Alternatives.none(count),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from augment.presets import EXPERIMENT, PAPER_FILTERS, RECORDINGS
 from augment.scaling import FLOOR_DECADES
@@ -28,13 +29,19 @@ class TrainingConfiguration:
     held_out
         Fraction of the dataset kept from training: its first half chooses the best weights, its second half
         is only reported on.
+    loss
+        ``square``, the mean square error; or ``smooth``, which is linear beyond a deviation of
+        `invert.train.SMOOTH`: rare large errors weigh less, and most answers come out closer.
     filters
         Names of the recordings (`augment.presets.RECORDINGS`) of which each image passes one, drawn with
         equal chance; a name may stand more than once.
     floor_decades
         Decades of intensity between black and white.
+    online
+        Whether every image shows a particle of its own, simulated while the network learns, in place of those
+        of the dataset; what is held out stays the same.
     seed
-        Of the weights, the order and the filters.
+        Of the weights, the order, the filters and the new particles.
 
     Raises
     ------
@@ -47,8 +54,10 @@ class TrainingConfiguration:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     held_out: float = 0.2
+    loss: Literal["square", "smooth"] = "square"
     filters: tuple[str, ...] = PAPER_FILTERS
     floor_decades: float = FLOOR_DECADES
+    online: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,6 +73,8 @@ class TrainingConfiguration:
             raise ParameterError("training.held_out", self.held_out, "a fraction between 0 and 1")
         if self.seed < 0:
             raise ParameterError("training.seed", self.seed, "0 or more")
+        if self.loss not in ("square", "smooth"):
+            raise ParameterError("training.loss", self.loss, "square or smooth")
         unknown = [name for name in self.filters if name not in RECORDINGS]
         if unknown or not self.filters:
             raise ParameterError("training.filters", unknown, "one or more of " + ", ".join(RECORDINGS))
@@ -82,6 +93,14 @@ PRESETS: dict[str, Preset] = {
     # Stielow et al. 2020, section 3. Their 4 h on a GTX 1060, at the 400 images/s that such a card trains
     # this network with, are the number of images.
     "paper": Preset(),
+    # For a GPU: the smooth code of the orientation, half the paper's depth, and the images that are wanted.
+    "best": Preset(
+        ResidualConfiguration(blocks=(2, 2, 2, 2), width=64, activation="relu"),
+        "code",
+        TrainingConfiguration(
+            images=5_000_000, batch=128, learning_rate=4e-3, filters=("identity", EXPERIMENT)
+        ),
+    ),
     # Minutes on two CPU cores.
     "quick": Preset(
         ResidualConfiguration(blocks=(1, 1, 1, 1), width=16, activation="relu"),
