@@ -23,7 +23,8 @@ MATRIX = Rotation.from_quat(TURN[0], scalar_first=True).as_matrix()
 
 
 def simulation(optics: Optics = HELIUM, **options: Any) -> Simulation:
-    return Simulation(optics, DETECTOR, **{"solver": "chebyshev", "accuracy": 1e-4} | options)
+    given: dict[str, Any] = {"solver": "chebyshev", "accuracy": 1e-4, **options}
+    return Simulation(optics, DETECTOR, **given)
 
 
 def amplitude(body: Any, radius: float, optics: Optics = HELIUM, **options: Any) -> NDArray[np.complex128]:
@@ -86,7 +87,9 @@ def test_droplets_far_apart_are_two_lobes_without_a_neck() -> None:
 def test_droplets_of_two_sizes_each_stand_at_their_place() -> None:
     # Born: droplets apart add up even where they stand in one column, as one list of chords has them
     class Near(Twins):
-        apart = False  # type: ignore[assignment]
+        @property
+        def apart(self) -> bool:
+            return False
 
     radius, born = 300.0, Optics(wavelength=45.0, absorption="none")
     shape: Any = (9.2, 0.5, (1.4, 1.0, 1.0))
