@@ -36,7 +36,8 @@ class Droplets:
     Raises
     ------
     ParameterError
-        If the range is reversed or leaves [0.1, 10000] nm, or no scene can be drawn.
+        If the range is reversed or below 0.1 nm, or so large that two droplets apart leave the largest
+        circumsphere, 10000 nm; or a scene is unknown, or none can be drawn.
     """
 
     radius_range: tuple[float, float] = (100.0, 300.0)
