@@ -11,6 +11,7 @@ import html
 import io
 import json
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,7 @@ def write_report(path: Path, predictions: Predictions, pictures: int = MOST_PICT
         "total": len(predictions),
         "flags": list(FLAGS),
     }
-    page = (PAGE / "page.html").read_text()
-    for name, text in {
+    parts = {
         "TITLE": html.escape(predictions.path.name),
         "ABOUT": _about(predictions, len(estimates), len(shown)),
         "STYLE": (PAGE / "page.css").read_text(),
@@ -72,8 +72,9 @@ def write_report(path: Path, predictions: Predictions, pictures: int = MOST_PICT
         "SCRIPT": (PAGE / "page.js").read_text(),
         # a file's name may hold what would end the script
         "DATA": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
-    }.items():
-        page = page.replace(f"@@{name}@@", text, 1)
+    }
+    # in one pass: what a part holds is not looked at again
+    page = re.sub(r"@@([A-Z]+)@@", lambda place: parts[place[1]], (PAGE / "page.html").read_text())
     with whole(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return len(shown)
@@ -120,7 +121,7 @@ def _rows(estimates: Estimates) -> list[list[Any]]:
             _number(estimates.agreement[row], 4),
             _number(score[row], 3),
             int(estimates.patterns_used[row]),
-            " ".join(flag_names(int(estimates.flags[row]))),
+            ", ".join(flag_names(int(estimates.flags[row]))),
             [_number(component, 5) for component in estimates.particles.orientation[row]],
             str(estimates.particles.bodies[row]),
             [_number(pixel, 2) for pixel in estimates.beam[row]],

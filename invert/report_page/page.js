@@ -26,7 +26,7 @@
     histogram(places[0], "radius (nm)", RADIUS);
     histogram(places[1], "agreement", AGREEMENT);
     if (data.rows.some((row) => row[SCORE] !== null)) histogram(places[2], "score: explained by a particle", SCORE);
-    const counts = data.flags.map((flag) => data.rows.filter((row) => row[FLAGS].split(" ").includes(flag)).length);
+    const counts = data.flags.map((flag) => data.rows.filter((row) => row[FLAGS].split(", ").includes(flag)).length);
     const used = data.flags.map((flag, index) => [flag, counts[index]]).filter((pair) => pair[1] > 0);
     used.push(["no flag", data.rows.filter((row) => row[FLAGS] === "").length]);
     const layout = axes("frames", "");
@@ -157,7 +157,7 @@
     const scale = (text) => ({ title: { text }, range: [-largest, largest], showbackground: false, tickfont: { size: 9 } });
     // the beam runs away from the viewer, and the image's y points down
     const layout = { margin: { l: 0, r: 0, t: 0, b: 0 }, font: FONT, showlegend: false, uirevision: "stay",
-      scene: { xaxis: scale("x (nm)"), yaxis: scale("y (nm)"), zaxis: scale("z, beam (nm)"), aspectmode: "cube",
+      scene: { xaxis: scale("x"), yaxis: scale("y"), zaxis: scale("z"), aspectmode: "cube",
         camera: { eye: { x: 0, y: 0, z: -2 }, up: { x: 0, y: -1, z: 0 }, projection: { type: "orthographic" } } } };
     Plotly.react(place, [faces, lines], layout, QUIET);
   }
