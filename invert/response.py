@@ -47,6 +47,10 @@ FEWEST_PATTERNS = 32
 FLOOR_STEP = 0.25
 """Between the floors, in decades, that are tried for the final correlation."""
 
+WITHIN_NM = 4.0
+"""Farthest that a radius moves: where the outermost fringes are half a fringe off, another answer begins, and a
+wide point spread washes out what tells the two apart."""
+
 EXPLAINED = 1e-6
 """Misfit below which there is nothing left that a detector might have done."""
 
@@ -86,13 +90,15 @@ def _settled(
     if answer.misfit < EXPLAINED or patterns < FEWEST_PATTERNS:
         return answer
     wide = model.around(model.beam, model.reach, MARGIN)
+    radius = answer.candidate.radius
+    near = max(radius_range[0], radius - WITHIN_NM), min(radius_range[1], radius + WITHIN_NM)
     candidate = replace(answer.candidate, blur=FIRST_BLUR)
     for turn in range(ROUNDS):
         image = log_of(wide, intensity_of(wide, candidate), candidate.floor, candidate.blur)[0]
         comparison = _comparison(wide, image)
         # the last pattern tells the correlation
         share = (patterns - wide.patterns - 1) // (ROUNDS - turn)
-        settled = polish(wide, candidate, radius_range, share, comparison=comparison)
+        settled = polish(wide, candidate, near, share, comparison=comparison)
         candidate = settled.candidate
     floor, misfit = _plainly(wide, candidate)
     model.patterns += wide.patterns
