@@ -48,8 +48,8 @@ FLOOR_STEP = 0.25
 """Between the floors, in decades, that are tried for the final correlation."""
 
 WITHIN_NM = 4.0
-"""Farthest that a radius moves: where the outermost fringes are half a fringe off, another answer begins, and a
-wide point spread washes out what tells the two apart."""
+"""Farthest that a radius moves: where the outermost fringes are half a fringe off another answer begins, and
+a wide point spread washes out what tells the two apart."""
 
 EXPLAINED = 1e-6
 """Misfit below which there is nothing left that a detector might have done."""
