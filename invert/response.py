@@ -47,12 +47,13 @@ FEWEST_PATTERNS = 32
 FLOOR_STEP = 0.25
 """Between the floors, in decades, that are tried for the final correlation."""
 
-WITHIN_NM = 4.0
-"""Farthest that a radius moves: where the outermost fringes are half a fringe off another answer begins, and
-a wide point spread washes out what tells the two apart."""
+WITHIN_NM = 10.0
+"""Farthest that a radius moves, about one order of the fringes at the detector's edge: a wide point spread
+washes out what tells orders apart, and what is left must not lead away."""
 
-EXPLAINED = 1e-6
-"""Misfit below which there is nothing left that a detector might have done."""
+EXPLAINED, UNEXPLAINED = 1e-6, 0.2
+"""Misfits below which nothing is left that a detector might have done, and above which too few photons, or
+another particle, hide what it did: weights then made answers worse."""
 
 
 def settle(
@@ -87,7 +88,7 @@ def settle(
 def _settled(
     model: ForwardModel, answer: Polished, radius_range: tuple[float, float], patterns: int
 ) -> Polished:
-    if answer.misfit < EXPLAINED or patterns < FEWEST_PATTERNS:
+    if not EXPLAINED < answer.misfit < UNEXPLAINED or patterns < FEWEST_PATTERNS:
         return answer
     wide = model.around(model.beam, model.reach, MARGIN)
     radius = answer.candidate.radius
