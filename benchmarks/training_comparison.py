@@ -20,6 +20,7 @@ from typing import Any
 import record
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from invert.data import PatternDataset
 from invert.evaluate import evaluate
@@ -105,6 +106,11 @@ def draw(rows: list[dict[str, Any]], images: int) -> Figure:
                 )
         axes.set_xscale("log")
         axes.set_yscale("log")
+        axes.set_xticks(sorted({row["patterns"] for row in rows}))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("patterns of the dataset")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3, which="both")
