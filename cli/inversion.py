@@ -25,7 +25,12 @@ from .common import (
     report,
     run,
 )
-from .measured import ModelFolder, fit, predict
+from .importing import import_pictures
+from .measured import fit, predict
+from .reporting import report as page
+from .watching import watch
+
+ModelFolder = Path("model")
 
 app = typer.Typer(
     help="Turn wide-angle diffraction patterns into particles.",
@@ -139,6 +144,9 @@ def evaluate(
 
 app.command()(predict)
 app.command()(fit)
+app.command("report")(page)
+app.command()(watch)
+app.command("import")(import_pictures)
 
 
 def main() -> None:

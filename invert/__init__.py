@@ -14,7 +14,7 @@
 - ``shipped``: the weights that come with the package, and their card;
 - ``uncertainty``: how sure a trained network is;
 - ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
-- ``frames``: measured frames from HDF5; ``estimate``: what every inverter returns;
+- ``frames``: measured frames from HDF5, by ``reading``; ``estimate``: what every inverter returns;
 - ``predict``: frames to estimates with a network; ``predictions``: estimates as files;
 - ``forward``: a frame and the simulation that candidates are compared with; ``setting``: which simulation;
 - ``simplex``: Nelder-Mead, many at once; ``polish``: Levenberg-Marquardt; ``centre``: where the beam was;

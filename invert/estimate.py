@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from invert.quality import Signs
 from msft.particle import Particles
 
 FLAGS = {
@@ -16,11 +17,14 @@ FLAGS = {
     "no_signal": 4,
     "ambiguous": 8,
     "radius_on_bound": 16,
+    "not_explained": 32,
+    "unreadable": 64,
 }
 """Bits of `Estimates.flags`."""
 
-POOR_AGREEMENT = 0.5
-"""Correlation of the log patterns below which an estimate is flagged."""
+POOR_AGREEMENT, POOR_FIT = 0.56, 0.76
+"""Correlation of the log patterns below which a network's estimate, and one that was fitted, is flagged: 98
+of 100 simulated frames of the preset `experiment` lie above (benchmarks/quality.py, 120 icosahedra)."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,11 @@ class Estimates:
         Patterns that were simulated for each frame, int64, shape (N,).
     frames
         Number of each frame in its source, int64, shape (N,).
+    score
+        From 0 to 1, how likely a particle explains the frame at all, shape (N,); see `invert.quality`. None
+        where no network was asked.
+    signs
+        What the score was made from.
     """
 
     particles: Particles
@@ -82,6 +91,8 @@ class Estimates:
     flags: NDArray[np.uint32]
     patterns_used: NDArray[np.int64]
     frames: NDArray[np.int64]
+    score: NDArray[np.float64] | None = None
+    signs: Signs | None = None
 
     def __len__(self) -> int:
         """The number of frames."""

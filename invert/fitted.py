@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from invert.estimate import FLAGS, POOR_AGREEMENT, Alternatives, Estimates, Inversion
-from invert.forward import Candidate, ForwardModel, log_above_floor, standardised
+from invert.estimate import FLAGS, POOR_FIT, Alternatives, Estimates, Inversion
+from invert.forward import MARGIN, Candidate, ForwardModel, log_above_floor, point_spread, standardised
 from invert.polish import Polished
 from msft.particle import Particles
 from msft.symmetry import misorientation, to_fundamental_domain
@@ -70,16 +70,22 @@ def _apart(first: Candidate, second: Candidate) -> bool:
     return bool(angle > APART_DEGREES or abs(first.radius - second.radius) > APART_NM)
 
 
-def conclude(model: ForwardModel, answers: Sequence[Polished], patterns: int) -> Fitted:
-    """The best of some polished candidates, its best rival, and the picture that the best one gives.
-
-    `patterns` were simulated so far.
-    """
+def best_and_rival(answers: Sequence[Polished]) -> tuple[Polished, Polished | None]:
+    """The best answer, and the best different one if it explains the frame almost as well."""
     order = different([answer.candidate for answer in answers], [answer.misfit for answer in answers], 2)
     best = answers[order[0]]
     rival = answers[order[1]] if len(order) > 1 else None
     if rival is not None and rival.misfit > TIE_RATIO * best.misfit + TIE_DIFFERENCE:
         rival = None
+    return best, rival
+
+
+def conclude(model: ForwardModel, answers: Sequence[Polished], patterns: int) -> Fitted:
+    """The best of some polished candidates, its best rival, and the picture that the best one gives.
+
+    `patterns` were simulated so far.
+    """
+    best, rival = best_and_rival(answers)
     picture = as_displayed(model, best.candidate)
     return Fitted(best, rival, patterns + PICTURE, model.grey, picture, model.valid)
 
@@ -90,16 +96,50 @@ def as_displayed(model: ForwardModel, candidate: Candidate) -> NDArray[np.float3
     vectors = simulation.scattering_vectors(candidate.beam)
     particle = Particles(candidate.radius, candidate.orientation, model.body)
     intensity = simulation.intensity_at(particle, vectors)
-    compared = model.valid.ravel()[vectors.pixel]
-    seen = model.grey.ravel()[vectors.pixel[compared]]
+    if candidate.blur:
+        intensity = _spread(intensity, vectors.pixel, model.grey.shape, candidate.blur)
+    return with_contrast_of(model.grey, model.valid, intensity[0], vectors.pixel, candidate.floor)
+
+
+def with_contrast_of(
+    grey: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    intensity: NDArray[np.float32],
+    pixel: NDArray[np.int64],
+    floor: float,
+) -> NDArray[np.float32]:
+    """A simulated pattern with a frame's contrast and offset.
+
+    Parameters
+    ----------
+    grey, valid
+        The frame (H, W), and its pixels that are compared, bool.
+    intensity, pixel
+        The pattern (P,), and the flat index of its pixels, which hold all the compared ones that see light.
+    floor
+        Decades down to the floor under the logarithm.
+
+    Returns
+    -------
+    Float32 array (H, W) in [0, 1], 0 where no light is.
+    """
+    compared = valid.ravel()[pixel]
+    seen = grey.ravel()[pixel[compared]]
     # the floor is relative to the brightest pixel that was compared, as in the fit
-    clipped = np.minimum(intensity, intensity[:, compared].max())
-    log = log_above_floor(clipped, candidate.floor)[0]
+    log = log_above_floor(np.minimum(intensity, intensity[compared].max())[None], floor)[0]
     basis = standardised(log[compared])
     contrast = float(basis @ seen) / (float(basis @ log[compared]) or 1.0)
-    image = np.zeros(model.grey.size, dtype=np.float32)
-    image[vectors.pixel] = np.clip(seen.mean() + contrast * (log - log[compared].mean()), 0, 1)
-    return image.reshape(model.grey.shape)
+    image = np.zeros(grey.size, dtype=np.float32)
+    image[pixel] = np.clip(seen.mean() + contrast * (log - log[compared].mean()), 0, 1)
+    return image.reshape(grey.shape)
+
+
+def _spread(
+    intensity: NDArray[np.float32], pixel: NDArray[np.intp], shape: tuple[int, ...], blur: float
+) -> NDArray[np.float32]:
+    image = np.zeros((1, *shape), dtype=np.float32)
+    image.reshape(1, -1)[:, pixel] = intensity
+    return point_spread(image, blur, MARGIN).reshape(1, -1)[:, pixel]
 
 
 def gather(
@@ -131,7 +171,7 @@ def gather(
         sigma[:, row] = best.radius_sigma, best.orientation_sigma
         agreement[row], beam[row], patterns[row] = 1 - best.misfit, best.candidate.beam, fit.patterns
         pictures[row], valid[row] = fit.resimulated, fit.valid
-        if agreement[row] < POOR_AGREEMENT:
+        if agreement[row] < POOR_FIT:
             flags[row] |= FLAGS["poor_agreement"]
         if not radius_range[0] + margin <= radius[row] <= radius_range[1] - margin:
             flags[row] |= FLAGS["radius_on_bound"]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from msft.dataset import PatternFile, open_hdf5, read_recipe
 from msft.errors import ParameterError
+from msft.helium.labels import NAMES, broken_rules
+from msft.helium.rules import labels_of
 from msft.layout import CXI_VERSION, DATA, PROCESS, SAMPLE
 from msft.particle import SMALLEST_RADIUS
 from msft.shots import Shots
@@ -150,9 +152,23 @@ def _particles(patterns: PatternFile, file: h5py.File) -> Iterator[Finding]:
     norm = np.linalg.norm(stored, axis=-1)
     good = bool((np.abs(norm - 1) < 1e-9).all() and (stored[:, 0] >= 0).all())
     yield Finding("orientations are unit quaternions, w >= 0", "" if good else "some are not")
+    if patterns.label_names == NAMES:
+        yield Finding("labels follow from the particles, by the rules", _labels(patterns))
     domain = (particles.bodies == "icosahedron") & (particles.stretch == 1.0)
     gap = np.abs(to_fundamental_domain(stored[domain]) - stored[domain]).max(initial=0.0)
     yield Finding("icosahedra in the fundamental domain", "" if gap < 1e-9 else "some are not")
+
+
+def _labels(patterns: PatternFile) -> str:
+    """What is wrong with the labels, or differs from those that the particles have."""
+    try:
+        broken = [rule for rule, count in broken_rules(patterns.labels).items() if count]
+        wrong = (labels_of(patterns.particles) != patterns.labels).any(axis=1)
+    except ParameterError as error:  # no labels, or of other particles than droplets
+        return str(error)
+    if broken:
+        return f"not in all patterns: {broken[0]}"
+    return f"those of pattern {np.argmax(wrong)} are others" if wrong.any() else ""
 
 
 def _pattern(patterns: PatternFile, index: int) -> Iterator[tuple[str, str]]:
@@ -182,7 +198,8 @@ def _drawn(file: h5py.File, patterns: PatternFile, chosen: NDArray[np.int64]) ->
     stored = patterns.particles[chosen]
     for name in ("radius", "orientation", "stretch"):
         one, other = getattr(again.particles, name), getattr(stored, name)
-        wrong = ~np.isclose(one, other, rtol=1e-12, atol=1e-12).reshape(len(chosen), -1).all(axis=1)
+        close = np.isclose(one, other, rtol=1e-12, atol=1e-12)
+        wrong = ~close.all(axis=tuple(range(1, close.ndim)))
         if wrong.any():
             return f"the {name} of pattern {chosen[wrong][0]} is another"
     wrong = again.particles.bodies != stored.bodies
