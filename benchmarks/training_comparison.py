@@ -4,7 +4,7 @@
 
 Patterns of 64 x 64 pixels over the same angles as the papers', networks of 16 filters, the same number of
 images shown to each, new clean patterns to judge on: this compares recipes and says nothing of their full
-size. Between the two stands the paper's recipe with nothing but its target changed to the code. Both presets
+size. Between the two stands the paper's recipe with nothing but its target and its loss changed. Both presets
 are trained on 1/8, 1/4, 1/2 and all of the patterns, too; `--online` adds `best` on a new particle for every
 image. Writes a PNG and a JSON.
 """
@@ -20,6 +20,7 @@ from typing import Any
 import record
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from invert.data import PatternDataset
 from invert.evaluate import evaluate
@@ -33,7 +34,7 @@ from msft.shots import Recipe
 
 TRAINING_SEED, TEST_SEED = 1, 2
 PARTS = (8, 4, 2, 1)
-WIDTH, PIXELS = 16, 64
+WIDTH, PIXELS, BATCH = 16, 64, 64
 COLOURS = {"paper": "#c53030", "paper, code": "#b7791f", "best": "#2b6cb0"}
 
 MEASURES = {
@@ -58,14 +59,17 @@ def simulate(count: int, seed: int) -> PatternDataset:
 def recipes(images: int) -> dict[str, Preset]:
     """What is compared, at the reduced size."""
     paper, best = (_reduced(preset(name), images) for name in ("paper", "best"))
-    return {"paper": paper, "paper, code": replace(paper, target="code"), "best": best}
+    code = replace(paper, target="code", training=replace(paper.training, loss="smooth"))
+    return {"paper": paper, "paper, code": code, "best": best}
 
 
 def _reduced(chosen: Preset, images: int) -> Preset:
+    training = chosen.training
     return replace(
         chosen,
         network=replace(chosen.network, width=WIDTH),
-        training=replace(chosen.training, images=images),
+        # narrow networks take larger steps
+        training=replace(training, images=images, batch=BATCH, learning_rate=2 * training.learning_rate),
     )
 
 
@@ -102,6 +106,11 @@ def draw(rows: list[dict[str, Any]], images: int) -> Figure:
                 )
         axes.set_xscale("log")
         axes.set_yscale("log")
+        axes.set_xticks(sorted({row["patterns"] for row in rows}))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("patterns of the dataset")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3, which="both")
@@ -124,6 +133,7 @@ def main() -> None:
     parser.add_argument("--patterns", type=int, default=3000)
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--tests", type=int, default=2000)
+    parser.add_argument("--parts", type=int, nargs="+", default=PARTS)
     parser.add_argument("--online", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
@@ -137,14 +147,14 @@ def main() -> None:
         f"{'recipe':14} {'n':>6} {'s':>7} {'mean/%':>8} {'symm./%':>9}", *(f"{m[:10]:>10}" for m in MEASURES)
     )
     rows = []
-    for part in PARTS:
+    for part in sorted(options.parts, reverse=True):
         some = dataset.part(slice(0, len(dataset) // part))
         rows += [trained(name, chosen[name], some, tests) for name in ("paper", "best")]
     rows.append(trained("paper, code", chosen["paper, code"], dataset, tests))
     if options.online:
         online = replace(chosen["best"], training=replace(chosen["best"].training, online=True))
         rows.append(trained("best, online", online, dataset, tests))
-    beaten = verdict(rows, options.patterns)
+    beaten = verdict(rows, len(dataset) // min(options.parts))
     print("best beats paper:", ", ".join(f"{name} {'yes' if won else 'NO'}" for name, won in beaten.items()))
     settings = {name: getattr(options, name) for name in ("patterns", "images", "tests", "threads")}
     record.write(options.out, {**settings, "width": WIDTH, "pixels": PIXELS, "rows": rows, "beaten": beaten})

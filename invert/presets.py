@@ -54,7 +54,7 @@ class TrainingConfiguration:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     held_out: float = 0.2
-    loss: Literal["square", "smooth"] = "square"
+    loss: Literal["square", "smooth"] = "smooth"
     filters: tuple[str, ...] = PAPER_FILTERS
     floor_decades: float = FLOOR_DECADES
     online: bool = False
@@ -92,13 +92,17 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     # Stielow et al. 2020, section 3. Their 4 h on a GTX 1060, at the 400 images/s that such a card trains
     # this network with, are the number of images.
-    "paper": Preset(),
+    "paper": Preset(training=TrainingConfiguration(loss="square")),
     # For a GPU: the smooth code of the orientation, half the paper's depth, and the images that are wanted.
     "best": Preset(
         ResidualConfiguration(blocks=(2, 2, 2, 2), width=64, activation="relu"),
         "code",
         TrainingConfiguration(
-            images=5_000_000, batch=128, learning_rate=4e-3, filters=("identity", EXPERIMENT)
+            images=5_000_000,
+            batch=128,
+            learning_rate=4e-3,
+            weight_decay=0.05,
+            filters=("identity", EXPERIMENT),
         ),
     ),
     # Minutes on two CPU cores.
@@ -107,7 +111,9 @@ PRESETS: dict[str, Preset] = {
         "code",
         # After as many images better on both, and on the patterns of Barke et al., than with the paper's
         # filters among them.
-        TrainingConfiguration(images=100_000, learning_rate=8e-3, filters=("identity", EXPERIMENT)),
+        TrainingConfiguration(
+            images=100_000, learning_rate=8e-3, weight_decay=0.05, filters=("identity", EXPERIMENT)
+        ),
     ),
 }
 

@@ -229,6 +229,62 @@ def test_bad_files_are_one_line_and_leave_nothing(workplace: Path, tmp_path: Pat
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (["--logger", "paper"], "logger"),
+        (["--devices", 0], "devices"),
+        (["--nodes", 0], "nodes"),
+        (["--preset", "perfect"], "preset"),
+        (["--images", 0], "training.images"),
+        (["--config", "square.toml"], "training.loss"),
+        (["--devices", 3], "training.batch"),
+    ],
+)
+def test_bad_input_to_train_is_one_line_and_leaves_nothing(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object], field: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "square.toml").write_text("[training]\nloss = 'cubic'\n")
+    assert_refused(run(invert, "train", workplace / "dataset.h5", *arguments), field)
+    assert [path.name for path in tmp_path.iterdir()] == ["square.toml"]
+
+
+def test_an_empty_dataset_is_refused(workplace: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "dataset.h5"
+    with h5py.File(workplace / "dataset.h5") as file, h5py.File(copy, "w") as empty:
+        for name in ("cxi_version", "entry_1"):
+            file.copy(name, empty)
+        for path in (
+            "entry_1/data_1/data",
+            *(f"entry_1/sample_1/{name}" for name in file["entry_1/sample_1"]),
+        ):
+            values, attributes = empty[path][:0], dict(empty[path].attrs)
+            del empty[path]
+            empty.create_dataset(path, data=values, dtype=file[path].dtype).attrs.update(attributes)
+    assert_refused(run(invert, "train", copy, "-o", tmp_path / "model"), "dataset")
+    assert_refused(run(invert, "evaluate", workplace / "model", copy), "dataset")
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset.h5"]
+
+
+def test_training_on_fresh_particles_logs_and_leaves_a_model(workplace: Path, tmp_path: Path) -> None:
+    options = [
+        "--online",
+        "--images",
+        640,
+        "--logger",
+        "tensorboard",
+        "--config",
+        workplace / "experiment.toml",
+    ]
+    result = run(invert, "train", workplace / "dataset.h5", "-o", tmp_path / "model", *options, "--quiet")
+    assert result.exit_code == 0, result.output
+    resolved = json.loads((tmp_path / "model" / "configuration.json").read_text())
+    assert resolved["training"]["online"] is True
+    assert resolved["dataset"]["patterns"] == 300
+    assert any(path.name.startswith("events") for path in (tmp_path / "model.logs").iterdir())
+
+
 def test_labels_outside_the_models_range_are_refused(workplace: Path, tmp_path: Path) -> None:
     larger = [*SMALL[:-3], "--radius-min", "90", "--radius-max", "95", "--quiet"]
     assert run(msft, "generate", "--n", 4, "-o", tmp_path / "larger.h5", *larger).exit_code == 0
