@@ -29,7 +29,7 @@ def import_pictures(
         from dataclasses import replace
 
         from invert.pictures import import_pictures as write
-        from invert.reading.source import parse_center
+        from invert.reading.options import parse_center
         from msft.dataset import Scale
         from msft.errors import ParameterError
         from msft.output import check_writable

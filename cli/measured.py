@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,8 +22,8 @@ from .common import (
     one_line_errors,
     progress_bar,
     read_configuration,
-    report,
 )
+from .outputs import Outputs
 from .reading import (
     Center,
     Dataset,
@@ -44,7 +43,6 @@ from .reading import (
 
 if TYPE_CHECKING:
     from invert.checkpoint import Checkpoint
-    from invert.figures import TruthOf
     from invert.frames import FrameSource
     from invert.refine import Refinement
     from invert.stream import Inverter
@@ -101,7 +99,7 @@ def predict(
         outputs = Outputs.checked(out, frames, mask, page)
         from invert import shipped
         from invert.frames import open_frames, parse_rows
-        from invert.reading.source import chosen
+        from invert.reading.options import chosen
         from invert.stream import invert_stream
 
         chosen_rows = parse_rows(rows)
@@ -253,91 +251,6 @@ def fit(
             quiet,
             as_json,
         )
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The files that a command writes about frames."""
-
-    predictions: Path
-    table: Path
-    picture: Path
-    page: Path | None
-
-    @classmethod
-    def checked(cls, out: Path | None, frames: Path, mask: Path | None, page: bool | None) -> Outputs:
-        """Where they go; refused before any work if one could not be written."""
-        from msft.output import check_writable
-
-        from .reporting import wants_page
-
-        target = out or frames.with_suffix(".predictions.h5")
-        html = target.with_suffix(".html") if wants_page(page) else None
-        outputs = cls(target, target.with_suffix(".csv"), target.with_suffix(".png"), html)
-        inputs = [frames, *([mask] if mask else [])]
-        check_writable(outputs.predictions, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
-        for path in (outputs.table, outputs.picture, *([html] if html else [])):
-            check_writable(path, inputs=inputs)
-        return outputs
-
-    def finish(
-        self,
-        truth: TruthOf,
-        pictures: int,
-        notes: Sequence[str],
-        lines: Sequence[str],
-        quiet: bool,
-        as_json: bool,
-    ) -> None:
-        """Table, picture and page of the predictions that are written, and what is printed about them."""
-        from invert.predictions import open_predictions
-        from invert.table import Summary, write_table
-        from invert.table import lines as first_frames
-
-        files, summary = [self.predictions, self.table], Summary()
-        with open_predictions(self.predictions) as predictions:
-            write_table(self.table, predictions.blocks())
-            for part in predictions.blocks():
-                summary.add(part, truth(part.frames))
-            if pictures:
-                from invert.figures import comparison, first_of, save
-
-                save(comparison(first_of(predictions, pictures, truth)), self.picture)
-                files.append(self.picture)
-            if self.page is not None:
-                from invert.report import write_report
-
-                write_report(self.page, predictions)
-                files.append(self.page)
-            first = predictions.estimates(slice(0, 10))
-        result = {
-            "files": [str(path) for path in files],
-            "frames": len(summary.agreement),
-            "agreement": summary.agreement,
-            "patterns_used": summary.patterns,
-            "flagged": summary.flagged,
-            "notes": list(notes),
-        }
-        table = first_frames(first, truth(first.frames))
-        text = [
-            *notes,
-            *lines,
-            *table,
-            summary.line(),
-            summary.flags_line(),
-            "wrote " + ", ".join(map(str, files)),
-        ]
-        report(result, text, quiet, as_json)
-        _warn(notes)
-
-
-def _warn(notes: Sequence[str]) -> None:
-    """Warnings go to stderr as well, where --quiet and --json do not hide them."""
-    import sys
-
-    for note in notes:
-        if note.startswith("warning"):
-            print(note, file=sys.stderr)
 
 
 def _range(low: float | None, high: float | None) -> list[float] | None:

@@ -24,7 +24,8 @@ from invert.estimate import FLAGS, Inversion
 from invert.frames import Frames, FrameSource
 from invert.predict import predict, unreadable
 from invert.predictions import RESULT, append, complete, lay_out, truncate
-from invert.reading.source import chosen, require_readable
+from invert.reading.options import chosen
+from invert.reading.source import require_readable
 from invert.refine import Refinement, refine
 from invert.table import Summary
 from msft.errors import ParameterError

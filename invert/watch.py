@@ -178,12 +178,12 @@ def being_written(path: Path) -> bool:
     try:
         with h5py.File(path, "r"):
             return False
-    except OSError:
+    except (OSError, RuntimeError):
         pass
     try:
         with h5py.File(path, "r", swmr=True):
             return True
-    except (OSError, ValueError):
+    except (OSError, RuntimeError, ValueError):
         return False
 
 

@@ -91,14 +91,16 @@ def open_hdf5(path: Path, field: str = "dataset", *, growing: bool = False) -> I
         raise ParameterError(field, path, "a file that exists")
     if path.is_dir():
         raise ParameterError(field, path, "an HDF5 file, not a folder")
+    if not path.is_file():  # opening a pipe would wait for its writer
+        raise ParameterError(field, path, "an HDF5 file, not a pipe or a device")
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # HDF5 2 calls a damaged superblock a RuntimeError
         try:
             if not growing:
                 raise error
             file = h5py.File(path, "r", swmr=True)
-        except (OSError, ValueError):
+        except (OSError, RuntimeError, ValueError):
             raise _unreadable(field, path, error) from None
     with file:
         try:
@@ -110,7 +112,7 @@ def open_hdf5(path: Path, field: str = "dataset", *, growing: bool = False) -> I
             raise _unreadable(field, path, error) from None
 
 
-def _unreadable(field: str, path: Path, error: OSError) -> ParameterError:
+def _unreadable(field: str, path: Path, error: Exception) -> ParameterError:
     return ParameterError(field, path, f"a readable HDF5 file ({str(error).splitlines()[0]})")
 
 

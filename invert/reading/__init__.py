@@ -1,6 +1,7 @@
 """Measured frames out of HDF5 files that others wrote; `invert.frames` is the way in.
 
 - ``frames``: frames in memory, with what their file says about them;
+- ``options``: what a user says of a file;
 - ``source``: an open file, whose frames come in batches;
 - ``places``: which of a file's arrays are the images; ``stack``: those arrays as one stack;
 - ``instrument``: wavelength, pixels, distance, centre; ``sample``: the truth, if the file is a simulation;

@@ -250,13 +250,13 @@ def test_frames_recorded_by_another_detector_are_inverted_as_well(
 ) -> None:
     """What a flat detector sees of the same particles leads to the same answers."""
     particles = ParticleDistribution((40.0, 80.0)).draw(5, range(20))
-    flat = FlatDetector(pixels=160, pixel_size=0.3, distance=60.0)
+    flat = FlatDetector(pixels=160, pixel_size=0.4, distance=40.0)
     images = replace(SMALL, detector=flat).intensity(particles)
     with h5py.File(tmp_path / "flat.h5", "w") as file:
         file["entry_1/data_1/data"] = images
         detector = file.create_group("entry_1/instrument_1/detector_1")
-        detector["x_pixel_size"] = detector["y_pixel_size"] = 0.3e-3
-        detector["distance"] = 60e-3
+        detector["x_pixel_size"] = detector["y_pixel_size"] = 0.4e-3
+        detector["distance"] = 40e-3
         file["entry_1/data_1/image_center"] = [80.5, 80.5, 0.0]
     loaded = checkpoint.load(small_model)
     with open_frames(tmp_path / "flat.h5") as source:

@@ -1,0 +1,135 @@
+"""Frames per second from a file to its predictions, and how long a single frame takes.
+
+    python benchmarks/predict.py MODEL [--frames 1000] [--threads 2] [--device cpu]
+
+Simulates frames of the preset `experiment`, writes them as a detector would (compressed HDF5, linear 16-bit
+counts) and inverts the file end to end: reading, preparing, network (each frame and the same turned),
+re-simulation, score, writing. Prints and records how the time divides, and beside it the latency of a frame,
+for which the paper has 5 ms (network alone, GTX 1060), with and without the re-simulation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+
+def seconds(work: Callable[[], Any], repeats: int = 1) -> float:
+    """Median time of some calls."""
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begin)
+    return median(times)
+
+
+def write_frames(path: Path, count: int, simulation: Any) -> None:
+    """Frames as counts of a detector, from `count` particles."""
+    import h5py
+    import numpy as np
+    import torch
+
+    from augment import experiment, linear_scale
+    from msft.particle import ParticleDistribution
+
+    with h5py.File(path, "w") as file:
+        size = simulation.detector.pixels
+        data = file.create_dataset(
+            "entry_1/data_1/data", (count, size, size), "u2", chunks=(1, size, size), compression="gzip"
+        )
+        mask = file.create_dataset(
+            "entry_1/data_1/mask", data.shape, "u1", chunks=data.chunks, compression="gzip"
+        )
+        for first in range(0, count, 64):
+            rows = range(first, min(first + 64, count))
+            patterns = simulation.intensity(ParticleDistribution().draw(3, rows))
+            grey, _ = experiment()(torch.from_numpy(patterns), torch.Generator().manual_seed(first))
+            data[rows.start : rows.stop] = np.rint(6e4 * linear_scale(grey).numpy())
+            mask[rows.start : rows.stop] = grey.numpy() == 0
+
+
+def main() -> None:
+    """Measure, print, record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--frames", type=int, default=1000)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "records" / "predict.json")
+    arguments = parser.parse_args()
+    os.environ |= dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"), str(arguments.threads))
+    import record
+    import torch
+
+    from augment.scaling import stretch
+    from invert import checkpoint
+    from invert.agreement import compare
+    from invert.frames import open_frames
+    from invert.predict import predict
+    from invert.stream import Inverter, invert_stream
+    from msft.particle import Particles
+
+    torch.set_num_threads(arguments.threads)
+    loaded = checkpoint.load(arguments.model)
+    loaded.model.to(torch.device(arguments.device))
+    configuration = loaded.model.configuration
+    simulation = configuration.simulation
+    with tempfile.TemporaryDirectory() as folder:
+        path, out = Path(folder) / "exp.h5", Path(folder) / "exp.predictions.h5"
+        write_frames(path, arguments.frames, simulation)
+        with open_frames(path) as source:
+            source.onto(simulation.detector, simulation.optics.wavelength)
+            batch = source.read(range(min(64, len(source))))
+            one = source.read(range(1))
+            predict(loaded, batch)  # compiles the kernel
+
+            def run(name: Path = out) -> None:
+                invert_stream(source, slice(None), Inverter(loaded), name, {}, {})
+
+            whole = seconds(run)
+            count = len(batch.images)
+            grey = batch.grey(configuration.floor_decades)
+            seen = stretch(grey, configuration.floor_decades)
+            radius, orientation = loaded.model.invert(seen)
+            particles = Particles(radius, orientation)
+            parts = {
+                "reading": seconds(lambda: source.read(range(count)), 5) / count,
+                "grey values": seconds(lambda: batch.grey(configuration.floor_decades), 5) / count,
+                "network": seconds(lambda: loaded.model.invert(seen), 5) / count,
+                "re-simulation and agreement": seconds(
+                    lambda: compare(grey.numpy(), batch.valid, particles, simulation), 5
+                )
+                / count,
+            }
+            result: dict[str, Any] = {
+                "frames": arguments.frames,
+                "threads": arguments.threads,
+                "device": arguments.device,
+                "weights_sha256": loaded.digest,
+                "frames_per_second": arguments.frames / whole,
+                "milliseconds_per_frame": {name: 1e3 * value for name, value in parts.items()},
+                "latency_of_one_frame_ms": {
+                    "network alone": 1e3 * seconds(lambda: loaded.model.invert(seen[:1]), 20),
+                    "all but writing": 1e3 * seconds(lambda: predict(loaded, one), 20),
+                },
+            }
+    rate = f"{result['frames_per_second']:.0f} frames/s end to end"
+    print(f"{rate}, {arguments.threads} threads, {arguments.device}")
+    for name, value in result["milliseconds_per_frame"].items():
+        print(f"  {name}: {value:.2f} ms a frame in batches of {count}")
+    for name, value in result["latency_of_one_frame_ms"].items():
+        print(f"  one frame, {name}: {value:.1f} ms")
+    record.write(arguments.out, result)
+    print(f"wrote {arguments.out}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
