@@ -6,7 +6,7 @@
 - ``icosahedral_code``: the smooth image of an orientation in 13 dimensions;
 - ``model``: configuration, backbone, head and target as one; ``checkpoint``: its file;
 - ``presets``: named configurations;
-- ``data``: datasets in memory; ``train``: training with Lightning;
+- ``data``: datasets in memory; ``trainer``: training with Lightning, whatever is learned; ``train``: a model;
 - ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
 - ``frames``: measured frames from HDF5; ``estimate``: what every inverter returns;
 - ``predict``: frames to estimates with a network; ``predictions``: estimates as files;

@@ -17,7 +17,7 @@ from invert import checkpoint
 from invert.data import read_dataset
 from invert.model import Model, ModelConfiguration
 from invert.presets import PRESETS, Preset, TrainingConfiguration, preset
-from invert.train import _Regression, fit, train
+from invert.train import Regression, fit, train
 from msft.errors import ParameterError
 from msft.generate import generate
 
@@ -85,12 +85,12 @@ def test_the_same_seed_gives_the_same_weights(small_dataset: Path) -> None:
 def test_the_kept_weights_are_those_of_the_smallest_validation_loss(
     small_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def rising(regression: _Regression) -> Any:
-        optimizer = torch.optim.Adam(regression.parameters(), 1.0)
+    def rising(task: Regression, steps: int, epoch: int) -> Any:
+        optimizer = torch.optim.Adam(task.model.parameters(), 1.0)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.002 * 10 ** (step / 60))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return optimizer, schedule
 
-    monkeypatch.setattr(_Regression, "configure_optimizers", rising)
+    monkeypatch.setattr(Regression, "optimiser", rising)
     dataset = read_dataset(small_dataset)
     training = TrainingConfiguration(images=6_000, batch=32, filters=("identity",))
     trained = fit(dataset, Preset(SMALL_PRESET.network, "code", training), CPU)
