@@ -1,14 +1,22 @@
-"""A model's file: weights as safetensors, with the configuration and the held-out errors inside."""
+"""A model's file: weights as safetensors, with the configuration and the held-out errors inside.
+
+`write` and `read` are for networks of any task, each with its own format; `save` and `load` for models.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from invert.model import Model, ModelConfiguration
 from msft.configuration import from_mapping, to_mapping
@@ -39,6 +47,35 @@ class Checkpoint(NamedTuple):
     path: Path
 
 
+@dataclass(frozen=True)
+class Weights:
+    """What a weights file holds.
+
+    Attributes
+    ----------
+    state
+        Tensors by name.
+    configuration, errors
+        Of the network, and on held-out data, as they were stored.
+    digest, path
+        As in `Checkpoint`.
+    """
+
+    state: dict[str, torch.Tensor]
+    configuration: dict[str, Any]
+    errors: dict[str, Any]
+    digest: str
+    path: Path
+
+    @contextmanager
+    def fitting(self) -> Iterator[None]:
+        """Building a network of them; what does not fit becomes one line."""
+        try:
+            yield
+        except RuntimeError:
+            raise _unfit(self.path) from None
+
+
 def save(folder: Path, model: Model, training: Any, errors: dict[str, Any]) -> None:
     """Write the weights of a model into a folder.
 
@@ -53,15 +90,7 @@ def save(folder: Path, model: Model, training: Any, errors: dict[str, Any]) -> N
     errors
         What was measured on held-out patterns.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    metadata = {
-        "format": FORMAT,
-        "configuration": json.dumps(to_mapping(model.configuration)),
-        "training": json.dumps(to_mapping(training)),
-        "errors": json.dumps(errors),
-    }
-    save_file(state, str(folder / WEIGHTS), metadata)
-    (folder / WEIGHTS).chmod(0o644)  # safetensors leaves it readable to its owner alone
+    write(folder, FORMAT, model, training, errors)
 
 
 def load(path: Path) -> Checkpoint:
@@ -72,6 +101,34 @@ def load(path: Path) -> Checkpoint:
     ParameterError
         If there are no weights, or they are not this toolkit's.
     """
+    weights = read(path, FORMAT)
+    with weights.fitting():
+        model = Model(from_mapping(ModelConfiguration, weights.configuration, "model"))
+        model.load_state_dict(weights.state)
+    return Checkpoint(model.eval(), weights.errors, weights.digest, weights.path)
+
+
+def write(folder: Path, format_name: str, network: nn.Module, training: Any, errors: dict[str, Any]) -> None:
+    """Write the weights of any network that has a `configuration`; see `save`."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    metadata = {
+        "format": format_name,
+        "configuration": json.dumps(to_mapping(network.configuration)),
+        "training": json.dumps(to_mapping(training)),
+        "errors": json.dumps(errors),
+    }
+    save_file(state, str(folder / WEIGHTS), metadata)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors leaves it readable to its owner alone
+
+
+def read(path: Path, format_name: str) -> Weights:
+    """Read the weights in a folder or file.
+
+    Raises
+    ------
+    ParameterError
+        If there are none, or they are of another format.
+    """
     weights = path / WEIGHTS if path.is_dir() else path
     if not weights.is_file():
         raise ParameterError("model", path, f"a folder with {WEIGHTS}, as `invert train` writes it")
@@ -81,14 +138,20 @@ def load(path: Path) -> Checkpoint:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ParameterError("model", weights, f"readable safetensors ({error})") from None
-    if metadata.get("format") != FORMAT:
-        raise ParameterError("model", weights, f"weights of the format {FORMAT}")
+    if metadata.get("format") != format_name:
+        raise ParameterError(
+            "model",
+            f"{weights} of the format {metadata.get('format')}",
+            f"weights of the format {format_name}",
+        )
     try:
-        errors = json.loads(metadata["errors"])
-        configuration = from_mapping(ModelConfiguration, json.loads(metadata["configuration"]), "model")
-        model = Model(configuration)
-        model.load_state_dict(state)
-    except (KeyError, json.JSONDecodeError, RuntimeError):
-        raise ParameterError("model", weights, "weights with the configuration that they fit") from None
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
-    return Checkpoint(model.eval(), errors, digest, weights)
+        configuration, errors = json.loads(metadata["configuration"]), json.loads(metadata["errors"])
+    except (KeyError, json.JSONDecodeError):
+        raise _unfit(weights) from None
+    return Weights(
+        state, configuration, errors, hashlib.sha256(weights.read_bytes()).hexdigest()[:16], weights
+    )
+
+
+def _unfit(weights: Path) -> ParameterError:
+    return ParameterError("model", weights, "weights with the configuration that they fit")

@@ -1,0 +1,90 @@
+"""Frames as the images that a classifier sees: of one size, with one scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch.nn.functional import interpolate
+
+from augment.scaling import FLOOR_DECADES, check_decades, linear_scale, log_scale
+from invert.frames import Frames
+from msft.errors import ParameterError
+
+InputScale = Literal["linear", "log"]
+
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class InputConfiguration:
+    """What is made of a frame before a classifier sees it.
+
+    Parameters
+    ----------
+    pixels
+        Pixels per side to which frames are rescaled; 224 are those of Zimmermann et al. 2019.
+    scale
+        ``linear``: intensity less its mean over its standard deviation, for networks whose first activation
+        takes the logarithm; ``log``: grey values in [0, 1].
+    floor_decades
+        Decades of intensity between black and white in grey values.
+
+    Raises
+    ------
+    ParameterError
+        If a number is outside its range, or the scale is unknown.
+    """
+
+    pixels: int = 224
+    scale: InputScale = "linear"
+    floor_decades: float = FLOOR_DECADES
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.pixels <= 2048:
+            raise ParameterError("input.pixels", self.pixels, "8 to 2048")
+        if self.scale not in get_args(InputScale):
+            raise ParameterError("input.scale", self.scale, "one of " + ", ".join(get_args(InputScale)))
+        check_decades(self.floor_decades)
+
+
+def inputs(frames: Frames, configuration: InputConfiguration) -> torch.Tensor:
+    """Images for a classifier, float32, shape (N, pixels, pixels).
+
+    Parameters
+    ----------
+    frames
+        Of any size; invalid pixels count as dark.
+    configuration
+        Size and scale.
+    """
+    decades, pixels = configuration.floor_decades, configuration.pixels
+    if frames.scale == "log":
+        intensity = linear_scale(frames.grey(decades), decades)
+    else:
+        intensity = torch.from_numpy(frames.images)
+    valid = torch.from_numpy(frames.valid)
+    result = torch.empty((len(intensity), pixels, pixels))
+    for start in range(0, len(result), CHUNK):
+        rows = slice(start, start + CHUNK)
+        light = rescaled(intensity[rows].where(valid[rows], 0.0).clamp_(min=0.0), pixels)
+        result[rows] = scaled(light, configuration)
+    return result
+
+
+def rescaled(images: torch.Tensor, pixels: int) -> torch.Tensor:
+    """Images (N, H, W) as (N, pixels, pixels), averaged over the pixels that become one."""
+    if images.shape[1:] == (pixels, pixels):
+        return images
+    return interpolate(images[:, None], (pixels, pixels), mode="bilinear", antialias=True)[:, 0]
+
+
+def scaled(intensity: torch.Tensor, configuration: InputConfiguration) -> torch.Tensor:
+    """Linear intensity (N, H, W) on the scale that the classifier sees."""
+    if configuration.scale == "log":
+        return log_scale(intensity, configuration.floor_decades)
+    # by the maximum first: squares of intensities need not fit into float32
+    intensity = intensity / intensity.amax(dim=(1, 2), keepdim=True).clamp_min(1e-30)
+    deviation, mean = torch.std_mean(intensity, dim=(1, 2), keepdim=True)
+    return (intensity - mean) / deviation.clamp_min(1e-6)
