@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from .augmentation import augment
+from .classification import classify, explain, train_classifier
 from .common import (
     SIMULATION_TABLES,
     Config,
@@ -53,8 +54,27 @@ def train(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train a network on a dataset and report its errors on held-out patterns."""
+    """Train a network on a dataset and report its errors on held-out patterns.
+
+    A dataset with labels trains a classifier, any other one a network that finds particles.
+    """
     with one_line_errors():
+        from invert.labels import are_in
+
+        if are_in(dataset):
+            train_classifier(
+                dataset,
+                out,
+                preset,
+                images,
+                seed,
+                config,
+                device,
+                force=force,
+                quiet=quiet,
+                as_json=as_json,
+            )
+            return
         from invert.presets import Preset
         from invert.presets import preset as named
         from msft.configuration import from_mapping, to_mapping
@@ -113,6 +133,8 @@ def evaluate(
 
 app.command()(predict)
 app.command()(fit)
+app.command()(classify)
+app.command()(explain)
 
 
 def main() -> None:

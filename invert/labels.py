@@ -15,6 +15,7 @@ from invert.inputs import InputConfiguration, inputs
 from msft.dataset import open_hdf5
 from msft.errors import ParameterError
 from msft.helium import labels as helium
+from msft.layout import PROCESS
 
 LABELS = "/entry_1/sample_1/labels"
 
@@ -93,6 +94,8 @@ def read_labelled(path: Path) -> LabelledFrames:
     with open_hdf5(path) as file:
         if not isinstance(file.get(LABELS), h5py.Dataset):
             raise ParameterError("labels", f"none in {path.name}", f"0 and 1, shape (N, C), in {LABELS}")
+        if PROCESS in file and not file[PROCESS].attrs.get("complete", True):
+            raise ParameterError("dataset", path, "a complete dataset; this one was interrupted")
         stored = file[LABELS][()]
         given = file[LABELS].attrs.get("names")
     names = helium.NAMES if given is None else _names(given)

@@ -1,0 +1,183 @@
+"""The commands of classifiers: `invert classify`, `invert explain`, and `invert train` on labelled frames."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import (
+    SIMULATION_TABLES,
+    Device,
+    Json,
+    Quiet,
+    command_line,
+    merged,
+    one_line_errors,
+    progress_bar,
+    read_configuration,
+    report,
+)
+from .measured import Dataset, FramesArgument, Mask, ModelFolder, Rows, Scale
+
+ClassifierFolder = Annotated[
+    Path, typer.Option("--model", help="A folder that `invert train` wrote from labelled frames.")
+]
+
+
+def classes_of(frames: Path) -> Path:
+    """Where `invert classify` writes by default, and `invert predict --keep` reads."""
+    return frames.with_suffix(".classes.h5")
+
+
+def classify(
+    frames: FramesArgument,
+    model: ClassifierFolder = ModelFolder,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="[NAME.classes.h5]")] = None,
+    threshold: Annotated[float, typer.Option(help="Probability from which on a frame has a label.")] = 0.5,
+    dataset: Dataset = None,
+    mask: Mask = None,
+    scale: Scale = "auto",
+    rows: Rows = ":",
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Label measured frames with a classifier: labels and probabilities as HDF5 and CSV."""
+    with one_line_errors():
+        from msft.output import check_writable
+
+        target = out or classes_of(frames)
+        table = target.with_suffix(".csv")
+        inputs = [frames, *([mask] if mask else [])]
+        check_writable(target, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
+        check_writable(table, inputs=inputs)
+        from invert import classify as labelling
+        from invert.classifier import load
+        from invert.frames import parse_rows, read_frames
+        from invert.model import pick_device
+
+        loaded = load(model)
+        loaded.classifier.to(pick_device(device))
+        measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
+        with progress_bar("classifying", len(measured.images), quiet or as_json) as progress:
+            found = labelling.classify(loaded.classifier, measured, threshold, progress)
+        provenance = {
+            "program": "invert classify",
+            "command": command_line(),
+            "weights": str(loaded.path),
+            "weights_sha256": loaded.digest,
+        }
+        labelling.write_labelling(target, found, provenance)
+        labelling.write_table(table, found)
+        result = {
+            "files": [str(target), str(table)],
+            "frames": len(found),
+            "labels": dict(zip(found.names, found.labels.sum(axis=0).tolist(), strict=True)),
+            "broken_rules": found.broken_rules(),
+        }
+        lines = [
+            f"{len(found)} frames from {found.source} ({measured.scale} scale)",
+            f"weights {loaded.path} ({loaded.digest})",
+            *found.lines(),
+            f"wrote {target}, {table}",
+        ]
+        report(result, lines, quiet, as_json)
+
+
+def explain(
+    frames: FramesArgument,
+    label: Annotated[list[str], typer.Option("--label", help="Of the classifier; may be given repeatedly.")],
+    model: ClassifierFolder = ModelFolder,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="PNG to write [NAME.LABEL.png].")] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="Frames for each label.")] = 5,
+    dataset: Dataset = None,
+    mask: Mask = None,
+    scale: Scale = "auto",
+    rows: Rows = ":",
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Draw where the frames that most probably have a label show it: GradCAM++ as PNG."""
+    with one_line_errors():
+        from msft.output import check_writable
+
+        target = out or frames.with_suffix("." + "_".join(label) + ".png")
+        check_writable(target, inputs=[frames, *([mask] if mask else [])], suffixes=[".png"])
+        from invert import label_figures
+        from invert.classifier import load
+        from invert.explain import explanations
+        from invert.frames import parse_rows, read_frames
+        from invert.model import pick_device
+
+        loaded = load(model)
+        loaded.classifier.to(pick_device(device))
+        measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
+        found = explanations(loaded.classifier, measured, label, count)
+        label_figures.save(label_figures.explanations(found), target)
+        shown = {
+            name: dict(
+                zip(map(str, found.frames[row].tolist()), found.probabilities[row].tolist(), strict=True)
+            )
+            for row, name in enumerate(label)
+        }
+        report({"file": str(target), "shown": shown}, [str(target)], quiet, as_json)
+
+
+def train_classifier(
+    dataset: Path,
+    out: Path,
+    preset: str,
+    images: int | None,
+    seed: int | None,
+    config: Path | None,
+    device: str,
+    *,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """`invert train` on a file with labels."""
+    from dataclasses import replace
+
+    from invert.classification_presets import ClassificationPreset, classification_preset, network_table
+    from msft.configuration import from_mapping, to_mapping
+
+    file = read_configuration(config, SIMULATION_TABLES)
+    named = classification_preset(preset)
+    network = network_table(named, file.pop("network", {}))
+    tables = merged(to_mapping(named), file, {"training": {"seed": seed}})
+    chosen = from_mapping(ClassificationPreset, {**tables, "network": network})
+    from invert.classification import train
+    from invert.labels import read_labelled
+    from invert.model import pick_device
+    from msft.output import check_writable
+
+    check_writable(out, force)
+    target = pick_device(device)
+    labelled = read_labelled(dataset)
+    taught = len(labelled.labels) - round(chosen.training.held_out * len(labelled.labels))
+    if images is not None:
+        epochs = max(1, round(images / max(1, taught)))
+        chosen = replace(chosen, training=replace(chosen.training, epochs=epochs))
+    absent = [
+        name for name, column in zip(labelled.names, labelled.labels.T, strict=True) if not column.any()
+    ]
+    with progress_bar("training", chosen.training.epochs * taught, quiet or as_json) as advance:
+
+        def progress(done: int) -> None:
+            while absent:  # once everything else is found good
+                name = absent.pop(0)
+                print(f"warning: no frame has the label {name}; its scores are undefined", file=sys.stderr)
+            advance(done)
+
+        trained = train(labelled, out, chosen, target, force=force, command=command_line(), progress=progress)
+    scores = trained.scores
+    lines = [
+        f"{out}: classifier, preset {preset}, trained on {target.type}; held-out images:",
+        *scores.lines(),
+    ]
+    report({"model": out, "scores": scores.as_dict()}, lines, quiet, as_json)
