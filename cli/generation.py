@@ -79,6 +79,9 @@ def generate(
     shard: ShardOption = None,
     scheduler: Scheduler = None,
     shards: Shards = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="helium: labelled images of helium droplets.")
+    ] = None,
     config: Config = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -96,6 +99,7 @@ def generate(
 
         recipe = _recipe(
             config,
+            preset,
             seed,
             {"radius_min": radius_min, "radius_max": radius_max, "body": body},
             {
@@ -136,32 +140,45 @@ def generate(
             else:
                 parts = (recipe.seed, recipe.distribution, recipe.simulation, recipe.uncertainty)
                 simulate(place, n, *parts, workers=workers, **common)
-        bodies = " and ".join(recipe.distribution.weights)
+        what = recipe.distribution.title
         report(
             {"file": place, "patterns": len(rows), "seed": seed},
-            [f"{place}: {len(rows)} patterns of {bodies}, solver {recipe.simulation.solver}, seed {seed}"],
+            [f"{place}: {len(rows)} patterns of {what}, solver {recipe.simulation.solver}, seed {seed}"],
             quiet,
             as_json,
         )
 
 
-def _recipe(config: Path | None, seed: int, particles: dict[str, Any], simulation: dict[str, Any]) -> Recipe:
-    """What a configuration file and the options that win over it describe."""
-    from msft.configuration import from_mapping
+def _recipe(
+    config: Path | None,
+    preset: str | None,
+    seed: int,
+    particles: dict[str, Any],
+    simulation: dict[str, Any],
+) -> Recipe:
+    """What a preset, a configuration file that wins over it, and the options that win over both describe."""
+    from msft.configuration import from_mapping, from_union
+    from msft.errors import ParameterError
+    from msft.helium import PRESET
     from msft.particle import ParticleDistribution
     from msft.pattern import Simulation
-    from msft.shots import Recipe
-    from msft.uncertainty import Uncertainty
+    from msft.shots import Light, Population, Recipe
 
     file = read_configuration(config, TRAINING_TABLES)
-    distribution = from_mapping(ParticleDistribution, file.pop("particles", {}), "particles")
-    uncertainty = from_mapping(Uncertainty, file.pop("uncertainty", {}), "uncertainty")
+    if preset not in (None, "helium"):
+        raise ParameterError("preset", preset, "helium")
+    if preset is not None:
+        file = merged(read_configuration(PRESET, ()), file)
+    distribution = from_union(Population, file.pop("particles", {}), "particles")
+    uncertainty = from_union(Light, file.pop("uncertainty", {}), "uncertainty")
     low, high = distribution.radius_range
     low = low if particles["radius_min"] is None else particles["radius_min"]
     high = high if particles["radius_max"] is None else particles["radius_max"]
-    distribution = replace(
-        distribution, radius_range=(low, high), body=particles["body"] or distribution.body
-    )
+    distribution = replace(distribution, radius_range=(low, high))
+    if particles["body"] is not None:
+        if not isinstance(distribution, ParticleDistribution):
+            raise ParameterError("body", particles["body"], f"no body for {distribution.title}")
+        distribution = replace(distribution, body=particles["body"])
     return Recipe(seed, distribution, from_mapping(Simulation, merged(file, simulation)), uncertainty)
 
 

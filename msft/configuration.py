@@ -87,6 +87,24 @@ def from_mapping(cls: type[Configuration], mapping: Mapping[str, Any], where: st
     return cls(**values)
 
 
+def from_union(union: Any, mapping: Any, where: str) -> Any:
+    """A configuration of one of several classes, which a tag of `TAGS` tells apart; else of the first.
+
+    Parameters
+    ----------
+    union
+        ``One | Other``, of frozen dataclasses as `from_mapping` takes them.
+    mapping, where
+        As for `from_mapping`.
+
+    Raises
+    ------
+    ParameterError
+        See `from_mapping`; or if the tag is unknown.
+    """
+    return _convert(union, mapping, where)
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
     members = get_args(hint)
     if get_origin(hint) in (typing.Union, types.UnionType):

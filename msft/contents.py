@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from msft.configuration import to_mapping
 from msft.dataset import PatternFile, open_hdf5
@@ -17,6 +18,9 @@ from msft.units import ELECTRONVOLT, wavelength_of_energy
 
 LINES = 40
 """Lines of a screen."""
+
+MOST_BODIES = 8
+"""Of which each is told by its full name."""
 
 _NUMBER = re.compile(r"\d+$")
 _FACTS = (
@@ -59,15 +63,15 @@ def contents(path: Path) -> dict[str, Any]:
 
 def _of_ours(patterns: PatternFile) -> dict[str, Any]:
     particles, provenance = patterns.particles, patterns.provenance
-    names, counts = np.unique(particles.bodies, return_counts=True)
     result: dict[str, Any] = {
         "file": str(patterns.path),
         "patterns": len(patterns),
         "pixels": f"{patterns.pixels} x {patterns.pixels}",
         "scale": patterns.scale,
-        "body": {str(name): int(count) for name, count in zip(names, counts, strict=True)},
+        "body": _bodies(particles.bodies),
         "radius_nm": _span(particles.radius),
         "stretch": _span(particles.stretch),
+        **_labels(patterns),
         **{f"optics.{name}": _span(values) for name, values in patterns.shots.optics.items()},
         "simulation": to_mapping(patterns.simulation),
     }
@@ -75,6 +79,22 @@ def _of_ours(patterns: PatternFile) -> dict[str, Any]:
         if name in provenance:
             result[name] = _plain(provenance[name])
     return result
+
+
+def _bodies(bodies: NDArray[np.str_]) -> dict[str, int]:
+    """How many there are of each body; of each kind, if many have proportions of their own."""
+    names, counts = np.unique(bodies, return_counts=True)
+    if len(names) > MOST_BODIES:
+        kinds = np.array([name.partition("(")[0] for name in bodies.tolist()])
+        names, counts = np.unique(kinds, return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def _labels(patterns: PatternFile) -> dict[str, dict[str, int]]:
+    if not patterns.label_names:
+        return {}
+    counts = patterns.labels.sum(axis=0, dtype=np.int64).tolist()
+    return {"labels": dict(zip(patterns.label_names, counts, strict=True))}
 
 
 def _span(values: Any) -> list[float]:

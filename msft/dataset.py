@@ -9,6 +9,7 @@ Layout, in SI units::
     /entry_1/sample_1/radius      (N,)      f8   circumsphere radius in m
     /entry_1/sample_1/body        (N,)      str
     /entry_1/sample_1/stretch     (N,)      f8   factor along the body's z axis; without it, 1
+    /entry_1/sample_1/labels      (N, C)    u1   optional: 0 or 1, with names in the attribute `names`
     /entry_1/optics_1/{wavelength, absorption_length, delta, beta} (N,) f8
                                                  what differs from pattern to pattern; m and 1
     /entry_1/instrument_1/source_1/{energy, wavelength}
@@ -33,7 +34,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.configuration import from_mapping
+from msft.configuration import from_mapping, from_union
 from msft.errors import ParameterError
 from msft.layout import (
     CXI_VERSION,
@@ -48,10 +49,9 @@ from msft.layout import (
     create,
     missing_pixels,
 )
-from msft.particle import ParticleDistribution, Particles
+from msft.particle import Particles
 from msft.pattern import Simulation
-from msft.shots import Recipe, Shots
-from msft.uncertainty import Uncertainty
+from msft.shots import Light, Population, Recipe, Shots
 from msft.units import NANOMETRE
 
 __all__ = [
@@ -115,6 +115,8 @@ class PatternFile:
         What they show.
     shots
         The particles, each with the optics of its pattern.
+    labels, label_names
+        What the patterns are labelled with, uint8 (N, C), and the C names; C is 0 where there are no labels.
     scale
         ``linear`` intensity or ``log`` grey values.
     provenance
@@ -137,6 +139,7 @@ class PatternFile:
         if len(self.particles) != len(self._data):
             raise ParameterError("dataset", path, "as many particles as patterns")
         self.shots = Shots(self.particles, self.simulation, _read_optics(file, len(self._data)))
+        self.labels, self.label_names = _read_labels(file[SAMPLE], len(self._data))
         self.scale: Scale = self._data.attrs.get("scale", "linear")
         if self.scale not in get_args(Scale):
             raise ParameterError("scale", self.scale, "linear or log, as the attribute of the patterns")
@@ -170,6 +173,16 @@ def _read_particles(sample: h5py.Group) -> Particles:
     )
 
 
+def _read_labels(sample: h5py.Group, count: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    if "labels" not in sample:
+        return np.zeros((count, 0), dtype=np.uint8), ()
+    names = tuple(map(str, sample["labels"].attrs["names"]))
+    if sample["labels"].shape != (count, len(names)):
+        allowed = f"one column per name: ({count}, {len(names)})"
+        raise ParameterError("labels", f"shape {sample['labels'].shape}", allowed)
+    return sample["labels"][:].astype(np.uint8), names
+
+
 def _read_optics(file: h5py.File, count: int) -> dict[str, NDArray[np.float64]]:
     if OPTICS not in file:
         return {}
@@ -197,9 +210,9 @@ def read_recipe(process: h5py.AttributeManager) -> Recipe:
     """
     return Recipe(
         int(process["seed"]),
-        from_mapping(ParticleDistribution, json.loads(process["particles"]), "particles"),
+        from_union(Population, json.loads(process["particles"]), "particles"),
         from_mapping(Simulation, json.loads(process["simulation"]), "simulation"),
-        from_mapping(Uncertainty, json.loads(process.get("uncertainty", "{}")), "uncertainty"),
+        from_union(Light, json.loads(process.get("uncertainty", "{}")), "uncertainty"),
     )
 
 

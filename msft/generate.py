@@ -18,7 +18,7 @@ from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 from msft.resumable import Growing, grow, identity, require_same, unfinished
 from msft.shards import Shard
-from msft.shots import Recipe
+from msft.shots import Light, Population, Recipe
 from msft.uncertainty import Uncertainty
 from msft.workers import Block, batches, simulated, simulated_by_workers
 
@@ -30,9 +30,9 @@ def generate(
     path: Path,
     count: int,
     seed: int = 0,
-    distribution: ParticleDistribution | None = None,
+    distribution: Population | None = None,
     simulation: Simulation | None = None,
-    uncertainty: Uncertainty | None = None,
+    uncertainty: Light | None = None,
     *,
     rows: range | None = None,
     workers: int = 1,

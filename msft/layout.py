@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from msft.compression import FILTERS, chunks
 from msft.configuration import to_mapping
 from msft.detector import Detector, EwaldDetector
+from msft.helium.rules import labels_of
 from msft.output import whole
 from msft.particle import Particles
 from msft.pattern import Simulation
@@ -71,6 +72,8 @@ class PatternWriter:
         sample["stretch"][rows] = particles.stretch
         names = np.char.encode(particles.bodies, "utf-8")
         sample["body"][rows] = names.astype(sample["body"].dtype)
+        if "labels" in sample:
+            sample["labels"][rows] = labels_of(particles)
         for name, values in (optics or {}).items():
             self._file[OPTICS][name][rows] = values * UNIT_OF.get(name, 1.0)
         self.filled = rows.stop
@@ -123,6 +126,7 @@ def lay_out(
     *,
     varying: Sequence[str] = (),
     longest_name: int | None = None,
+    labels: Sequence[str] = (),
     virtual: h5py.VirtualLayout | None = None,
 ) -> None:
     """Everything but the patterns and what they show.
@@ -137,6 +141,8 @@ def lay_out(
         Fields of `msft.optics.Optics` that differ from pattern to pattern.
     longest_name
         Bytes of the longest name of a body; without it, names are strings of variable length.
+    labels
+        Names of the labels that the particles have.
     virtual
         Where the patterns lie in other files, if they do.
     """
@@ -156,7 +162,7 @@ def lay_out(
     patterns.attrs.update(scale=scale, interpretation="image")
     if scale == "log":
         data.create_dataset("mask", patterns.shape, "u4", chunks=patterns.chunks, **FILTERS)
-    _lay_out_sample(_group(entry, "sample_1", "NXsample"), count, longest_name)
+    _lay_out_sample(_group(entry, "sample_1", "NXsample"), count, longest_name, labels)
     if varying:
         _lay_out_optics(_group(entry, "optics_1", "NXcollection"), count, varying)
     instrument = _group(entry, "instrument_1", "NXinstrument")
@@ -178,11 +184,13 @@ def lay_out(
         process.create_dataset("filter", (count,), h5py.string_dtype())
 
 
-def _lay_out_sample(sample: h5py.Group, count: int, longest_name: int | None) -> None:
+def _lay_out_sample(sample: h5py.Group, count: int, longest_name: int | None, labels: Sequence[str]) -> None:
     sample.create_dataset("orientation", (count, 4), "f8")
     sample.create_dataset("radius", (count,), "f8").attrs["units"] = "m"
     sample.create_dataset("stretch", (count,), "f8")
     sample.create_dataset("body", (count,), h5py.string_dtype(length=longest_name))
+    if labels:
+        sample.create_dataset("labels", (count, len(labels)), "u1").attrs["names"] = list(labels)
 
 
 def _lay_out_optics(group: h5py.Group, count: int, varying: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -194,6 +194,9 @@ class ParticleDistribution:
     stretch_range: tuple[float, float] = (1.0, 1.0)
     stretch: Distribution = field(default_factory=Uniform)
 
+    kind = "bodies"
+    labels: ClassVar[tuple[str, ...]] = ()
+
     def __post_init__(self) -> None:
         low, high = self.radius_range
         if not SMALLEST_RADIUS <= low <= high <= LARGEST_RADIUS:
@@ -215,6 +218,16 @@ class ParticleDistribution:
     def weights(self) -> Mapping[str, float]:
         """Names of the bodies and how often each is drawn."""
         return {self.body: 1.0} if isinstance(self.body, str) else self.body
+
+    @property
+    def longest_name(self) -> int:
+        """Bytes of the longest name of a body."""
+        return max(len(name.encode()) for name in self.weights)
+
+    @property
+    def title(self) -> str:
+        """What is drawn, in a word or two."""
+        return " and ".join(self.weights)
 
     def corners(self) -> Particles:
         """Particles at the ends of all ranges: who can simulate them can simulate any."""

@@ -9,11 +9,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies import Body
+from msft.bodies import Body, Twins
 from msft.detector import Detector, EwaldDetector, ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
+from msft.rotation import rotation_matrix
 from msft.solvers import chebyshev, exact, interpolation, propagation, slices
 
 FloatArray = NDArray[np.float64]
@@ -100,6 +101,9 @@ class Simulation:
             self._check(body, members.radius.max(initial=1.0))
 
     def _check(self, body: Body, radius: float) -> None:
+        if isinstance(body, Twins) and body.apart:
+            self._check(body.droplet, radius * body.sizes[0])
+            return
         if self.solver == "exact":
             exact.require_polyhedron(body)
             return
@@ -160,12 +164,28 @@ class Simulation:
         See `amplitude`.
         """
         self._check(body, radii.max(initial=1.0))
+        if isinstance(body, Twins) and body.apart:
+            return self._apart(body, radii, orientations)
         if self.solver == "exact":
             vectors = self.scattering_vectors()
             return _image(self._exact(body, radii, orientations, vectors), vectors, self.detector)
         if isinstance(self.detector, EwaldDetector):
             return self._on_grid(self.detector, body, radii, orientations)
         return self._on_flat(body, radii, orientations)
+
+    def _apart(
+        self, twins: Twins, radii: FloatArray, orientations: FloatArray
+    ) -> NDArray[np.complexfloating]:
+        """Images (N, n, n) of two droplets that scatter side by side: the sum of both, each at its place."""
+        vectors = self.scattering_vectors()
+        q = np.stack([-vectors.x, -vectors.y, vectors.z])  # e^{-i (q_x x + q_y y) + i q_z z}
+        along = rotation_matrix(orientations)[:, :, 2] @ q  # (N, P): of a step along the bodies' z axes
+        values = np.zeros((len(radii), vectors.pixel.size), dtype=np.complex128)
+        for size, centre in zip(twins.sizes, twins.centres, strict=True):
+            droplet = self.amplitude_of(twins.droplet, size * radii, orientations)
+            phase = np.exp(1j * centre * radii[:, None] * along)
+            values += phase * droplet.reshape(len(radii), -1)[:, vectors.pixel]
+        return _image(values, vectors, self.detector)
 
     def intensity(self, particles: Particles) -> NDArray[np.float32]:
         """Intensities |A|^2 of N particles, times the pixel's solid angle (flat) and polarisation factor.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,32 @@ def one_pattern(pattern: NDArray[np.float32], detector: Detector, title: str) ->
     return figure
 
 
+def _each_label(labels: NDArray[np.uint8], count: int) -> list[int]:
+    """Rows of a labelled dataset: the first of each label, then the second of each, and so on."""
+    having = [np.flatnonzero(column).tolist() for column in labels.T]
+    having.append(np.flatnonzero(~labels.any(axis=1)).tolist())
+    turns = chain.from_iterable(zip_longest(*having))
+    rows = list(dict.fromkeys(row for row in turns if row is not None))[:count]
+    # together again what has the same label, in the labels' order
+    return sorted(rows, key=lambda row: labels[row].tolist(), reverse=True)
+
+
+def _legend(dataset: PatternFile, index: int) -> str:
+    """What a pattern shows, in two lines."""
+    body, radius = str(dataset.particles.bodies[index]), dataset.particles.radius[index]
+    if dataset.label_names:
+        shown = [name for name, has in zip(dataset.label_names, dataset.labels[index], strict=True) if has]
+        return f"{', '.join(shown) or 'no label'}\n{body}, R = {radius:.0f} nm"
+    w, x, y, z = dataset.particles.orientation[index]
+    return f"R = {radius:.1f} nm\nq = ({w:.3f}, {x:.3f}, {y:.3f}, {z:.3f})"
+
+
 def gallery(dataset: PatternFile, count: int = 16, columns: int = 4) -> Figure:
-    """The first patterns of a dataset, with radius and orientation under each."""
+    """Some patterns of a dataset, with radius and orientation, or with what they are labelled, under each.
+
+    The first ones; of a labelled dataset equally many of each label, as far as it has them.
+    """
+    chosen = _each_label(dataset.labels, count) if dataset.label_names else range(min(count, len(dataset)))
     count = min(count, len(dataset))
     columns = min(columns, count)
     rows = -(-count // columns)
@@ -127,13 +152,9 @@ def gallery(dataset: PatternFile, count: int = 16, columns: int = 4) -> Figure:
         if index >= count:
             axes.set_visible(False)
             continue
-        image = draw_pattern(axes, dataset.patterns(index), detector, dataset.scale)
-        w, x, y, z = dataset.particles.orientation[index]
+        image = draw_pattern(axes, dataset.patterns(chosen[index]), detector, dataset.scale)
         # the particle stands under its pattern, so the q axes are labelled on the left and on top
-        axes.set_xlabel(
-            f"R = {dataset.particles.radius[index]:.1f} nm\nq = ({w:.3f}, {x:.3f}, {y:.3f}, {z:.3f})",
-            fontsize=8,
-        )
+        axes.set_xlabel(_legend(dataset, chosen[index]), fontsize=8)
         axes.tick_params(labelsize=7, labelbottom=False, labeltop=index < columns, top=index < columns)
     for axes in panels[:, 0]:
         axes.set_ylabel(y_label, fontsize=8)

@@ -146,14 +146,14 @@ def grow(
                 if journaled.committed:
                     require_same(partial, file[PROCESS].attrs, wanted, "or --force to begin anew")
                 else:
-                    names = recipe.distribution.weights
                     lay_out(
                         file,
                         len(rows),
                         recipe.simulation,
                         {**provenance, **wanted, "written": 0},
                         varying=recipe.uncertainty.varying,
-                        longest_name=max(len(name.encode()) for name in names),
+                        longest_name=recipe.distribution.longest_name,
+                        labels=recipe.distribution.labels,
                     )
                 growing = Growing(journaled, file)
                 try:

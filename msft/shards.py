@@ -178,6 +178,7 @@ def _lay_over(
         {"program": "msft merge", "command": command, "shards": len(shards), **provenance},
         virtual=patterns,
         varying=recipe.uncertainty.varying,
+        labels=recipe.distribution.labels,
         longest_name=max(shard[SAMPLE]["body"].dtype.itemsize for shard in shards.values()),
     )
 

@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msft.helium.droplets import Droplets
+from msft.helium.light import HeliumLight
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 from msft.uncertainty import Uncertainty
+
+Population = ParticleDistribution | Droplets
+"""Which particles there are."""
+
+Light = Uncertainty | HeliumLight
+"""How the optics differ from pattern to pattern."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +76,9 @@ class Recipe:
     """
 
     seed: int = 0
-    distribution: ParticleDistribution = field(default_factory=ParticleDistribution)
+    distribution: Population = field(default_factory=ParticleDistribution)
     simulation: Simulation = field(default_factory=Simulation)
-    uncertainty: Uncertainty = field(default_factory=Uncertainty)
+    uncertainty: Light = field(default_factory=Uncertainty)
 
     def shots(self, indices: NDArray[np.int64] | range) -> Shots:
         """The shots of those numbers."""

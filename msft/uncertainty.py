@@ -40,6 +40,8 @@ class Uncertainty:
     delta: float = 0.0
     beta: float = 0.0
 
+    kind = "normal"
+
     def __post_init__(self) -> None:
         for field in fields(self):
             sigma = getattr(self, field.name)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from msft.dataset import PatternFile, open_hdf5, read_recipe
 from msft.errors import ParameterError
+from msft.helium.labels import NAMES, broken_rules
+from msft.helium.rules import labels_of
 from msft.layout import CXI_VERSION, DATA, PROCESS, SAMPLE
 from msft.particle import SMALLEST_RADIUS
 from msft.shots import Shots
@@ -150,9 +152,23 @@ def _particles(patterns: PatternFile, file: h5py.File) -> Iterator[Finding]:
     norm = np.linalg.norm(stored, axis=-1)
     good = bool((np.abs(norm - 1) < 1e-9).all() and (stored[:, 0] >= 0).all())
     yield Finding("orientations are unit quaternions, w >= 0", "" if good else "some are not")
+    if patterns.label_names == NAMES:
+        yield Finding("labels follow from the particles, by the rules", _labels(patterns))
     domain = (particles.bodies == "icosahedron") & (particles.stretch == 1.0)
     gap = np.abs(to_fundamental_domain(stored[domain]) - stored[domain]).max(initial=0.0)
     yield Finding("icosahedra in the fundamental domain", "" if gap < 1e-9 else "some are not")
+
+
+def _labels(patterns: PatternFile) -> str:
+    """What is wrong with the labels, or differs from those that the particles have."""
+    try:
+        broken = [rule for rule, count in broken_rules(patterns.labels).items() if count]
+        wrong = (labels_of(patterns.particles) != patterns.labels).any(axis=1)
+    except ParameterError as error:  # no labels, or of other particles than droplets
+        return str(error)
+    if broken:
+        return f"not in all patterns: {broken[0]}"
+    return f"those of pattern {np.argmax(wrong)} are others" if wrong.any() else ""
 
 
 def _pattern(patterns: PatternFile, index: int) -> Iterator[tuple[str, str]]:

@@ -6,27 +6,35 @@
 - ``lines``: where lines cross spheroids and cylinders;
 - ``sphere``, ``ellipsoid``: the quadrics;
 - ``dumbbell``: two lobes and a neck, and the capsule;
+- ``twins``: two droplets, one before the other; ``layered``: two densities; ``nothing``: an empty frame;
 - ``voxels``: densities on a grid;
 - ``catalogue``: the bodies by name.
 """
 
-from msft.bodies.body import Body, ConvexBody, HomogeneousBody
+from msft.bodies.body import Body, ChordedBody, ConvexBody, HomogeneousBody
 from msft.bodies.catalogue import BODIES, named
 from msft.bodies.dumbbell import Dumbbell, capsule
 from msft.bodies.ellipsoid import Ellipsoid
+from msft.bodies.layered import Layered
+from msft.bodies.nothing import Nothing
 from msft.bodies.polyhedron import ConvexPolyhedron
 from msft.bodies.sphere import Sphere
+from msft.bodies.twins import Twins
 from msft.bodies.voxels import Voxels
 
 __all__ = [
     "BODIES",
     "Body",
+    "ChordedBody",
     "ConvexBody",
     "ConvexPolyhedron",
     "Dumbbell",
     "Ellipsoid",
     "HomogeneousBody",
+    "Layered",
+    "Nothing",
     "Sphere",
+    "Twins",
     "Voxels",
     "capsule",
     "named",

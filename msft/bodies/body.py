@@ -82,15 +82,13 @@ class Body(ABC):
         """`stretched` for a factor that is in its range."""
 
 
-class HomogeneousBody(Body):
-    """A body of one density, which a line parallel to the beam crosses in chords."""
+class ChordedBody(Body):
+    """A body that a line parallel to the beam crosses in chords, each of one density."""
 
-    def density(
-        self, x: FloatArray, y: FloatArray, z: FloatArray, rotation: FloatArray, radius: float
-    ) -> NDArray[np.floating]:
-        """1 inside and 0 outside; see `Body.density`."""
-        depth, row, column = np.meshgrid(z, y, x, indexing="ij")
-        return self.contains(np.stack([column, row, depth], axis=-1), rotation, radius).astype(np.float64)
+    @property
+    @abstractmethod
+    def densities(self) -> tuple[float, ...]:
+        """Of the C chords, in their order, or one for all; 1 is the full material."""
 
     @abstractmethod
     def chords(
@@ -112,6 +110,22 @@ class HomogeneousBody(Body):
         z_in, z_out in nm, shape (C, ...) with C the most chords that a column can have; z_in >= z_out where
         there is no chord. Chords of one column do not overlap.
         """
+
+
+class HomogeneousBody(ChordedBody):
+    """A body of one density."""
+
+    @property
+    def densities(self) -> tuple[float, ...]:
+        """See `ChordedBody.densities`; one 1, which stands for all chords."""
+        return (1.0,)
+
+    def density(
+        self, x: FloatArray, y: FloatArray, z: FloatArray, rotation: FloatArray, radius: float
+    ) -> NDArray[np.floating]:
+        """1 inside and 0 outside; see `Body.density`."""
+        depth, row, column = np.meshgrid(z, y, x, indexing="ij")
+        return self.contains(np.stack([column, row, depth], axis=-1), rotation, radius).astype(np.float64)
 
 
 class ConvexBody(HomogeneousBody):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,11 @@ from msft.bodies.archimedean import VERTICES
 from msft.bodies.body import Body
 from msft.bodies.dumbbell import Dumbbell, capsule
 from msft.bodies.ellipsoid import Ellipsoid
+from msft.bodies.layered import Layered
+from msft.bodies.nothing import Nothing
 from msft.bodies.polyhedron import ConvexPolyhedron
 from msft.bodies.sphere import Sphere
+from msft.bodies.twins import Twins
 from msft.bodies.voxels import Voxels
 from msft.errors import ParameterError
 
@@ -35,11 +38,24 @@ def _dumbbell(name: str, half_distance: float = 1.0, neck_radius: float = 0.5) -
     return Dumbbell(half_distance, 1.0, neck_radius, name=name)
 
 
+def _twins(name: str, distance: float = 3.0, second: float = 0.8, width: float = 1.0) -> Twins:
+    return Twins(distance, second, (width, 1.0, 1.0), name)
+
+
+def _layered(
+    name: str, inner_radius: float = 0.5, inner_density: float = 0.0, offset: float = 0.0
+) -> Layered:
+    return Layered(inner_radius, inner_density, offset, name=name)
+
+
 SMOOTH: dict[str, Callable[..., Body]] = {
     "sphere": Sphere,
     "ellipsoid": _ellipsoid,
     "capsule": _capsule,
     "dumbbell": _dumbbell,
+    "twins": _twins,
+    "layered": _layered,
+    "nothing": Nothing,
 }
 """Bodies that are not polyhedra, built from their full name and the numbers in its brackets."""
 
@@ -73,7 +89,7 @@ FILES: dict[str, Callable[[Path, str], Body]] = {".npy": Voxels.load, ".txt": ha
 _WITH_NUMBERS = re.compile(r"(?P<kind>[a-z]+)\((?P<numbers>[^()]*)\)")
 
 
-@cache
+@lru_cache(maxsize=1024)  # of a set with proportions of its own for every particle, not all
 def named(name: str) -> Body:
     """The body of that name.
 
@@ -82,8 +98,10 @@ def named(name: str) -> Body:
     name
         One of `BODIES`, or one of these with its proportions: ``ellipsoid(x, y, z)`` semi-axes;
         ``capsule(length)`` in diameters; ``dumbbell(half distance of the lobes' centres, neck radius)`` in
-        lobe radii. Or the path of a file: ``.npy`` with the densities of voxels, ``.txt`` with half-spaces,
-        of which the radius then gives the size.
+        lobe radii; ``twins(distance, second, width along x)`` in radii of the first droplet;
+        ``layered(inner radius, inner density, offset)`` in those of the outer layer. Or the path of a file:
+        ``.npy`` with the densities of voxels, ``.txt`` with half-spaces, of which the radius then gives the
+        size.
 
     Raises
     ------
@@ -101,7 +119,10 @@ def named(name: str) -> Body:
         except (TypeError, ValueError) as error:
             if isinstance(error, ParameterError):
                 raise
-            allowed = "ellipsoid(x,y,z), capsule(length) or dumbbell(half distance,neck radius)"
+            allowed = (
+                "ellipsoid(x,y,z), capsule(length), dumbbell(half distance,neck radius), "
+                "twins(distance,second,width) or layered(inner radius,inner density,offset)"
+            )
             raise ParameterError("body", name, allowed) from None
     allowed = "one of " + ", ".join(BODIES) + "; or a file, " + " or ".join(FILES)
     raise ParameterError("body", name, allowed)

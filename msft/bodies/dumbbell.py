@@ -55,7 +55,7 @@ class Dumbbell(HomogeneousBody):
                 raise ParameterError(field, value, "a length above 0")
         if not 0 <= self.neck_radius <= self.lobe_radius:
             raise ParameterError("neck_radius", self.neck_radius, f"0 to the lobes' {self.lobe_radius:g}")
-        scale = 1 / _farthest(self.half_distance, self.lobe_radius, height)
+        scale = 1 / farthest(self.half_distance, self.lobe_radius, height)
         for field in ("half_distance", "lobe_radius", "neck_radius"):
             object.__setattr__(self, field, getattr(self, field) * scale)
         object.__setattr__(self, "lobe_height", height * scale)
@@ -109,8 +109,8 @@ class Dumbbell(HomogeneousBody):
         )
 
 
-def _farthest(half_distance: float, lobe_radius: float, lobe_height: float) -> float:
-    """The largest distance of a point of the lobe r sin t, h + c cos t from the origin."""
+def farthest(half_distance: float, lobe_radius: float, lobe_height: float) -> float:
+    """The largest distance of a point of the lobe r sin t, h + c cos t from the origin, h >= 0."""
     if lobe_height < lobe_radius:
         # the derivative vanishes at cos t = h c / (r^2 - c^2)
         cosine = min(1.0, half_distance * lobe_height / (lobe_radius**2 - lobe_height**2))

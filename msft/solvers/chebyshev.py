@@ -15,7 +15,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from msft.bodies import Body, HomogeneousBody, Voxels
+from msft.bodies import Body, ChordedBody, Voxels
 from msft.detector import EwaldDetector, ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
@@ -93,7 +93,7 @@ def amplitude(
     if isinstance(body, Voxels):
         at_node = transforms(body, radius, rotation, optics.attenuation, detector, vectors, nodes)
     else:
-        assert isinstance(body, HomogeneousBody)
+        assert isinstance(body, ChordedBody)
         columns = _Columns(body, radius, rotation, optics.attenuation, detector)
         grid = columns.converged_grid(vectors, accuracy)
         at_node = np.array([columns.transform(grid, q_z).ravel()[vectors.pixel] for q_z in nodes])
@@ -111,7 +111,9 @@ class _Grid(NamedTuple):
     z_in: FloatArray
     z_out: FloatArray
     before: FloatArray
-    """Path through material in front of each chord, in nm."""
+    """Path through material in front of each chord, in nm of the full one."""
+    densities: list[float]
+    """Of all first chords, of all second ones, ..."""
     phases: ComplexArray
 
 
@@ -119,7 +121,7 @@ class _Grid(NamedTuple):
 class _Columns:
     """One particle as chords along the beam, and their transform at a fixed q_z."""
 
-    body: HomogeneousBody
+    body: ChordedBody
     radius: float
     rotation: FloatArray
     s: complex
@@ -131,21 +133,26 @@ class _Columns:
         centres: FloatArray = spacing * (np.arange(samples, dtype=np.float64) - (samples - 1) / 2)
         z_in, z_out = self.body.chords(centres[None, :], centres[:, None], self.rotation, self.radius)
         length = np.maximum(z_out - z_in, 0.0).reshape(len(z_in), -1)
-        before = np.cumsum(length, axis=0) - length
+        densities = np.broadcast_to(np.array(self.body.densities), len(length))
+        path = densities[:, None] * length
+        before = np.cumsum(path, axis=0) - path
         order, column = np.nonzero(length)
         phases = np.exp(-1j * np.outer(self.detector.axis, centres))
         z_in, z_out = (z.reshape(length.shape)[order, column] for z in (z_in, z_out))
         counts = np.count_nonzero(length, axis=1).tolist()
-        return _Grid(spacing, column, counts, z_in, z_out, before[order, column], phases)
+        before = before[order, column]
+        return _Grid(spacing, column, counts, z_in, z_out, before, densities.tolist(), phases)
 
     def transform(self, grid: _Grid, q_z: float) -> ComplexArray:
         """The sum over the columns of e^{-i q r} g(x, y; q_z), at every pixel (n, n), in nm^3."""
         samples = grid.phases.shape[1]
-        chords = np.exp(-self.s * grid.before) * _chord(grid.z_in, grid.z_out, q_z, self.s)
         column = np.zeros(samples**2, dtype=np.complex128)
         start = 0
-        for count in grid.counts:  # each column once: an assignment that adds
-            column[grid.column[start : start + count]] += chords[start : start + count]
+        for count, density in zip(grid.counts, grid.densities, strict=True):
+            these = slice(start, start + count)
+            wave = np.exp(-self.s * grid.before[these])
+            chords = wave * _chord(grid.z_in[these], grid.z_out[these], q_z, density * self.s)
+            column[grid.column[these]] += density * chords  # each column once: an assignment that adds
             start += count
         return np.asarray(grid.spacing**2 * (grid.phases @ column.reshape(samples, samples) @ grid.phases.T))
 

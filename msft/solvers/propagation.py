@@ -31,7 +31,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from msft.bodies import Body, HomogeneousBody, Voxels
+from msft.bodies import Body, ChordedBody, Voxels
 from msft.detector import EwaldDetector, ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
@@ -219,7 +219,7 @@ def _slices(
     half, fine = grid.half_width(radii.max()), FINER * (grid.across(radii.max()) + 2 * LOBES)
     centres = grid.spacing * ((np.arange(fine) + 0.5) / FINER - 0.5 - LOBES - half)
     particles = list(zip(rotation_matrix(orientations), radii, strict=True))
-    if isinstance(body, HomogeneousBody):
+    if isinstance(body, ChordedBody):
         yield from _chords_by_slice(body, particles, centres, grid)
         return
     for depths in _depths(body, radii, grid):
@@ -240,7 +240,7 @@ def _depths(body: Body, radii: FloatArray, grid: PropagationGrid) -> Iterator[Fl
 
 
 def _chords_by_slice(
-    body: HomogeneousBody,
+    body: ChordedBody,
     particles: list[tuple[FloatArray, float]],
     centres: FloatArray,
     grid: PropagationGrid,
@@ -249,11 +249,12 @@ def _chords_by_slice(
     z_in = np.array([enter for enter, _ in found], dtype=np.float32)
     z_out = np.maximum(np.array([leave for _, leave in found], dtype=np.float32), z_in)
     deepest = slices_each_side(max(radius for _, radius in particles), grid)
+    densities = np.array(body.densities, dtype=np.float32)[:, None, None]
     # material up to a depth: what two depths differ by lies between them
     above = z_in
     for edge in range(1 - deepest, deepest + 1):
         below = np.minimum(np.maximum(z_in, np.float32(edge * grid.thickness)), z_out)
-        yield (below - above).sum(axis=1)
+        yield (densities * (below - above)).sum(axis=1)
         above = below
 
 

@@ -16,7 +16,9 @@ from msft.errors import ParameterError
 
 FloatArray = NDArray[np.float64]
 
-SHAPES = [*BODIES, "ellipsoid(1,2,0.5)", "capsule(3)", "dumbbell(1.5,0)", "dumbbell(0.3,0.9)"]
+PROPORTIONS = ["ellipsoid(1,2,0.5)", "capsule(3)", "dumbbell(1.5,0)", "dumbbell(0.3,0.9)"]
+PROPORTIONS += ["twins(0.9,0.6)", "twins(1.5,0.9,2.5)", "twins(2.5,0.4,0.5)"]
+SHAPES = [name for name in BODIES if isinstance(named(name), HomogeneousBody)] + PROPORTIONS
 each_shape = pytest.mark.parametrize("name", SHAPES)
 each_stretch = pytest.mark.parametrize("factor", [0.4, 1.0, 2.5])
 
