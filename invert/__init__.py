@@ -8,7 +8,7 @@
 - ``presets``: named configurations;
 - ``data``: datasets in memory; ``trainer``: training with Lightning, whatever is learned; ``train``: a model;
 - ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
-- ``frames``: measured frames from HDF5; ``estimate``: what every inverter returns;
+- ``frames``: measured frames from HDF5, by ``reading``; ``estimate``: what every inverter returns;
 - ``predict``: frames to estimates with a network; ``predictions``: estimates as files;
 - ``forward``: a frame and the simulation that candidates are compared with; ``setting``: which simulation;
 - ``simplex``: Nelder-Mead, many at once; ``polish``: Levenberg-Marquardt; ``centre``: where the beam was;

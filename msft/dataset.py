@@ -70,8 +70,15 @@ __all__ = [
 
 
 @contextmanager
-def open_hdf5(path: Path, field: str = "dataset") -> Iterator[h5py.File]:
+def open_hdf5(path: Path, field: str = "dataset", *, growing: bool = False) -> Iterator[h5py.File]:
     """An HDF5 file for reading; whatever HDF5 finds wrong with it becomes one line.
+
+    Parameters
+    ----------
+    path, field
+        The file, and what a message calls it.
+    growing
+        Whether it may be one that a single writer (SWMR) has open.
 
     Raises
     ------
@@ -87,7 +94,12 @@ def open_hdf5(path: Path, field: str = "dataset") -> Iterator[h5py.File]:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise _unreadable(field, path, error) from None
+        try:
+            if not growing:
+                raise error
+            file = h5py.File(path, "r", swmr=True)
+        except (OSError, ValueError):
+            raise _unreadable(field, path, error) from None
     with file:
         try:
             yield file

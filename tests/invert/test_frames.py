@@ -21,7 +21,7 @@ def write(path: Path, **arrays: object) -> Path:
 
 @pytest.fixture
 def stack() -> np.ndarray:
-    return np.random.default_rng(0).uniform(0, 100, (3, 16, 16)).astype(np.float32)
+    return np.random.default_rng(0).lognormal(0, 3, (3, 16, 16)).astype(np.float32).clip(0, 250)
 
 
 def test_a_plain_stack_is_found_wherever_it_lies(tmp_path: Path, stack: np.ndarray) -> None:

@@ -1,0 +1,10 @@
+"""Measured frames out of HDF5 files that others wrote; `invert.frames` is the way in.
+
+- ``frames``: frames in memory, with what their file says about them;
+- ``source``: an open file, whose frames come in batches;
+- ``places``: which of a file's arrays are the images; ``stack``: those arrays as one stack;
+- ``instrument``: wavelength, pixels, distance, centre; ``sample``: the truth, if the file is a simulation;
+- ``mask``: which pixels count; ``scale``: intensities or logarithms;
+- ``centring``: where the beam was, without a model; ``resample``: onto the pixels that a model knows;
+- ``isolation``: a damaged file crashes another process than this one.
+"""

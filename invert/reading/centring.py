@@ -1,0 +1,55 @@
+"""Where the beam was, from the frames alone: around it small-angle scattering is centrosymmetric."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invert.centre import find_beam
+from msft.errors import ParameterError
+
+MOST_FRAMES = 32
+"""Frames that are looked at."""
+
+FEWEST_PIXELS = 32
+
+
+def symmetry_center(grey: NDArray[np.float32], valid: NDArray[np.bool_], reach: int) -> tuple[float, float]:
+    """Row and column about which a frame is most like itself turned by 180 degrees, to half a pixel.
+
+    Parameters
+    ----------
+    grey, valid
+        Logarithmic grey image (H, W) and its pixels that count.
+    reach
+        Largest distance from the middle [n/2, n/2] in each direction, in pixels.
+    """
+    # turned about the middle of the array; a shift by d brings them together if the centre is d/2 from it
+    row, column = find_beam(
+        grey, valid, grey[::-1, ::-1], valid[::-1, ::-1], min(2 * reach, min(grey.shape) - 1)
+    )
+    height, width = grey.shape
+    return (height - 1 + row) / 2, (width - 1 + column) / 2
+
+
+def estimated_center(
+    grey: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The median centre of some frames (n, H, W), and how far they scatter (median distance), in pixels.
+
+    Raises
+    ------
+    ParameterError
+        If no frame shows enough to tell.
+    """
+    reach = min(grey.shape[1:]) // 8
+    found = [
+        symmetry_center(image, usable, reach)
+        for image, usable in zip(grey[:MOST_FRAMES], valid[:MOST_FRAMES], strict=True)
+        if usable.sum() >= FEWEST_PIXELS and np.ptp(image[usable]) > 0
+    ]
+    if not found:
+        raise ParameterError("center", "estimate", "ROW,COLUMN: no frame shows where the beam was")
+    row, column = np.median(found, axis=0)
+    spread = np.median(np.abs(np.array(found) - [row, column]), axis=0)
+    return (float(row), float(column)), (float(spread[0]), float(spread[1]))

@@ -1,0 +1,161 @@
+"""Wavelength, pixels, distance and centre, as CXI, NeXus and this toolkit's files say them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import h5py
+import numpy as np
+
+from invert.reading.places import attribute, beside, dataset_at
+from msft.errors import ParameterError
+from msft.units import ELECTRONVOLT, NANOMETRE, wavelength_of_energy
+
+LARGEST_JOULE = 1e-10
+"""A photon energy above is in eV, where the file has no unit."""
+
+UNITS = {
+    **{"m": 1.0, "metre": 1.0, "meter": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9},
+    **{"angstrom": 1e-10, "angstroms": 1e-10, "a": 1e-10, "å": 1e-10},
+    **{"j": 1.0, "ev": ELECTRONVOLT, "kev": 1e3 * ELECTRONVOLT},
+    **{"1/m": 1.0, "m^-1": 1.0, "1/nm": 1e9, "nm^-1": 1e9, "1/angstrom": 1e10},
+}
+"""Units by name, in SI."""
+
+MILLIMETRE = 1e-3
+
+_SOURCES = ("instrument_1/source_1", "instrument/source", "instrument/beam", "sample/beam")
+_DETECTORS = ("instrument_1/detector_1", "instrument/detector", "instrument/detector_1")
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """What is known of the light and of the detector; None where it is not.
+
+    Attributes
+    ----------
+    wavelength
+        In nm.
+    geometry
+        ``ewald``, whose pixels are linear in q_perp, or ``flat``.
+    q_step
+        Width of a pixel in nm^-1, of the first.
+    pixel_size
+        Height and width of a pixel in mm, of the second.
+    distance
+        To it, in mm.
+    center
+        Row and column of the beam in pixels, whole numbers in the middle of a pixel.
+    """
+
+    wavelength: float | None = None
+    geometry: str | None = None
+    q_step: float | None = None
+    pixel_size: tuple[float, float] | None = None
+    distance: float | None = None
+    center: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("wavelength", "q_step", "distance"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ParameterError(name, value, "a number above 0")
+        if self.pixel_size is not None and not all(math.isfinite(x) and x > 0 for x in self.pixel_size):
+            raise ParameterError("pixel_size", self.pixel_size, "lengths above 0 mm")
+
+    def overridden(self, other: Instrument) -> Instrument:
+        """With everything that the other one knows; a way to measure pixels replaces the other way."""
+        known = {name: value for name, value in vars(other).items() if value is not None}
+        mine = self
+        if other.q_step is not None:
+            mine = replace(mine, pixel_size=None, distance=None, geometry="ewald")
+        elif other.pixel_size is not None or other.distance is not None:
+            mine = replace(mine, q_step=None, geometry="flat")
+        return replace(mine, **known)
+
+
+def read_instrument(file: h5py.File, images: str) -> Instrument:
+    """What a file says; what it says in a way that cannot be understood is as if it were not there.
+
+    Parameters
+    ----------
+    file
+        Open.
+    images
+        Name of the images, whose entry is asked.
+    """
+    sources = [name for place in _SOURCES for name in beside(images, place)]
+    detectors = [name for place in _DETECTORS for name in beside(images, place)]
+    sizes = (
+        _first(file, detectors, "y_pixel_size", MILLIMETRE),
+        _first(file, detectors, "x_pixel_size", MILLIMETRE),
+    )
+    square = _first(file, detectors, "pixel_size", MILLIMETRE)
+    height, width = (size or square for size in sizes)
+    return Instrument(
+        wavelength=_wavelength(file, sources),
+        geometry=next((text for place in detectors if (text := _text(file, f"{place}/geometry"))), None),
+        q_step=_first(file, detectors, "q_step", 1 / NANOMETRE),
+        pixel_size=(height, width) if height is not None and width is not None else None,
+        distance=_first(file, detectors, "distance", MILLIMETRE)
+        or _first(file, detectors, "detector_distance", MILLIMETRE),
+        center=_center(file, beside(images, ""), detectors),
+    )
+
+
+def _wavelength(file: h5py.File, sources: list[str]) -> float | None:
+    """From the wavelength in m (NeXus' beam: angstrom), else from the photon energy in J (some hold eV)."""
+    for place in sources:
+        for name, unit in (("wavelength", 1.0), ("incident_wavelength", 1e-10)):
+            if found := _number(file, f"{place}/{name}", NANOMETRE, unit):
+                return found
+        if energy := _number(file, f"{place}/energy", 1.0, 1.0):
+            return wavelength_of_energy(energy if energy < LARGEST_JOULE else energy * ELECTRONVOLT)
+        if energy := _number(file, f"{place}/incident_energy", 1.0, ELECTRONVOLT):
+            return wavelength_of_energy(energy)
+    return None
+
+
+def _center(file: h5py.File, entries: list[str], detectors: list[str]) -> tuple[float, float] | None:
+    """CXI's (x, y, z), which is (0.5, 0.5) in the first pixel's middle; NeXus' beam centre in pixels."""
+    for name in (f"{entry}{group}/image_center" for entry in entries for group in ("data_1", "image_1")):
+        item = dataset_at(file, name)
+        if item is not None and item.dtype.kind in "iuf" and 2 <= item.size <= 3:
+            x, y = np.asarray(item[()], dtype=np.float64).ravel()[:2]
+            if math.isfinite(x) and math.isfinite(y):
+                return float(y) - 0.5, float(x) - 0.5
+    for place in detectors:
+        found = [_number(file, f"{place}/beam_center_{axis}", 1.0, 1.0) for axis in "yx"]
+        units = dataset_at(file, f"{place}/beam_center_x")
+        in_pixels = units is not None and (attribute(units, "units") or "pixel").startswith("pixel")
+        if found[0] is not None and found[1] is not None and in_pixels:
+            return found[0], found[1]
+    return None
+
+
+def _first(file: h5py.File, groups: list[str], name: str, per: float) -> float | None:
+    for group in groups:
+        if (found := _number(file, f"{group}/{name}", per, 1.0)) is not None:
+            return found
+    return None
+
+
+def _number(file: h5py.File, place: str, per: float, unit: float) -> float | None:
+    """A number above 0 as a multiple of `per`, in the unit that it names or else in `unit` (both in SI)."""
+    item = dataset_at(file, place)
+    if item is None or item.size != 1 or item.dtype.kind not in "iuf":
+        return None
+    named = UNITS.get((attribute(item, "units") or "").strip().lower(), unit)
+    value = float(np.asarray(item[()]).item()) * (named / per)
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def _text(file: h5py.File, place: str) -> str | None:
+    item = dataset_at(file, place)
+    if item is None or item.shape != () or item.dtype.kind not in "OS":
+        return None
+    try:
+        return str(item.asstr()[()])
+    except (TypeError, ValueError):  # of something else than text
+        return None

@@ -1,0 +1,142 @@
+"""Which pixels count: CXI and NeXus masks, a mask of the user, and values that mean no measurement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from invert.reading.places import beside, dataset_at, find_images
+from invert.reading.stack import ImageStack
+from msft.dataset import open_hdf5
+from msft.errors import ParameterError
+
+CXI_HAS_SIGNAL = 0x1000
+"""The one bit of a CXI mask that does not make a pixel bad."""
+
+IN_ENTRY = (
+    "data_1/mask",
+    "instrument_1/detector_1/mask",
+    "instrument/detector/pixel_mask",
+    "instrument/detector/detectorSpecific/pixel_mask",
+)
+
+
+def read_mask(path: Path, good: int) -> NDArray[np.bool_]:
+    """Good pixels of a mask in a file of its own, bool, shape (H, W) or (N, H, W).
+
+    Parameters
+    ----------
+    path
+        ``.npy`` or HDF5.
+    good
+        0: CXI bits, or a boolean that is true where a pixel is bad. 1: what is not 0 is good.
+
+    Raises
+    ------
+    ParameterError
+        If there is no mask in the file, or `good` is neither 0 nor 1.
+    """
+    if good not in (0, 1):
+        raise ParameterError("mask_good", good, "0 or 1, the value of a good pixel")
+    if path.suffix == ".npy":
+        try:
+            bits = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ParameterError("mask", path, f"a NumPy array ({error})") from None
+    else:
+        with open_hdf5(path, "mask") as file:
+            bits = _only_array(file, path)
+    if bits.ndim not in (2, 3):
+        raise ParameterError("mask", f"shape {bits.shape}", "(y, x) or (N, y, x)")
+    return _good(bits) if good == 0 else np.asarray(bits != 0)
+
+
+def good_in_file(file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Good pixels of some frames by the masks in their file, bool, broadcastable to (n, H, W).
+
+    Raises
+    ------
+    ParameterError
+        If a mask has another size than the frames.
+    OSError
+        If it cannot be read.
+    """
+    result = np.ones((1, *stack.size), dtype=bool)
+    if len(numbers) == 0:
+        return result
+    owners = [stack.owner(int(number)) for number in numbers]
+    several = len(stack.names) > 1
+    for place in IN_ENTRY:
+        if not several:
+            for mask in filter(None, (dataset_at(file, name) for name in beside(owners[0][0], place))):
+                result = result & _rows(mask, numbers, stack.size, len(stack))
+            continue
+        masks = [dataset_at(file, beside(name, place)[0]) for name, _ in owners]
+        if any(mask is not None for mask in masks):
+            whole = np.ones((len(numbers), *stack.size), dtype=bool)
+            for row, (mask, (_, within)) in enumerate(zip(masks, owners, strict=True)):
+                if mask is not None:
+                    whole[row] = _rows(mask, np.array([within]), stack.size, None)[0]
+            result = result & whole
+    return result
+
+
+def measured(values: NDArray[Any], scale: str) -> NDArray[np.bool_]:
+    """Pixels of frames (n, H, W) whose value is a measurement.
+
+    NaN and infinities are none. Nor are the largest number of an integer of 16 bits or more, by which
+    detectors mark dead or saturated pixels, and, in intensities, negative counts; negative numbers among
+    fractions are what dark subtraction leaves of darkness.
+    """
+    if values.dtype.kind in "iu":
+        valid = np.ones(values.shape, dtype=bool)
+        if values.dtype.itemsize > 1:
+            valid &= values != np.iinfo(values.dtype).max
+        if values.dtype.kind == "i" and scale == "linear":
+            valid &= values >= 0
+        return valid
+    valid = np.isfinite(values)
+    if scale == "linear":
+        for image, usable in zip(values, valid, strict=True):
+            seen = image[usable]
+            if seen.min(initial=0) < 0 and (seen == np.rint(seen)).all():
+                usable[usable] = seen >= 0
+    return np.asarray(valid)
+
+
+def _rows(
+    mask: h5py.Dataset, numbers: NDArray[np.int64], size: tuple[int, int], count: int | None
+) -> NDArray[np.bool_]:
+    """Good pixels of some frames of a mask for one array: (H, W), (N, H, W) or (N, 1, H, W)."""
+    shape = mask.shape
+    fits = shape is not None and len(shape) in (2, 3, 4) and shape[-2:] == size
+    if not fits or (len(shape) > 2 and count is not None and shape[0] not in (1, count)):
+        allowed = f"{size} or {(count or 1, *size)}, as the frames"
+        raise ParameterError("mask", f"shape {shape}", allowed)
+    if len(shape) == 2 or shape[0] == 1:
+        return _good(np.asarray(mask[()]).reshape(-1, *size)[:1])
+    first, last = int(numbers[0]), int(numbers[-1]) + 1
+    bits = mask[first:last] if len(shape) == 3 else mask[first:last, 0]
+    return _good(np.asarray(bits)[numbers - first])
+
+
+def _good(bits: NDArray[Any]) -> NDArray[np.bool_]:
+    if bits.dtype.kind not in "iub":
+        raise ParameterError("mask", f"values of type {bits.dtype}", "integers or booleans, 0 = good")
+    return np.asarray((bits.astype(np.int64) & ~CXI_HAS_SIGNAL) == 0)
+
+
+def _only_array(file: h5py.File, path: Path) -> NDArray[Any]:
+    for place in ("/mask", "/entry_1/data_1/mask", "/data/mask"):
+        item = dataset_at(file, place)
+        if item is not None and item.ndim in (2, 3):
+            return np.asarray(item[()])
+    try:
+        name = find_images(file, path, None).names[0]
+    except ParameterError:
+        raise ParameterError("mask", path, "a file with an array (y, x) or (N, y, x) of integers") from None
+    return np.asarray(file[name][()])

@@ -1,0 +1,47 @@
+"""Intensities or logarithms: what a file's values look like where it does not say."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST_LOGARITHM = 100.0
+"""No logarithm of an intensity is above."""
+
+LINEAR_SKEWNESS = 12.0
+"""Simulated patterns of R = 30 to 160 nm around a hole of 10 pixels have a median of 24, and their logarithms
+of 6 over 3 decades and 1 over 5; see benchmarks/quality.py."""
+
+FEWEST = 32
+
+
+def looks_linear(images: NDArray[np.float32], valid: NDArray[np.bool_], eight_bit: bool = False) -> bool:
+    """Whether frames (n, H, W) look like intensities rather than logarithms.
+
+    A pattern falls over decades from the middle out: the brightest intensities lie much further above the
+    median than the darkest below it, while their logarithms lie about evenly on both sides. Logarithms over
+    less than four decades, with nothing hidden in the middle, cannot be told from intensities.
+
+    Parameters
+    ----------
+    images, valid
+        The frames and their pixels that count, bool.
+    eight_bit
+        Whether the numbers end at 255 because the file's type does.
+    """
+    seen = [
+        image[usable]
+        for image, usable in zip(images, valid, strict=True)
+        if usable.sum() >= FEWEST and np.ptp(image[usable]) > 0
+    ]
+    if not seen:
+        return True
+    if not eight_bit and max(float(values.max()) for values in seen) > LARGEST_LOGARITHM:
+        return True
+    return bool(np.median([skewness(values) for values in seen]) > LINEAR_SKEWNESS)
+
+
+def skewness(values: NDArray[np.float32]) -> float:
+    """(q99.5 - median) / (median - q0.5) of some values; infinite where half of them are the darkest."""
+    low, middle, high = np.quantile(values.astype(np.float64), [0.005, 0.5, 0.995])
+    return float((high - middle) / (middle - low)) if middle > low else float("inf")

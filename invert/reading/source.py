@@ -1,0 +1,374 @@
+"""An open file with measured frames, which come in batches: no stack is too large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import get_args
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from invert.reading.centring import MOST_FRAMES, estimated_center
+from invert.reading.frames import Frames
+from invert.reading.instrument import Instrument, read_instrument
+from invert.reading.isolation import survived
+from invert.reading.mask import good_in_file, measured, read_mask
+from invert.reading.places import attribute, find_images
+from invert.reading.resample import Resampling, grey_of, resampling
+from invert.reading.sample import read_simulation, read_truth
+from invert.reading.scale import looks_linear
+from invert.reading.stack import ImageStack
+from msft.dataset import Scale, open_hdf5
+from msft.detector import Detector
+from msft.errors import ParameterError
+
+SCALES = ("auto", *get_args(Scale))
+ESTIMATE = "estimate"
+SAMPLED = 16
+"""Frames that tell the scale."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read.
+
+    Parameters
+    ----------
+    dataset
+        Where the images are in it; by default they are looked for.
+    mask, mask_good
+        A NumPy or HDF5 file with a mask (H, W) that is added to the file's own, and the value of its good
+        pixels: 0 for CXI bits.
+    scale
+        ``linear`` intensities, ``log``arithms, or ``auto``: what the attribute ``scale`` of the images says,
+        else what they look like.
+    center
+        ROW,COLUMN of the beam in pixels, ``estimate``, or None for what the file says, else the middle.
+    instrument
+        What the user knows of it, which wins over the file.
+
+    Raises
+    ------
+    ParameterError
+        If a value is not possible.
+    """
+
+    dataset: str | None = None
+    mask: Path | None = None
+    mask_good: int = 0
+    scale: str = "auto"
+    center: str | None = None
+    instrument: Instrument = field(default_factory=Instrument)
+
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            raise ParameterError("scale", self.scale, "one of " + ", ".join(SCALES))
+        if self.mask_good not in (0, 1):
+            raise ParameterError("mask_good", self.mask_good, "0 or 1, the value of a good pixel")
+        if self.center not in (None, ESTIMATE):
+            parse_center(str(self.center))
+
+
+class FrameSource:
+    """Frames of an open file; use `open_frames`.
+
+    Attributes
+    ----------
+    found
+        Which arrays they are.
+    instrument
+        What is known of the light and the detector.
+    scale
+        ``linear`` or ``log``.
+    notes
+        What was decided about the frames, in words; those that begin with ``warning`` need a look.
+    """
+
+    def __init__(self, path: Path, file: h5py.File, reading: Reading) -> None:
+        self.path, self._file = path, file
+        self.found = find_images(file, path, reading.dataset)
+        self._stack = ImageStack(file, path, self.found.names)
+        self.notes = [f"images {self.found.title} ({self.found.rule})"]
+        if self.found.others:
+            self.notes.append("other arrays: " + ", ".join(self.found.others))
+        self.instrument = read_instrument(file, self.found.names[0]).overridden(reading.instrument)
+        self._good = (
+            None if reading.mask is None else self._checked(read_mask(reading.mask, reading.mask_good))
+        )
+        self.scale = self._scale(reading.scale)
+        self._simulation = read_simulation(file)
+        self._resampling: Resampling | None = None
+        if reading.center == ESTIMATE:
+            self._estimate_center()
+        elif reading.center is not None:
+            self.instrument = replace(self.instrument, center=parse_center(reading.center, self._stack.size))
+
+    def __len__(self) -> int:
+        """The number of frames."""
+        return len(self._stack)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of a frame as it will be read."""
+        return self._stack.size if self._resampling is None else self._resampling.target.size
+
+    @property
+    def warnings(self) -> list[str]:
+        """Those of the notes that need a look."""
+        return [note for note in self.notes if note.startswith("warning")]
+
+    def onto(self, detector: Detector, wavelength: float) -> None:
+        """From here on read frames on the pixels of a model's detector, at its wavelength in nm.
+
+        Frames of another size, whose centre nobody knows, are centred by their symmetry.
+
+        Raises
+        ------
+        ParameterError
+            See `invert.reading.resample.resampling`.
+        """
+        other_size = self._stack.size != (detector.pixels, detector.pixels)
+        if self.instrument.center is None and other_size:
+            # whether they can be brought there at all comes first
+            resampling(replace(self.instrument, center=None), self._stack.size, detector, wavelength)
+            self._estimate_center()
+        found, notes = resampling(self.instrument, self._stack.size, detector, wavelength)
+        self.notes += notes
+        self._resampling = found
+
+    def refresh(self) -> None:
+        """Look how many frames a writer has added."""
+        self._stack.refresh()
+
+    def batches(self, rows: slice = slice(None), first: int = 0) -> Iterator[Frames]:
+        """The frames `rows` without the first few, in portions that fit into memory."""
+        wanted = range(*rows.indices(len(self)))[first:]
+        for start in range(0, len(wanted), self._stack.block):
+            yield self.read(wanted[start : start + self._stack.block])
+
+    def read(self, wanted: range) -> Frames:
+        """Some frames; one that the file does not give has no valid pixel.
+
+        Raises
+        ------
+        ParameterError
+            If a mask has another size than the frames.
+        """
+        numbers = np.asarray(wanted, dtype=np.int64)
+        with _damage(self.path):
+            images, valid, readable = self._read(numbers)
+        in_place = self._resampling is None
+        if self._resampling is not None:
+            images, valid = self._resampling(images, valid, self.scale)
+        rows = slice(wanted.start, wanted.stop)
+        return Frames(
+            images=images,
+            valid=valid,
+            scale=self.scale,
+            numbers=numbers,
+            source=f"{self.path.name}:{self.found.title}",
+            wavelength=self.instrument.wavelength,
+            q_step=self.instrument.q_step if in_place else None,
+            geometry=self.instrument.geometry if in_place else None,
+            truth=read_truth(self._file, rows, len(numbers)),
+            simulation=self._simulation if in_place else None,
+            center=self.instrument.center if in_place else None,
+            readable=readable,
+        )
+
+    def _read(
+        self, numbers: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Frames as stored, as float32, with valid pixels, and which the file gave."""
+        images = np.full((len(numbers), *self._stack.size), np.nan, dtype=np.float32)
+        valid = np.zeros(images.shape, dtype=bool)
+        readable = np.zeros(len(numbers), dtype=bool)
+        for rows in _together_or_alone(len(numbers)):
+            if readable.all():
+                break
+            part = numbers[rows]
+            try:
+                values = self._stack.read(int(part[0]), len(part))
+                good = good_in_file(self._file, self._stack, part)
+            except OSError:  # this part of the file is damaged
+                continue
+            with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and not valid
+                images[rows] = values
+            valid[rows] = measured(values, self.scale) & good & np.isfinite(images[rows])
+            readable[rows] = True
+        if self._good is not None:
+            valid &= self._good if self._good.ndim == 2 else self._good[numbers]
+        return images, valid, readable
+
+    def _checked(self, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        size = self._stack.size
+        if good.shape not in (size, (len(self._stack), *size)):
+            allowed = f"{size} or {(len(self._stack), *size)}, as the frames"
+            raise ParameterError("mask", f"shape {good.shape}", allowed)
+        return good
+
+    def _scale(self, wanted: str) -> str:
+        if wanted != "auto":
+            return wanted
+        stated = attribute(self._file[self.found.names[0]], "scale")
+        if stated is not None:
+            if stated not in get_args(Scale):
+                raise ParameterError(
+                    "scale", f"{stated} in {self.path.name}", "linear or log; or give --scale"
+                )
+            return stated
+        self.scale = "log"  # which rejects no number but NaN and infinities
+        images, valid, _ = self._read(np.arange(min(SAMPLED, len(self._stack), self._stack.block)))
+        if looks_linear(images, valid, eight_bit=self._stack.dtype.itemsize == 1):
+            self.notes.append("the values look like intensities and are taken so")
+            return "linear"
+        self.notes.append("warning: the values look like logarithms and are taken so; --scale says otherwise")
+        return "log"
+
+    def _estimate_center(self) -> None:
+        images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))
+        center, spread = estimated_center(grey_of(images, valid, self.scale), valid)
+        self.instrument = replace(self.instrument, center=center)
+        self.notes.append(
+            f"centre estimated at row {center[0]:.1f}, column {center[1]:.1f} "
+            f"(frames differ by {spread[0]:.1f} and {spread[1]:.1f} px)"
+        )
+
+
+@contextmanager
+def open_frames(path: Path, reading: Reading | None = None, growing: bool = False) -> Iterator[FrameSource]:
+    """Open a file with frames, which is not changed.
+
+    Parameters
+    ----------
+    path
+        HDF5.
+    reading
+        How it is read.
+    growing
+        Whether it may be one that is still being written, in HDF5's single-writer mode.
+
+    Raises
+    ------
+    ParameterError
+        If there is no image, or the file or an option cannot be used.
+    """
+    reading = reading or Reading()
+    if path.is_file():
+        # without PyTorch, whose threads do not outlive a fork: the centre is estimated with it
+        look = replace(reading, center=None)
+        survived(path, lambda: _look(path, look, growing))
+    with open_hdf5(path, "frames", growing=growing) as file:
+        with _damage(path):
+            source = FrameSource(path, file, reading)
+        yield source
+
+
+def read_frames(
+    path: Path,
+    dataset: str | None = None,
+    mask: Path | None = None,
+    scale: str = "auto",
+    rows: slice = slice(None),
+    *,
+    mask_good: int = 0,
+) -> Frames:
+    """Read frames from an HDF5 file into memory, all at once; see `Reading` for the options.
+
+    Raises
+    ------
+    ParameterError
+        If there is no image, none can be read, or the file or an option cannot be used.
+    """
+    with open_frames(path, Reading(dataset, mask, mask_good, scale)) as source:
+        wanted = chosen(rows, len(source))
+        frames = source.read(wanted)
+    require_readable(path, frames.readable)
+    return frames
+
+
+def chosen(rows: slice, count: int) -> range:
+    """The numbers of the frames that a slice takes.
+
+    Raises
+    ------
+    ParameterError
+        If it takes none.
+    """
+    wanted = range(*rows.indices(count))
+    if not wanted:
+        raise ParameterError("frames", f"0 of {count} frames", "one frame or more")
+    return wanted
+
+
+def require_readable(path: Path, readable: NDArray[np.bool_] | None) -> None:
+    """Raise ParameterError if a file gave none of its frames."""
+    if readable is not None and not readable.any():
+        raise ParameterError("frames", path, "frames that can be read; the file is damaged")
+
+
+def parse_rows(text: str) -> slice:
+    """FIRST:LAST as a slice, either end open.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else.
+    """
+    first, colon, last = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return slice(int(first) if first else None, int(last) if last else None)
+    except ValueError:
+        raise ParameterError("frames", text, "FIRST:LAST, either end open, as 0:100 or :10") from None
+
+
+def parse_center(text: str, size: tuple[int, int] | None = None) -> tuple[float, float]:
+    """ROW,COLUMN in pixels.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else, or outside frames of that size.
+    """
+    try:
+        row, column = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ParameterError("center", text, "ROW,COLUMN in pixels, as 64,64, or estimate") from None
+    if size is not None and not (0 <= row < size[0] and 0 <= column < size[1]):
+        raise ParameterError("center", text, f"0 to {size[0] - 1},0 to {size[1] - 1}")
+    return row, column
+
+
+def _together_or_alone(count: int) -> Iterator[slice]:
+    """All rows, and if that fails each of them, so that a damaged one does not cost the others."""
+    yield slice(0, count)
+    yield from (slice(row, row + 1) for row in range(count))
+
+
+def _look(path: Path, reading: Reading, growing: bool) -> None:
+    """What reading a file does to it, at its first, middle and last frame and to the list of its chunks."""
+    with open_hdf5(path, "frames", growing=growing) as file:
+        source = FrameSource(path, file, reading)
+        for number in sorted({0, len(source) // 2, len(source) - 1}):
+            source.read(range(number, number + 1))
+        for name in source.found.names[:100]:
+            if file[name].chunks:
+                file[name].id.chunk_iter(lambda chunk: None)
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """What h5py says of damaged structures and strange types in other ways than by OSError."""
+    try:
+        yield
+    except ParameterError:
+        raise
+    except (KeyError, RuntimeError, TypeError, AttributeError, ValueError, MemoryError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ParameterError("frames", path, f"a readable HDF5 file with images ({reason})") from None

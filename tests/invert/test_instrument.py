@@ -1,0 +1,124 @@
+"""What files say of the light and the detector, and which pixels of them count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from invert.frames import read_frames
+from invert.reading.instrument import Instrument, read_instrument
+from invert.reading.mask import measured, read_mask
+from invert.reading.scale import looks_linear
+from msft.errors import ParameterError
+
+
+def test_cxi_in_si_units(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry_1/instrument_1/source_1/energy"] = 91.84 * 1.602176634e-19
+        detector = file.create_group("entry_1/instrument_1/detector_1")
+        detector["x_pixel_size"], detector["y_pixel_size"], detector["distance"] = 75e-6, 80e-6, 0.07
+        file["entry_1/image_1/image_center"] = [100.5, 50.5, 0.0]
+        found = read_instrument(file, "/entry_1/data_1/data")
+    assert found.wavelength == pytest.approx(13.5, rel=1e-3)
+    assert found.pixel_size == pytest.approx((0.08, 0.075))
+    assert found.distance == pytest.approx(70)
+    assert found.center == (50.0, 100.0)  # (0.5, 0.5) is the middle of the first pixel, which is 0 here
+
+
+def test_nexus_with_units(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        beam = file.create_group("entry/instrument/beam")
+        beam["incident_wavelength"] = 135.0  # angstrom where nothing is said
+        detector = file.create_group("entry/instrument/detector")
+        for name, value, unit in (
+            ("x_pixel_size", 0.075, "mm"),
+            ("y_pixel_size", 75.0, "um"),
+            ("distance", 7.0, "cm"),
+            ("beam_center_x", 511.5, "pixels"),
+            ("beam_center_y", 500.0, "pixels"),
+        ):
+            detector[name] = value
+            detector[name].attrs["units"] = unit
+        found = read_instrument(file, "/entry/data/data")
+    assert found.wavelength == pytest.approx(13.5)
+    assert found.pixel_size == pytest.approx((0.075, 0.075))
+    assert found.distance == pytest.approx(70.0)
+    assert found.center == (500.0, 511.5)
+    assert (found.q_step, found.geometry) == (None, None)
+
+
+def test_electronvolts_and_nonsense(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry_1/instrument_1/source_1/energy"] = 91.84
+        file["entry_1/instrument_1/detector_1/distance"] = -1.0
+        file["entry_1/instrument_1/detector_1/q_step"] = "wide"
+        file["entry_1/instrument_1/detector_1/geometry"] = 3
+        found = read_instrument(file, "/entry_1/data_1/data")
+    assert found.wavelength == pytest.approx(13.5, rel=1e-3)
+    assert replace(found, wavelength=None) == Instrument()
+
+
+def test_what_the_user_says_wins() -> None:
+    stated = Instrument(13.5, "ewald", 0.007, None, None, (3.0, 4.0))
+    given = stated.overridden(Instrument(pixel_size=(0.1, 0.1), distance=40.0))
+    assert given == Instrument(13.5, "flat", None, (0.1, 0.1), 40.0, (3.0, 4.0))
+    assert given.overridden(Instrument(q_step=0.01, wavelength=20.0)) == Instrument(
+        20.0, "ewald", 0.01, None, None, (3.0, 4.0)
+    )
+    with pytest.raises(ParameterError, match="distance"):
+        Instrument(distance=0.0)
+
+
+def test_marks_of_integer_detectors_do_not_count() -> None:
+    counts = np.array([[[0, 7, 65535, 65534]]], dtype=np.uint16)
+    assert measured(counts, "linear").tolist() == [[[True, True, False, True]]]
+    assert measured(np.array([[[255, 3]]], dtype=np.uint8), "linear").all()  # eight bits are a picture's
+    signed = np.array([[[-1, 5, -2, 2**31 - 1]]], dtype=np.int32)
+    assert measured(signed, "linear").tolist() == [[[False, True, False, False]]]
+    assert measured(signed, "log").tolist() == [[[True, True, True, False]]]
+
+
+def test_negative_numbers_are_marks_among_counts_and_darkness_among_fractions() -> None:
+    values = np.array([[[-1.0, 3.0, 4.0]], [[-1.0, 3.5, np.nan]], [[-0.5, np.inf, 9.0]]])
+    assert measured(values, "linear").tolist() == [
+        [[False, True, True]],
+        [[True, True, False]],
+        [[True, False, True]],
+    ]
+
+
+def test_masks_of_either_polarity(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).lognormal(0, 3, (2, 8, 9)).astype(np.float32)
+    good = np.ones((8, 9), dtype=bool)
+    good[2, 3] = good[7, 8] = False
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = frames
+    np.save(tmp_path / "good.npy", good)
+    with h5py.File(tmp_path / "bad.h5", "w") as file:
+        file["mask"] = (~good).astype(np.uint32) * 4
+    for name, value in (("good.npy", 1), ("bad.h5", 0)):
+        read = read_frames(tmp_path / "a.h5", mask=tmp_path / name, mask_good=value)
+        assert (read.valid == good).all()
+    with pytest.raises(ParameterError, match="mask_good"):
+        read_mask(tmp_path / "good.npy", 2)
+    (tmp_path / "empty.npy").write_bytes(b"")
+    with pytest.raises(ParameterError, match="mask"):
+        read_mask(tmp_path / "empty.npy", 0)
+
+
+def test_intensities_and_logarithms_are_told_apart() -> None:
+    generator = np.random.default_rng(1)
+    q = np.hypot(*(np.indices((96, 96)) - 48)) + 1
+    patterns = generator.exponential(1e6 * q**-4.0, (4, 96, 96)).astype(np.float32)  # speckle on Porod's law
+    valid = np.broadcast_to(q > 6, patterns.shape)
+    assert looks_linear(patterns, valid)
+    assert looks_linear(generator.poisson(np.minimum(patterns, 1e6)).astype(np.float32), valid)
+    assert looks_linear(patterns / patterns[valid].max(), valid)
+    assert not looks_linear(np.log10(patterns + 1e-2), valid)
+    log = np.log(patterns + 1e-2)
+    grey = 255 * (log - log[valid].min()) / np.ptp(log[valid])
+    assert not looks_linear(grey.round(), valid, eight_bit=True)
