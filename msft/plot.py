@@ -125,11 +125,11 @@ def _each_label(labels: NDArray[np.uint8], count: int) -> list[int]:
 
 
 def _legend(dataset: PatternFile, index: int) -> str:
-    """What a pattern shows, in two lines."""
+    """What a pattern shows, in a few lines."""
     body, radius = str(dataset.particles.bodies[index]), dataset.particles.radius[index]
     if dataset.label_names:
         shown = [name for name, has in zip(dataset.label_names, dataset.labels[index], strict=True) if has]
-        return f"{', '.join(shown) or 'no label'}\n{body}, R = {radius:.0f} nm"
+        return f"{', '.join(shown) or 'no label'}\n{body}\nR = {radius:.0f} nm"
     w, x, y, z = dataset.particles.orientation[index]
     return f"R = {radius:.1f} nm\nq = ({w:.3f}, {x:.3f}, {y:.3f}, {z:.3f})"
 

@@ -198,7 +198,8 @@ def _drawn(file: h5py.File, patterns: PatternFile, chosen: NDArray[np.int64]) ->
     stored = patterns.particles[chosen]
     for name in ("radius", "orientation", "stretch"):
         one, other = getattr(again.particles, name), getattr(stored, name)
-        wrong = ~np.isclose(one, other, rtol=1e-12, atol=1e-12).reshape(len(chosen), -1).all(axis=1)
+        close = np.isclose(one, other, rtol=1e-12, atol=1e-12)
+        wrong = ~close.all(axis=tuple(range(1, close.ndim)))
         if wrong.any():
             return f"the {name} of pattern {chosen[wrong][0]} is another"
     wrong = again.particles.bodies != stored.bodies
