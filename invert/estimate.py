@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from invert.quality import Signs
 from msft.particle import Particles
 
 FLAGS = {
@@ -16,6 +17,8 @@ FLAGS = {
     "no_signal": 4,
     "ambiguous": 8,
     "radius_on_bound": 16,
+    "not_explained": 32,
+    "unreadable": 64,
 }
 """Bits of `Estimates.flags`."""
 
@@ -71,6 +74,11 @@ class Estimates:
         Patterns that were simulated for each frame, int64, shape (N,).
     frames
         Number of each frame in its source, int64, shape (N,).
+    score
+        From 0 to 1, how likely a particle explains the frame at all, shape (N,); see `invert.quality`. None
+        where no network was asked.
+    signs
+        What the score was made from.
     """
 
     particles: Particles
@@ -82,6 +90,8 @@ class Estimates:
     flags: NDArray[np.uint32]
     patterns_used: NDArray[np.int64]
     frames: NDArray[np.int64]
+    score: NDArray[np.float64] | None = None
+    signs: Signs | None = None
 
     def __len__(self) -> int:
         """The number of frames."""

@@ -89,17 +89,41 @@ def as_displayed(model: ForwardModel, candidate: Candidate) -> NDArray[np.float3
     simulation = model.simulation
     vectors = simulation.scattering_vectors(candidate.beam)
     particle = Particles(candidate.radius, candidate.orientation, model.body)
-    intensity = simulation.intensity_at(particle, vectors)
-    compared = model.valid.ravel()[vectors.pixel]
-    seen = model.grey.ravel()[vectors.pixel[compared]]
+    intensity = simulation.intensity_at(particle, vectors)[0]
+    return with_contrast_of(model.grey, model.valid, intensity, vectors.pixel, candidate.floor)
+
+
+def with_contrast_of(
+    grey: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    intensity: NDArray[np.float32],
+    pixel: NDArray[np.int64],
+    floor: float,
+) -> NDArray[np.float32]:
+    """A simulated pattern with a frame's contrast and offset.
+
+    Parameters
+    ----------
+    grey, valid
+        The frame (H, W), and its pixels that are compared, bool.
+    intensity, pixel
+        The pattern (P,), and the flat index of its pixels, which hold all the compared ones that see light.
+    floor
+        Decades down to the floor under the logarithm.
+
+    Returns
+    -------
+    Float32 array (H, W) in [0, 1], 0 where no light is.
+    """
+    compared = valid.ravel()[pixel]
+    seen = grey.ravel()[pixel[compared]]
     # the floor is relative to the brightest pixel that was compared, as in the fit
-    clipped = np.minimum(intensity, intensity[:, compared].max())
-    log = log_above_floor(clipped, candidate.floor)[0]
+    log = log_above_floor(np.minimum(intensity, intensity[compared].max())[None], floor)[0]
     basis = standardised(log[compared])
     contrast = float(basis @ seen) / (float(basis @ log[compared]) or 1.0)
-    image = np.zeros(model.grey.size, dtype=np.float32)
-    image[vectors.pixel] = np.clip(seen.mean() + contrast * (log - log[compared].mean()), 0, 1)
-    return image.reshape(model.grey.shape)
+    image = np.zeros(grey.size, dtype=np.float32)
+    image[pixel] = np.clip(seen.mean() + contrast * (log - log[compared].mean()), 0, 1)
+    return image.reshape(grey.shape)
 
 
 def gather(

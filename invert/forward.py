@@ -104,7 +104,7 @@ class ForwardModel:
         self.grey, self.simulation, self.body = grey, simulation, body
         self.beam, self.reach = beam, reach
         self.patterns = 0
-        self.valid = valid & ~_saturated(grey, valid)
+        self.valid = valid & ~saturated(grey, valid)
         self._compared = self.valid.ravel().copy()
         # without reach the corners are one
         for corner in {(beam[0] + a * reach, beam[1] + b * reach) for a in (-1, 1) for b in (-1, 1)}:
@@ -181,7 +181,7 @@ def standardised(images: Images) -> Images:
     return np.asarray(images / np.where(norm > 0, norm, 1), dtype=np.float32)
 
 
-def _saturated(grey: Images, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def saturated(grey: Images, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Valid pixels that share the largest value, where they are too many for chance."""
     seen = grey[valid]
     brightest = valid & (grey >= seen.max(initial=-np.inf))

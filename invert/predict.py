@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from augment.scaling import stretch
+from invert import quality
+from invert.agreement import Compared, compare
 from invert.checkpoint import Checkpoint
 from invert.estimate import FLAGS, POOR_AGREEMENT, Alternatives, Estimates, Inversion
-from invert.fit import FLOORS
-from invert.fitted import PICTURE, as_displayed
-from invert.forward import Candidate, ForwardModel
 from invert.frames import Frames
 from invert.model import ModelConfiguration
-from msft.dataset import missing_pixels
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.particle import LARGEST_RADIUS, Particles
-from msft.pattern import Simulation
 
 BATCH = 64
+
+PATTERNS = 1
+"""Simulated for each frame."""
 
 MEDIAN_OF_1, MEDIAN_OF_3 = 0.6745, 1.5382
 """Median length of a Gaussian vector in one and in three dimensions, in units of sigma per axis."""
@@ -83,28 +84,19 @@ def predict(
     """
     configuration = checkpoint.model.configuration
     check_frames(frames, configuration)
-    decades = configuration.floor_decades
-    grey = frames.grey(decades)
-    measured = grey.numpy()
-    parts: list[Particles] = []
-    agreement, resimulated = np.zeros(len(measured)), np.zeros_like(measured)
-    valid = frames.valid & (missing_pixels(configuration.simulation) == 0)
-    for start in range(0, len(measured), BATCH):
+    grey = frames.grey(configuration.floor_decades)
+    parts: list[tuple[Particles, Compared, quality.Signs]] = []
+    for start in range(0, len(grey), BATCH):
         rows = slice(start, start + BATCH)
-        radius, orientation = checkpoint.model.invert(stretch(grey[rows], decades))
-        parts.append(Particles(np.minimum(radius, LARGEST_RADIUS), orientation, configuration.body))
+        parts.append(_invert(checkpoint, grey[rows], frames.valid[rows]))
         if start == 0:
             progress(0)
-        for row, particle in enumerate(_each(parts[-1]), start):
-            agreement[row], resimulated[row] = _compare(
-                measured[row], valid[row], particle, configuration.simulation
-            )
-        progress(len(radius))
-    particles = Particles(
-        np.concatenate([part.radius for part in parts]),
-        np.concatenate([part.orientation for part in parts]),
-        configuration.body,
-    )
+        progress(len(parts[-1][0]))
+    particles = _joined([part[0] for part in parts], configuration.body)
+    compared, signs = [part[1] for part in parts], [part[2] for part in parts]
+    agreement = np.concatenate([part.agreement for part in compared])
+    valid = np.concatenate([part.valid for part in compared])
+    score = np.concatenate([quality.score(part) for part in signs])
     count = len(particles)
     # the network has no uncertainty of its own yet: its typical error on held-out patterns stands for it
     typical = checkpoint.errors["experiment"]
@@ -115,41 +107,63 @@ def predict(
         agreement=agreement,
         beam=np.zeros((count, 2)),
         alternatives=Alternatives.none(count),
-        flags=_flags(particles, agreement, measured, configuration),
-        patterns_used=np.full(count, 1 + PICTURE),
+        flags=_flags(particles, agreement, score, frames, grey, configuration),
+        patterns_used=np.full(count, PATTERNS),
         frames=frames.numbers,
+        score=score,
+        signs=quality.joined(signs),
     )
-    return Inversion(estimates, measured, resimulated, valid)
+    resimulated = np.concatenate([part.resimulated for part in compared])
+    return Inversion(estimates, grey.numpy(), resimulated, valid)
 
 
-def _each(particles: Particles) -> Iterator[Particles]:
-    return (particles[row : row + 1] for row in range(len(particles)))
+def _invert(
+    checkpoint: Checkpoint, grey: torch.Tensor, valid: NDArray[np.bool_]
+) -> tuple[Particles, Compared, quality.Signs]:
+    """A batch of frames: the network's answers, their patterns, and the signs of quality."""
+    configuration = checkpoint.model.configuration
+    seen = stretch(grey, configuration.floor_decades)
+    radius, orientation = checkpoint.model.invert(seen)
+    _, turned = checkpoint.model.invert(quality.half_turned(seen))
+    particles = Particles(np.minimum(radius, LARGEST_RADIUS), orientation, configuration.body)
+    compared = compare(grey.numpy(), valid, particles, configuration.simulation)
+    signs = quality.Signs(
+        agreement=compared.agreement,
+        roundness=quality.roundness(grey.numpy(), compared.valid),
+        turned_degrees=quality.turned_degrees(orientation, turned),
+        smoothness=quality.smoothness(grey.numpy(), compared.valid),
+    )
+    return particles, compared, signs
 
 
-def _compare(
-    grey: NDArray[np.float32], valid: NDArray[np.bool_], particle: Particles, simulation: Simulation
-) -> tuple[float, NDArray[np.float32]]:
-    """Agreement of a frame with a particle, as fits have it, and the particle's pattern as the frame's."""
-    try:
-        model = ForwardModel(grey, valid, simulation, particle.body)
-    except ParameterError:  # nothing to compare
-        return 0.0, np.zeros_like(grey)
-    misfit, floor = model.misfit(particle.radius, particle.orientation, FLOORS)
-    candidate = Candidate(float(particle.radius[0]), particle.orientation[0], float(floor[0]))
-    return float(1 - misfit[0]), as_displayed(model, candidate)
+def _joined(parts: Sequence[Particles], body: str) -> Particles:
+    return Particles(
+        np.concatenate([part.radius for part in parts]),
+        np.concatenate([part.orientation for part in parts]),
+        body,
+    )
 
 
 def _flags(
     particles: Particles,
     agreement: NDArray[np.float64],
-    measured: NDArray[np.float32],
+    score: NDArray[np.float64],
+    frames: Frames,
+    grey: torch.Tensor,
     configuration: ModelConfiguration,
 ) -> NDArray[np.uint32]:
-    low, high = configuration.radius_range
-    margin = 0.02 * (high - low)
-    outside = (particles.radius < low - margin) | (particles.radius > high + margin)
     flags = np.zeros(len(particles), dtype=np.uint32)
-    flags[outside] |= FLAGS["radius_outside_training"]
-    flags[agreement < POOR_AGREEMENT] |= FLAGS["poor_agreement"]
-    flags[measured.max(axis=(1, 2)) == 0] |= FLAGS["no_signal"]
-    return flags
+    for name, applies in (
+        ("radius_outside_training", quality.outside(particles, configuration.radius_range)),
+        ("poor_agreement", agreement < POOR_AGREEMENT),
+        ("not_explained", score < quality.LEAST_SCORE),
+        ("no_signal", grey.amax(dim=(1, 2)).numpy() == 0),
+    ):
+        flags[applies] |= FLAGS[name]
+    return flags | unreadable(frames)
+
+
+def unreadable(frames: Frames) -> NDArray[np.uint32]:
+    """Flags of the frames that their file did not give, uint32, shape (N,)."""
+    readable = np.ones(len(frames.images), dtype=bool) if frames.readable is None else frames.readable
+    return np.where(readable, 0, FLAGS["unreadable"]).astype(np.uint32)

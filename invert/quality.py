@@ -1,0 +1,138 @@
+"""Whether a frame shows what the network was trained on: a score from four signs that need no truth.
+
+A network answers whatever it is shown. Frames that no particle explains give themselves away: the simulated
+pattern agrees badly; rings around the beam explain the frame better than the particle does; and the answer
+does not turn with the frame. How much each sign weighs is fitted by benchmarks/quality.py to frames of the
+preset `experiment`: icosahedra against spheres, spheroids, two particles at once, other polyhedra, halos and
+noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from msft.particle import Particles
+from msft.rotation import multiply
+from msft.symmetry import misorientation
+
+FloatArray = NDArray[np.float64]
+Images = NDArray[np.float32]
+Masks = NDArray[np.bool_]
+
+HALF_TURN = np.array([[0.0, 0.0, 0.0, 1.0]])
+"""About the beam, as a quaternion."""
+
+RING = 0.5
+"""Width in pixels of the rings that a frame is averaged over."""
+
+SMALLEST_TURN = 0.3
+"""Degrees; smaller differences between two answers are alike."""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What speaks for and against each of N frames, shapes (N,).
+
+    Attributes
+    ----------
+    agreement
+        Correlation with the re-simulated pattern.
+    roundness
+        Correlation with the frame's own mean over rings around the beam.
+    turned_degrees
+        Distance of the orientation from that of the frame turned by 180 degrees, turned back.
+    smoothness
+        Correlation of neighbouring pixels: what noise destroys.
+    """
+
+    agreement: FloatArray
+    roundness: FloatArray
+    turned_degrees: FloatArray
+    smoothness: FloatArray
+
+    def columns(self) -> FloatArray:
+        """As the score takes them, shape (N, 5), the last one constant."""
+        turn = np.log10(np.maximum(self.turned_degrees, SMALLEST_TURN))
+        ones = np.ones_like(self.agreement)
+        return np.stack([self.agreement, self.roundness, turn, self.smoothness, ones], axis=1)
+
+
+def joined(parts: Sequence[Signs]) -> Signs:
+    """The signs of several batches of frames as one."""
+    return Signs(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Signs)))
+
+
+NETWORK = (0.0, 0.0, 0.0, 0.0, 0.0)
+REFINED = (0.0, 0.0, 0.0, 0.0, 0.0)
+"""Weights of the signs, for the network's own answers and for polished ones."""
+
+LEAST_SCORE = 0.5
+"""Frames below are flagged ``not_explained``."""
+
+
+def score(signs: Signs, weights: tuple[float, ...] = NETWORK) -> FloatArray:
+    """Odds, as a number from 0 to 1, that a particle explains each frame, if half of the frames are such."""
+    return np.asarray(1 / (1 + np.exp(-(signs.columns() @ np.asarray(weights)))))
+
+
+def polished(signs: Signs, agreement: FloatArray) -> FloatArray:
+    """The scores once forward fitting has reached an agreement (N,)."""
+    return score(replace(signs, agreement=agreement), REFINED)
+
+
+def half_turned(grey: torch.Tensor) -> torch.Tensor:
+    """Frames (N, H, W) turned by 180 degrees about pixel [n/2, n/2]; what comes from outside is dark."""
+    rows, columns = ((length + 1) % 2 for length in grey.shape[1:])
+    turned = torch.zeros_like(grey)
+    turned[:, rows:, columns:] = grey[:, rows:, columns:].flip(1, 2)
+    return turned
+
+
+def turned_degrees(straight: FloatArray, turned: FloatArray) -> FloatArray:
+    """How far answers (N, 4) of half-turned frames, turned back, are from those of the frames as they are."""
+    return np.asarray(np.degrees(misorientation(straight, multiply(HALF_TURN, turned))))
+
+
+def roundness(grey: Images, valid: Masks) -> FloatArray:
+    """Correlation of frames (N, H, W) with their means over rings around pixel [n/2, n/2], shape (N,)."""
+    row, column = (np.arange(length) - length // 2 for length in grey.shape[1:])
+    ring = np.rint(np.hypot(row[:, None], column[None, :]) / RING).astype(np.int64)
+    result = np.zeros(len(grey))
+    for index, (image, usable) in enumerate(zip(grey, valid, strict=True)):
+        seen, rings = image[usable].astype(np.float64), ring[usable]
+        mean = np.bincount(rings, seen) / np.maximum(np.bincount(rings), 1)
+        result[index] = _correlation(seen, mean[rings])
+    return result
+
+
+def smoothness(grey: Images, valid: Masks) -> FloatArray:
+    """Correlation of horizontal neighbours in frames (N, H, W), shape (N,)."""
+    result = np.zeros(len(grey))
+    for index, (image, usable) in enumerate(zip(grey, valid, strict=True)):
+        both = usable[:, 1:] & usable[:, :-1]
+        result[index] = _correlation(
+            image[:, 1:][both].astype(np.float64), image[:, :-1][both].astype(np.float64)
+        )
+    return result
+
+
+def _correlation(first: FloatArray, second: FloatArray) -> float:
+    if first.size < 2:
+        return 0.0
+    first, second = first - first.mean(), second - second.mean()
+    norm = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / norm if norm > 0 else 0.0
+
+
+def outside(
+    particles: Particles, radius_range: tuple[float, float], margin: float = 0.02
+) -> NDArray[np.bool_]:
+    """Which radii lie further outside of a range than a part of its width."""
+    low, high = radius_range
+    reach = margin * (high - low)
+    return np.asarray((particles.radius < low - reach) | (particles.radius > high + reach))
