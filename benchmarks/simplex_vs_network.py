@@ -34,9 +34,8 @@ from invert.estimate import Alternatives, Estimates
 from invert.fit import MonteCarloSimplex, Starts, descend
 from invert.forward import ForwardModel
 from invert.frames import Frames
-from invert.metrics import Errors, errors, summarise
+from invert.metrics import Errors, errors
 from invert.model import Model, pick_device
-from invert.predict import MEDIAN_OF_1, MEDIAN_OF_3
 from invert.presets import preset
 from invert.refine import Refinement, refine
 from invert.train import fit
@@ -106,8 +105,8 @@ def judged(particles: Particles, tests: PatternDataset) -> Errors:
 
 def networks(
     training: PatternDataset, tests: PatternDataset, arguments: argparse.Namespace, say: Callable[[str], None]
-) -> tuple[list[dict[str, Any]], Model, Errors]:
-    """A point for each part of the training set; the last network, and its errors on held-out patterns."""
+) -> tuple[list[dict[str, Any]], Model]:
+    """A point for each part of the training set, and the last network."""
     chosen = preset(arguments.preset)
     points = []
     device = pick_device(arguments.device)
@@ -117,22 +116,22 @@ def networks(
         begin = time.perf_counter()
         trained = fit(training.part(slice(0, count)), settings, device)
         seconds = time.perf_counter() - begin
-        particles = Particles(*trained.model.invert(grey(tests)), tests.particles.body)
+        particles = Particles(*trained.model.invert(grey(tests))[:2], tests.particles.body)
         points.append(
             {"patterns": count, "training_seconds": seconds, **statistics(judged(particles, tests))}
         )
         say(f"network on {count} patterns: {describe(points[-1])}, trained in {seconds:.0f} s")
-    return points, trained.model, trained.evaluation.cases["identity"]
+    return points, trained.model
 
 
-def refined(model: Model, typical: Errors, tests: PatternDataset) -> tuple[list[dict[str, Any]], float]:
+def refined(model: Model, tests: PatternDataset) -> tuple[list[dict[str, Any]], float]:
     """Errors of the network's estimates, forward fitted with each of `BUDGETS`; and seconds per frame."""
     count, images = len(tests), grey(tests)
-    summary = summarise(typical)
+    answers = model.invert(images)
     estimates = Estimates(
-        Particles(*model.invert(images), tests.particles.body),
-        np.full(count, summary.radius_median_nm / MEDIAN_OF_1),
-        np.full(count, np.radians(summary.orientation_median_degrees) / MEDIAN_OF_3),
+        Particles(answers.radius, answers.orientation, tests.particles.body),
+        answers.radius_sigma,
+        answers.orientation_sigma,
         np.zeros(count),
         np.zeros((count, 2)),
         Alternatives.none(count),
@@ -249,10 +248,10 @@ def main() -> None:
     patterns, steps, simplex_seconds = simplex(tests, search)
     curve = [{"patterns": float(p), **statistics(e)} for p, e in zip(patterns, steps, strict=True)]
     say(f"simplex, {patterns[-1]:.0f} patterns per frame: {describe(curve[-1])}")
-    points, model, typical = networks(training, tests, arguments, say)
+    points, model = networks(training, tests, arguments, say)
     for point in points:
         point["equivalent_patterns"] = point["patterns"] + point["training_seconds"] * rate
-    refinement, refine_seconds = refined(model, typical, tests)
+    refinement, refine_seconds = refined(model, tests)
     say(f"refined, {refinement[-1]['patterns']:.0f} patterns per frame: {describe(refinement[-1])}")
     result = {
         "options": {name: value for name, value in vars(arguments).items() if name != "out"},

@@ -109,7 +109,7 @@ def evaluate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Report a model's errors on a dataset that it was not trained on."""
+    """Report a model's errors on a dataset that it was not trained on, clean and through every filter."""
     with one_line_errors():
         from msft.output import check_writable, whole
 
@@ -117,6 +117,7 @@ def evaluate(
         picture = target.with_suffix(".png")
         check_writable(target, inputs=[dataset], suffixes=[".json"])
         check_writable(picture, inputs=[dataset])
+        from augment.presets import RECORDINGS
         from invert import checkpoint, figures
         from invert.data import read_dataset
         from invert.evaluate import evaluate as judge
@@ -124,10 +125,14 @@ def evaluate(
 
         loaded = checkpoint.load(model)
         loaded.model.to(pick_device(device))
-        result = judge(loaded.model, read_dataset(dataset), seed)
+        patterns = read_dataset(dataset)
+        total = len(RECORDINGS) * len(patterns)
+        with progress_bar("evaluating", total, quiet or as_json) as progress:
+            result = judge(loaded.model, patterns, seed, RECORDINGS, progress)
         with whole(target) as temporary:
-            temporary.write_text(json.dumps(result.as_dict(), indent=2) + "\n")
-        figures.save(figures.error_histogram(result.cases["identity"]), picture)
+            written = {**result.as_dict(), "trends": result.trends(), "weights_sha256": loaded.digest}
+            temporary.write_text(json.dumps(written, indent=2) + "\n")
+        figures.save(figures.evaluation(result), picture)
         report(result.as_dict(), [*result.lines(), str(target), str(picture)], quiet, as_json)
 
 

@@ -7,6 +7,8 @@
 - ``model``: configuration, backbone, head and target as one; ``checkpoint``: its file;
 - ``presets``: named configurations;
 - ``data``: datasets in memory; ``trainer``: training with Lightning, whatever is learned; ``train``: a model;
+- ``resumption``: the state of a training that was stopped;
+- ``uncertainty``: how sure a trained network is;
 - ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
 - ``frames``: measured frames from HDF5, by ``reading``; ``estimate``: what every inverter returns;
 - ``predict``: frames to estimates with a network; ``predictions``: estimates as files;

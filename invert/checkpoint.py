@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import nn
 
 from invert.model import Model, ModelConfiguration
@@ -23,7 +23,7 @@ from msft.configuration import from_mapping, to_mapping
 from msft.errors import ParameterError
 
 WEIGHTS = "weights.safetensors"
-FORMAT = "msft-invert 1"
+FORMAT = "msft-invert 2"
 
 
 class Checkpoint(NamedTuple):
@@ -76,7 +76,13 @@ class Weights:
             raise _unfit(self.path) from None
 
 
-def save(folder: Path, model: Model, training: Any, errors: dict[str, Any]) -> None:
+def save(
+    folder: Path,
+    model: Model,
+    training: Any,
+    errors: dict[str, Any],
+    provenance: dict[str, Any] | None = None,
+) -> None:
     """Write the weights of a model into a folder.
 
     Parameters
@@ -89,8 +95,10 @@ def save(folder: Path, model: Model, training: Any, errors: dict[str, Any]) -> N
         The configuration of the training (a dataclass), for the record.
     errors
         What was measured on held-out patterns.
+    provenance
+        Where the weights come from, for the record: the command, the data.
     """
-    write(folder, FORMAT, model, training, errors)
+    write(folder, FORMAT, model, training, errors, provenance)
 
 
 def load(path: Path) -> Checkpoint:
@@ -108,7 +116,14 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(model.eval(), weights.errors, weights.digest, weights.path)
 
 
-def write(folder: Path, format_name: str, network: nn.Module, training: Any, errors: dict[str, Any]) -> None:
+def write(
+    folder: Path,
+    format_name: str,
+    network: nn.Module,
+    training: Any,
+    errors: dict[str, Any],
+    provenance: dict[str, Any] | None = None,
+) -> None:
     """Write the weights of any network that has a `configuration`; see `save`."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {
@@ -116,9 +131,10 @@ def write(folder: Path, format_name: str, network: nn.Module, training: Any, err
         "configuration": json.dumps(to_mapping(network.configuration)),
         "training": json.dumps(to_mapping(training)),
         "errors": json.dumps(errors),
+        "provenance": json.dumps(provenance or {}),
     }
-    save_file(state, str(folder / WEIGHTS), metadata)
-    (folder / WEIGHTS).chmod(0o644)  # safetensors leaves it readable to its owner alone
+    # written by Python, which says why if it fails
+    (folder / WEIGHTS).write_bytes(serialise(state, metadata))
 
 
 def read(path: Path, format_name: str) -> Weights:

@@ -6,16 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
+from invert.evaluate import Evaluation
 from invert.metrics import Errors
+from invert.uncertainty import coverage
 from msft.detector import Detector
 from msft.particle import Particles
 from msft.plot import COLOURS, draw_body, extent, save
 
-__all__ = ["Comparison", "comparison", "curves", "error_histogram", "save"]
+__all__ = ["Comparison", "comparison", "curves", "error_histogram", "evaluation", "save"]
+
+BLUE, RED = "#2b6cb0", "#c53030"
 
 
 def curves(history: Sequence[dict[str, float]]) -> Figure:
@@ -41,18 +46,9 @@ def error_histogram(result: Errors) -> Figure:
     """Mean and maximum relative errors of the patterns (Stielow et al. 2020, figure 4a), and angles."""
     figure = Figure(figsize=(9.2, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    everything = 100 * np.concatenate([result.mean, result.maximum])
-    bins = np.geomspace(max(everything.min(), 1e-3), max(everything.max(), 2e-3), 41)
-    for values, label, colour in ((result.mean, "mean", "#2b6cb0"), (result.maximum, "maximum", "#c53030")):
-        left.hist(100 * values, bins=bins, alpha=0.65, color=colour, label=label)
-        left.axvline(100 * np.median(values), color=colour, linestyle="--", linewidth=1)
-    left.set_xscale("log")
-    left.xaxis.set_minor_formatter(NullFormatter())
-    left.set_xlabel("relative error of the five parameters (%)")
-    left.set_ylabel("patterns")
+    _histogram(left, result)
     left.set_title(f"{len(result.mean)} held-out patterns; dashed: medians", fontsize=9)
-    left.legend(frameon=False)
-    right.scatter(result.radius, result.orientation, s=8, alpha=0.5, color="#2b6cb0", linewidths=0)
+    right.scatter(result.radius, result.orientation, s=8, alpha=0.5, color=BLUE, linewidths=0)
     right.set_xscale("log")
     right.set_yscale("log")
     for axis in (right.xaxis, right.yaxis):
@@ -65,6 +61,92 @@ def error_histogram(result: Errors) -> Figure:
     )
     right.grid(alpha=0.3)
     return figure
+
+
+def evaluation(judged: Evaluation) -> Figure:
+    """Figure 4a of Stielow et al. 2020 for the first recording, and the errors on every recording."""
+    name, first = next(iter(judged.cases.items()))
+    figure = Figure(figsize=(11.5, 7.2 + 0.05 * len(judged.cases)), layout="constrained")
+    figure.suptitle(f"{len(first.mean)} patterns; upper row: {name}", fontsize=10)
+    (histogram, over_radius, over_distance), (*lower,) = figure.subplots(2, 3)
+    _histogram(histogram, first)
+    trends = judged.trends()
+    for axes, values, key, label in (
+        (over_radius, judged.truth.radius, "radius_nm", "radius (nm)"),
+        (
+            over_distance,
+            judged.degrees_to_surface,
+            "degrees_to_surface",
+            "distance to the domain's surface (degrees)",
+        ),
+    ):
+        for errors, trend, colour in (
+            (first.mean, trends[key]["median_mean_error"], BLUE),
+            (first.maximum, trends[key]["median_maximum_error"], RED),
+        ):
+            axes.scatter(values, 100 * errors, s=5, alpha=0.25, color=colour, linewidths=0, rasterized=True)
+            medians = 100 * np.array(trend, dtype=float)  # None becomes NaN, a gap
+            axes.stairs(medians, trends[key]["edges"], baseline=None, color=colour, linewidth=2)
+        axes.set_yscale("log")
+        axes.set_xlabel(label)
+        axes.set_ylabel("relative error (%); lines: medians")
+        axes.grid(alpha=0.3)
+    bars, widths, calibration = lower
+    _by_recording(
+        bars, {n: case.orientation for n, case in judged.cases.items()}, "orientation error (degrees)"
+    )
+    _by_recording(widths, {n: case.radius for n, case in judged.cases.items()}, "radius error (nm)")
+    widths.set_yticklabels([])
+    _coverages(calibration, judged)
+    return figure
+
+
+def _histogram(axes: Axes, result: Errors) -> None:
+    everything = 100 * np.concatenate([result.mean, result.maximum])
+    bins = np.geomspace(max(everything.min(), 1e-3), max(everything.max(), 2e-3), 41).tolist()
+    for values, label, colour in ((result.mean, "mean", BLUE), (result.maximum, "maximum", RED)):
+        axes.hist(100 * values, bins=bins, alpha=0.65, color=colour, label=label)
+        axes.axvline(100 * np.median(values), color=colour, linestyle="--", linewidth=1)
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("relative error of the five parameters (%)")
+    axes.set_ylabel("patterns")
+    axes.legend(frameon=False)
+
+
+def _by_recording(axes: Axes, errors: dict[str, NDArray[np.float64]], label: str) -> None:
+    """Median, 90 % and 99 % quantile of the errors on each recording, as a line with three marks."""
+    for row, values in enumerate(errors.values()):
+        quantiles = np.quantile(values, [0.5, 0.9, 0.99])
+        axes.plot(quantiles, [row] * 3, color="0.7", zorder=1)
+        for quantile, marker in zip(quantiles, "o|x", strict=True):
+            axes.plot(quantile, row, marker, color=BLUE)
+    for marker, text in zip("o|x", ("median", "90 %", "99 %"), strict=True):
+        axes.plot([], [], marker, color=BLUE, label=text)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_yticks(range(len(errors)), [name.replace("_", " ") for name in errors], fontsize=8)
+    axes.set_ylim(len(errors) - 0.5, -0.5)
+    axes.set_xlabel(label)
+    axes.grid(alpha=0.3, axis="x")
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+
+
+def _coverages(axes: Axes, judged: Evaluation) -> None:
+    """The fraction of errors within the 68 % interval for each recording."""
+    rows = range(len(judged.cases))
+    both = [coverage(case, judged.answers[name]) for name, case in judged.cases.items()]
+    for column, (label, marker, colour) in enumerate((("radius", "o", BLUE), ("orientation", "s", RED))):
+        axes.plot([100 * one[column] for one in both], rows, marker, color=colour, label=label)
+    axes.axvspan(65, 71, color="0.9", zorder=0)
+    axes.set_xlim(0, 100)
+    axes.set_yticks(rows, [])
+    axes.set_ylim(len(judged.cases) - 0.5, -0.5)
+    axes.set_xlabel("errors within the stated 68 % interval (%)")
+    axes.grid(alpha=0.3, axis="x")
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 
 @dataclass(frozen=True)

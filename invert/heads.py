@@ -17,3 +17,36 @@ class VectorHead(nn.Module):
         """Numbers (B, size)."""
         result: torch.Tensor = self.linear(features)
         return result
+
+
+class UncertaintyHead(nn.Module):
+    """From features (B, F) to the uncertainties (B, 2) of the radius in nm and the orientation in radians.
+
+    It is trained when the rest is (`invert.uncertainty`), on features that do not change any more.
+
+    Attributes
+    ----------
+    shift
+        Logarithm of the factors by which calibration corrects the uncertainties, shape (2,).
+    """
+
+    shift: torch.Tensor
+
+    def __init__(self, features: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.BatchNorm1d(features, affine=False, momentum=None),
+            nn.Linear(features, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, 2),
+        )
+        self.register_buffer("shift", torch.zeros(2))
+
+    def logarithm(self, features: torch.Tensor) -> torch.Tensor:
+        """Natural logarithms (B, 2) of the uncertainties."""
+        result: torch.Tensor = self.layers(features) + self.shift
+        return result
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Uncertainties (B, 2)."""
+        return self.logarithm(features).exp()

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.particle import Particles
-from msft.symmetry import component_ranges, misorientation, random_orientations, to_fundamental_domain
+from msft.rotation import multiply
+from msft.symmetry import (
+    component_ranges,
+    icosahedral_group,
+    misorientation,
+    random_orientations,
+    to_fundamental_domain,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -22,6 +29,9 @@ class Errors:
     relative
         |error| / range of the four quaternion components and the radius, shape (N, 5) (Stielow et al. 2020,
         appendix C).
+    symmetric
+        The same for that equivalent of the estimated orientation which is nearest to the truth, shape (N, 5):
+        near the surface of the fundamental domain `relative` is large for orientations that hardly differ.
     orientation
         Smallest angle in degrees to an equivalent of the truth, shape (N,).
     radius
@@ -29,6 +39,7 @@ class Errors:
     """
 
     relative: FloatArray
+    symmetric: FloatArray
     orientation: FloatArray
     radius: FloatArray
 
@@ -50,6 +61,7 @@ class Summary:
     patterns: int
     mean_relative_error: float
     mean_maximum_error: float
+    mean_symmetric_error: float
     median_mean_error: float
     median_maximum_error: float
     orientation_median_degrees: float
@@ -66,10 +78,22 @@ class Summary:
 
 def errors(estimate: Particles, truth: Particles, radius_range: tuple[float, float]) -> Errors:
     """Errors of estimates against the truth; `radius_range` in nm normalises the radius."""
-    component = np.abs(to_fundamental_domain(estimate.orientation) - to_fundamental_domain(truth.orientation))
+    true = to_fundamental_domain(truth.orientation)
+    component = np.abs(to_fundamental_domain(estimate.orientation) - true)
+    nearest = np.abs(_nearest_equivalent(estimate.orientation, true) - true)
     radius = np.abs(estimate.radius - truth.radius)
     angle = np.degrees(misorientation(estimate.orientation, truth.orientation))
-    return Errors(_relative(component, radius, radius_range), angle, radius)
+    relative, symmetric = (_relative(part, radius, radius_range) for part in (component, nearest))
+    return Errors(relative, symmetric, angle, radius)
+
+
+def _nearest_equivalent(orientation: FloatArray, wanted: FloatArray) -> FloatArray:
+    """The equivalent of each orientation (N, 4) that is nearest to the wanted one, with the sign of that."""
+    equivalents = multiply(orientation[:, None], icosahedral_group())
+    likeness = np.einsum("nkc,nc->nk", equivalents, wanted)
+    best = np.abs(likeness).argmax(axis=1)
+    rows = np.arange(len(orientation))
+    return np.asarray(equivalents[rows, best] * np.sign(likeness[rows, best])[:, None])
 
 
 def _relative(component: FloatArray, radius: FloatArray, radius_range: tuple[float, float]) -> FloatArray:
@@ -87,6 +111,7 @@ def summarise(result: Errors) -> Summary:
         len(result.radius),
         float(result.mean.mean()),
         float(result.maximum.mean()),
+        float(result.symmetric.mean()),
         float(np.median(result.mean)),
         float(np.median(result.maximum)),
         *map(float, orientation),
@@ -107,4 +132,5 @@ def best_constant_guess(truth: Particles, radius_range: tuple[float, float]) -> 
     candidates = random_orientations(np.random.default_rng(0), 50)
     angles = np.degrees(misorientation(candidates[:, None], truth.orientation[None]))
     angle = angles[np.argmin(np.median(angles, axis=1))]
-    return summarise(Errors(_relative(component, radius, radius_range), angle, radius))
+    relative = _relative(component, radius, radius_range)
+    return summarise(Errors(relative, relative, angle, radius))

@@ -14,7 +14,7 @@ from invert.agreement import Compared, compare
 from invert.checkpoint import Checkpoint
 from invert.estimate import FLAGS, POOR_AGREEMENT, Alternatives, Estimates, Inversion
 from invert.frames import Frames
-from invert.model import ModelConfiguration
+from invert.model import Answers, ModelConfiguration
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.particle import LARGEST_RADIUS, Particles
@@ -23,9 +23,6 @@ BATCH = 64
 
 PATTERNS = 1
 """Simulated for each frame."""
-
-MEDIAN_OF_1, MEDIAN_OF_3 = 0.6745, 1.5382
-"""Median length of a Gaussian vector in one and in three dimensions, in units of sigma per axis."""
 
 
 def check_frames(frames: Frames, configuration: ModelConfiguration) -> None:
@@ -85,7 +82,7 @@ def predict(
     configuration = checkpoint.model.configuration
     check_frames(frames, configuration)
     grey = frames.grey(configuration.floor_decades)
-    parts: list[tuple[Particles, Compared, quality.Signs]] = []
+    parts: list[tuple[Particles, Compared, quality.Signs, Answers]] = []
     for start in range(0, len(grey), BATCH):
         rows = slice(start, start + BATCH)
         parts.append(_invert(checkpoint, grey[rows], frames.valid[rows]))
@@ -94,16 +91,15 @@ def predict(
         progress(len(parts[-1][0]))
     particles = _joined([part[0] for part in parts], configuration.body)
     compared, signs = [part[1] for part in parts], [part[2] for part in parts]
+    answers = [part[3] for part in parts]
     agreement = np.concatenate([part.agreement for part in compared])
     valid = np.concatenate([part.valid for part in compared])
     score = np.concatenate([quality.score(part) for part in signs])
     count = len(particles)
-    # the network has no uncertainty of its own yet: its typical error on held-out patterns stands for it
-    typical = checkpoint.errors["experiment"]
     estimates = Estimates(
         particles=particles,
-        radius_sigma=np.full(count, typical["radius_median_nm"] / MEDIAN_OF_1),
-        orientation_sigma=np.full(count, np.radians(typical["orientation_median_degrees"]) / MEDIAN_OF_3),
+        radius_sigma=np.concatenate([part.radius_sigma for part in answers]),
+        orientation_sigma=np.concatenate([part.orientation_sigma for part in answers]),
         agreement=agreement,
         beam=np.zeros((count, 2)),
         alternatives=Alternatives.none(count),
@@ -119,21 +115,21 @@ def predict(
 
 def _invert(
     checkpoint: Checkpoint, grey: torch.Tensor, valid: NDArray[np.bool_]
-) -> tuple[Particles, Compared, quality.Signs]:
+) -> tuple[Particles, Compared, quality.Signs, Answers]:
     """A batch of frames: the network's answers, their patterns, and the signs of quality."""
     configuration = checkpoint.model.configuration
     seen = stretch(grey, configuration.floor_decades)
-    radius, orientation = checkpoint.model.invert(seen)
-    _, turned = checkpoint.model.invert(quality.half_turned(seen))
-    particles = Particles(np.minimum(radius, LARGEST_RADIUS), orientation, configuration.body)
+    answers = checkpoint.model.invert(seen)
+    turned = checkpoint.model.invert(quality.half_turned(seen)).orientation
+    particles = Particles(np.minimum(answers.radius, LARGEST_RADIUS), answers.orientation, configuration.body)
     compared = compare(grey.numpy(), valid, particles, configuration.simulation)
     signs = quality.Signs(
         agreement=compared.agreement,
         roundness=quality.roundness(grey.numpy(), compared.valid),
-        turned_degrees=quality.turned_degrees(orientation, turned),
+        turned_degrees=quality.turned_degrees(answers.orientation, turned),
         smoothness=quality.smoothness(grey.numpy(), compared.valid),
     )
-    return particles, compared, signs
+    return particles, compared, signs, answers
 
 
 def _joined(parts: Sequence[Particles], body: str) -> Particles:

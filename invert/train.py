@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
+import msft
 from augment.presets import one_of
-from invert import checkpoint, figures, trainer
+from invert import checkpoint, figures, trainer, uncertainty
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import Evaluation, evaluate
 from invert.model import Model, ModelConfiguration
 from invert.presets import Preset, TrainingConfiguration
-from invert.trainer import Batch, Draw, Plan, Progress
+from invert.resumption import resumable
+from invert.trainer import Batch, Draw, Left, Plan, Progress
 from msft.configuration import to_mapping
 from msft.errors import ParameterError
 from msft.output import check_writable, whole
@@ -75,7 +80,13 @@ class Regression:
 
 
 def fit(
-    dataset: PatternDataset, preset: Preset, device: torch.device, progress: Progress = lambda done: None
+    dataset: PatternDataset,
+    preset: Preset,
+    device: torch.device,
+    progress: Progress = lambda done: None,
+    *,
+    left: Left | None = None,
+    keep: Callable[[Left], None] | None = None,
 ) -> Trained:
     """Train a network on a dataset.
 
@@ -89,6 +100,8 @@ def fit(
         CPU or GPU.
     progress
         Called with 0 when training begins, then with the number of images of each step.
+    left, keep
+        To go on with a training that was stopped; see `invert.trainer.train`.
 
     Raises
     ------
@@ -121,11 +134,16 @@ def fit(
         Encoded(dataset.part(slice(taught, taught + chosen)), model),
         training,
     )
-    state, history = trainer.train(
-        task, Plan(training.images, training.batch, training.seed), device, progress
-    )
+    plan = Plan(training.images, training.batch, training.seed)
+    state, history = trainer.train(task, plan, device, progress, left=left, keep=keep)
     model.load_state_dict(state)
     model.to(device).eval()
+    uncertainty.learn(
+        model,
+        dataset.part(slice(0, taught)),
+        dataset.part(slice(taught, taught + chosen)),
+        training,
+    )
     evaluation = evaluate(model, dataset.part(slice(taught + chosen, None)), training.seed)
     return Trained(model, history, evaluation)
 
@@ -142,6 +160,8 @@ def train(
 ) -> Trained:
     """Train on a dataset file and write the model's folder, which appears whole or not at all.
 
+    A training that was stopped, however, is gone on with by the same call, from its last validation on.
+
     The folder holds ``weights.safetensors`` (with its configuration inside), ``configuration.json``,
     ``report.json``, ``curves.csv``, ``curves.png`` and ``errors.png``.
 
@@ -152,26 +172,37 @@ def train(
     preset, device, progress
         See `fit`.
     force
-        Replace a folder that is there.
+        Replace a folder that is there, and do not mind what another command began.
     command
         The command line, for the record.
 
     Raises
     ------
     ParameterError
-        If the dataset or the folder cannot be used.
+        If the dataset or the folder cannot be used, or the disk is full.
     """
     check_writable(out, force)
     if force and out.exists() and not (out / checkpoint.WEIGHTS).exists():
         raise ParameterError("out", out, "a new name, or a folder that `invert train` wrote")
-    trained = fit(read_dataset(dataset), preset, device, progress)
+    patterns = read_dataset(dataset)
+    source = {"file": dataset.name, "sha256": _digest(dataset), "patterns": len(patterns)}
+    identity = {"version": msft.__version__, "dataset": source["sha256"], **to_mapping(preset)}
+    with resumable(out, identity) as resumption:
+        trained = fit(patterns, preset, device, progress, left=resumption.read(force), keep=resumption.write)
+        try:
+            _write(out, trained, preset, {"command": command, "dataset": source})
+        except OSError as error:
+            raise resumption.failed(error) from None
+    return trained
+
+
+def _write(out: Path, trained: Trained, preset: Preset, provenance: dict[str, Any]) -> None:
     errors = trained.evaluation.as_dict()
     with whole(out) as folder:
         folder.mkdir()
-        checkpoint.save(folder, trained.model, preset.training, errors)
+        checkpoint.save(folder, trained.model, preset.training, errors, provenance)
         resolved = {
-            "command": command,
-            "dataset": str(dataset),
+            **provenance,
             "model": to_mapping(trained.model.configuration),
             "training": to_mapping(preset.training),
         }
@@ -183,4 +214,8 @@ def train(
             writer.writerows(trained.history)
         figures.save(figures.curves(trained.history), folder / "curves.png")
         figures.save(figures.error_histogram(trained.evaluation.cases["identity"]), folder / "errors.png")
-    return trained
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -35,6 +35,8 @@ VALIDATIONS = 30
 Batch = tuple[torch.Tensor, ...]
 Progress = Callable[[int], None]
 State = dict[str, torch.Tensor]
+Left = dict[str, Any]
+"""What a training needs to go on where it stopped: numbers, tensors, and lists and dictionaries of them."""
 
 
 class Draw(NamedTuple):
@@ -151,10 +153,10 @@ class Outcome(NamedTuple):
 class _Order:
     """Batches of indices, a round at every iteration: each epoch in a new order, by the seed alone."""
 
-    def __init__(self, plan: Plan, examples: int) -> None:
+    def __init__(self, plan: Plan, examples: int, step: int = 0) -> None:
         self.plan, self.examples = plan, examples
         self.epoch, self.round = plan.epoch(examples), plan.round(examples)
-        self.step = 0
+        self.step = step
 
     def __iter__(self) -> Iterator[list[int]]:
         end = min(self.step + self.round, self.plan.steps)
@@ -167,14 +169,23 @@ class _Order:
 
 
 class _Loop(lightning.LightningModule):
-    def __init__(self, task: Task, plan: Plan, progress: Progress) -> None:
+    def __init__(
+        self,
+        task: Task,
+        plan: Plan,
+        progress: Progress,
+        left: Left | None,
+        keep: Callable[[Left], None] | None,
+    ) -> None:
         super().__init__()
-        self.task, self.plan, self.progress = task, plan, progress
+        self.task, self.plan, self.progress, self.left, self.keep = task, plan, progress, left, keep
         self.model = task.model
-        self.step = 0
-        self.history: list[dict[str, float]] = []
-        self.best_state: State = {}
-        self.best_loss = math.inf
+        if left:
+            self.model.load_state_dict(left["state"])
+        self.step: int = left["step"] if left else 0
+        self.history: list[dict[str, float]] = left["history"] if left else []
+        self.best_state: State = left["best_state"] if left else {}
+        self.best_loss: float = left["best_loss"] if left else math.inf
         self._train_losses: list[torch.Tensor] = []
         self._validation_losses: list[tuple[torch.Tensor, int]] = []
 
@@ -205,13 +216,38 @@ class _Loop(lightning.LightningModule):
         )
         self._train_losses.clear()
         self._validation_losses.clear()
+        if self.keep is not None:
+            self.keep(self._left())
+
+    def _left(self) -> Left:
+        schedule: Any = self.lr_schedulers()
+        return {
+            "state": self.model.state_dict(),
+            "step": self.step,
+            "history": self.history,
+            "best_state": self.best_state,
+            "best_loss": self.best_loss,
+            "optimiser": self.optimizers(use_pl_optimizer=False).state_dict(),  # type: ignore[union-attr]
+            "schedule": schedule.state_dict(),
+        }
 
     def configure_optimizers(self) -> Any:
         optimiser, schedule = self.task.optimiser(self.plan.steps, self.plan.epoch(len(self.task.training)))
+        if self.left:
+            optimiser.load_state_dict(self.left["optimiser"])
+            schedule.load_state_dict(self.left["schedule"])
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def train(task: Task, plan: Plan, device: torch.device, progress: Progress = lambda done: None) -> Outcome:
+def train(
+    task: Task,
+    plan: Plan,
+    device: torch.device,
+    progress: Progress = lambda done: None,
+    *,
+    left: Left | None = None,
+    keep: Callable[[Left], None] | None = None,
+) -> Outcome:
     """Train a task's model, and return the weights of the smallest validation loss.
 
     The model is left on some device, with its last weights.
@@ -226,19 +262,33 @@ def train(task: Task, plan: Plan, device: torch.device, progress: Progress = lam
         CPU or GPU.
     progress
         Called with 0 when training begins, then with the number of images of each step.
+    left
+        What `keep` was given last by a training of the same task and plan, to go on with.
+    keep
+        Called after every validation with what is needed to go on from there; see `invert.resumption`.
 
     Raises
     ------
     ParameterError
         If there are fewer examples than a batch, or none to validate with.
     """
-    order = _Order(plan, len(task.training))
+    order = _Order(plan, len(task.training), left["step"] if left else 0)
     if not len(task.validation):
         raise ParameterError("dataset", "0 examples for validation", "1 or more")
-    loop = _Loop(task, plan, progress)
+    loop = _Loop(task, plan, progress, left, keep)
+    progress(0)
+    if order.step:
+        progress(min(order.step * plan.batch, plan.images))
+    if order.step < plan.steps:
+        _run(loop, order, device)
+    return Outcome(loop.best_state, loop.history)
+
+
+def _run(loop: _Loop, order: _Order, device: torch.device) -> None:
+    plan, task = loop.plan, loop.task
     with _quiet_lightning(), torch.random.fork_rng():
         trainer = lightning.Trainer(
-            max_epochs=math.ceil(plan.steps / order.round),
+            max_epochs=math.ceil((plan.steps - order.step) / order.round),
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=1,
             precision=_precision(device),
@@ -248,14 +298,12 @@ def train(task: Task, plan: Plan, device: torch.device, progress: Progress = lam
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        progress(0)
         with _interruptible():
             trainer.fit(
                 loop.to(memory_format=torch.channels_last),
                 DataLoader(task.training, batch_sampler=order, collate_fn=_as_it_is),  # type: ignore[arg-type]
                 DataLoader(task.validation, plan.batch, collate_fn=_as_it_is),  # type: ignore[arg-type]
             )
-    return Outcome(loop.best_state, loop.history)
 
 
 def _entropy(*numbers: int) -> int:

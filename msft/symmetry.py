@@ -81,6 +81,25 @@ def misorientation(p: ArrayLike, q: ArrayLike) -> FloatArray:
     return rotation_angle(to_fundamental_domain(multiply(conjugate(p), q)))
 
 
+def distance_to_surface(q: ArrayLike) -> FloatArray:
+    """Smallest angle in radians that turns an orientation onto the surface of the fundamental domain.
+
+    Parameters
+    ----------
+    q
+        Unit quaternions in the fundamental domain, shape (..., 4).
+
+    Returns
+    -------
+    Float64 array (...), 0 to 36 degrees in radians.
+    """
+    # an orientation as far from s as from the identity lies on a great sphere, whose normal is 1 - s
+    normals = np.array([1.0, 0.0, 0.0, 0.0]) - icosahedral_group()[1:]
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    sine = (np.asarray(q, dtype=np.float64) @ normals.T).min(axis=-1)
+    return np.asarray(2 * np.arcsin(np.clip(sine, 0.0, 1.0)))
+
+
 def random_orientations(generator: np.random.Generator, count: int) -> FloatArray:
     """Orientations uniform in the fundamental domain, shape (count, 4): uniform on SO(3), then projected."""
     return to_fundamental_domain(random_rotations(generator, count))

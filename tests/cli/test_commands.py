@@ -17,6 +17,8 @@ from msft_cli.inversion import app as invert
 from msft_cli.simulation import app as msft
 from typer.testing import CliRunner, Result
 
+from augment.presets import RECORDINGS
+
 SMALL = ["--pixels", "32", "--q-step", "0.0148", "--radius-max", "80", "--quiet"]
 
 
@@ -66,8 +68,10 @@ def test_show_info_evaluate_and_augment(workplace: Path) -> None:
     information = json.loads(run(msft, "info", workplace / "dataset.h5", "--json").stdout)
     assert information["patterns"] == 300
     evaluated = run(invert, "evaluate", workplace / "model", workplace / "exp.h5", "--json")
-    assert set(json.loads(evaluated.stdout)) == {"identity", "experiment", "best_constant_guess"}
-    assert (workplace / "exp.evaluation.png").exists()
+    assert set(json.loads(evaluated.stdout)) == {*RECORDINGS, "best_constant_guess"}
+    written = json.loads((workplace / "exp.evaluation.json").read_text())
+    assert sum(written["trends"]["radius_nm"]["patterns"]) == 12
+    assert (workplace / "exp.evaluation.png").read_bytes().startswith(b"\x89PNG")
     dirty = run(invert, "augment", workplace / "exp.h5", "-o", workplace / "dirty.h5", "--quiet")
     assert dirty.exit_code == 0, dirty.output
     with h5py.File(workplace / "dirty.h5") as file:
@@ -223,6 +227,12 @@ def test_bad_files_are_one_line_and_leave_nothing(workplace: Path, tmp_path: Pat
         "device",
     )
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_labels_outside_the_models_range_are_refused(workplace: Path, tmp_path: Path) -> None:
+    larger = [*SMALL[:-3], "--radius-min", "90", "--radius-max", "95", "--quiet"]
+    assert run(msft, "generate", "--n", 4, "-o", tmp_path / "larger.h5", *larger).exit_code == 0
+    assert_refused(run(invert, "evaluate", workplace / "model", tmp_path / "larger.h5"), "dataset.radius")
 
 
 def test_a_dataset_of_another_size_than_the_models_is_refused(workplace: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ SMALL_PRESET = Preset(
     "code",
     TrainingConfiguration(images=12_000, batch=32, learning_rate=6e-3, filters=("identity", "uniform_noise")),
 )
+RESUMED_PRESET = replace(SMALL_PRESET, training=replace(SMALL_PRESET.training, images=2_400))
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +46,7 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_model(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "model"
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # more only wait for each other with networks this small
     train(small_dataset, folder, SMALL_PRESET, torch.device("cpu"))
     return folder
 

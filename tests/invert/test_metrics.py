@@ -50,3 +50,16 @@ def test_the_best_constant_guess_is_as_bad_as_chance_says() -> None:
     assert guess.radius_median_nm == pytest.approx(32.5, abs=2)
     worse = Particles(np.full(2000, 60.0), np.tile(truth.orientation[:1], (2000, 1)))
     assert guess.mean_relative_error < summarise(errors(worse, truth, RANGE)).mean_relative_error
+
+
+def test_across_the_surface_of_the_domain_only_the_papers_error_is_large() -> None:
+    # just inside one face of the domain, and the equivalent of just outside of it
+    axis = icosahedral_group()[1, 1:] / np.linalg.norm(icosahedral_group()[1, 1:])
+    inside, outside = (from_axis_angle(axis, np.radians(36.0 + side)) for side in (-0.5, 0.5))
+    truth, estimate = Particles([100.0], inside[None]), Particles([100.0], outside[None])
+    result = errors(estimate, truth, RANGE)
+    assert result.orientation == pytest.approx([1.0])
+    assert result.maximum[0] > 0.5
+    low, high = component_ranges()
+    assert result.symmetric == pytest.approx(np.append(np.abs(outside - inside) / (high - low), 0.0)[None])
+    assert summarise(result).mean_symmetric_error == pytest.approx(result.symmetric.mean())

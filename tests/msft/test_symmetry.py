@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from msft.rotation import from_axis_angle, multiply, random_rotations, rotation_angle, rotation_matrix
 from msft.symmetry import (
     component_ranges,
+    distance_to_surface,
     icosahedral_group,
     misorientation,
     random_orientations,
@@ -193,3 +194,22 @@ def test_misorientation_of_a_small_turn_is_the_turn() -> None:
 def test_a_random_guess_is_31_degrees_off() -> None:
     distance = np.degrees(misorientation(uniform(20_000, 9), uniform(20_000, 10)))
     assert np.median(distance) == pytest.approx(31, abs=0.5)
+
+
+def test_the_distance_to_the_surface_is_what_an_orientation_can_turn_without_leaving_the_domain() -> None:
+    generator = np.random.default_rng(5)
+    inside = random_orientations(generator, 10)
+    distance = distance_to_surface(inside)
+    axes = random_rotations(generator, 1000)[:, 1:]
+    for orientation, angle in zip(inside, distance, strict=True):
+        turned = {
+            factor: multiply(from_axis_angle(axes, np.full(len(axes), factor * angle)), orientation)
+            for factor in (0.999, 1.1)
+        }
+        left = {
+            factor: rotation_angle(q) > rotation_angle(to_fundamental_domain(q)) + 1e-9
+            for factor, q in turned.items()
+        }
+        assert not left[0.999].any()
+        assert left[1.1].any()
+    assert distance_to_surface([1.0, 0, 0, 0]) == pytest.approx(np.radians(36))

@@ -1,0 +1,108 @@
+"""How sure a trained network is: learned from its own errors, calibrated on patterns it did not learn from.
+
+For each image two numbers are learned, below which 68 % of the errors of images that look alike stay:
+quantile regression (Koenker and Bassett, Econometrica 46, 33 (1978)) of the errors' logarithms, which no
+outlier dominates. A network errs less on patterns that it has seen, so one factor for each of the two numbers
+is then set on patterns that it has not.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from augment.presets import one_of
+from invert.data import PatternDataset
+from invert.metrics import Errors
+from invert.model import Answers, Model
+from invert.presets import TrainingConfiguration
+from msft.seeding import generator_of
+from msft.symmetry import misorientation
+
+LEVEL = 0.6827
+"""Fraction of the errors that an uncertainty covers: that of a Gaussian's sigma."""
+
+ANGLE = 1.8776
+"""Length that `LEVEL` of Gaussian vectors in three dimensions do not exceed, in units of sigma per axis."""
+
+LARGEST, LEAST = 20_000, 2_000
+"""Images to learn from at most, and to calibrate with at least."""
+
+STEPS, BATCH, RATE = 800, 256, 3e-3
+
+_TEACHING, _CALIBRATING, _ORDER = 3, 4, 5
+
+
+def learn(
+    model: Model, teaching: PatternDataset, calibrating: PatternDataset, settings: TrainingConfiguration
+) -> None:
+    """Train and calibrate a trained model's uncertainties, in place.
+
+    Parameters
+    ----------
+    model
+        Whose other weights stay as they are; on any device.
+    teaching
+        Patterns whose errors are learned; those that the model was trained on serve.
+    calibrating
+        Patterns that it was not trained on.
+    settings
+        Of the training: the filters that the images pass, the seed, and how much is learned.
+    """
+    count = min(LARGEST, max(settings.batch, settings.images // 10))
+    features, errors = _errors(model, teaching, count, settings, _TEACHING)
+    head = model.uncertainty.cpu().train()
+    optimiser = torch.optim.AdamW(head.parameters(), RATE, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=STEPS)
+    order = generator_of(settings.seed, _ORDER, 0)
+    for _ in range(STEPS):
+        rows = torch.from_numpy(order.integers(count, size=BATCH))
+        optimiser.zero_grad()
+        pinball(errors[rows], head.logarithm(features[rows]), LEVEL).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+    head.eval()
+    repeats = math.ceil(LEAST / len(calibrating))
+    features, errors = _errors(model, calibrating, repeats * len(calibrating), settings, _CALIBRATING)
+    with torch.no_grad():
+        head.shift += (errors - head.logarithm(features)).quantile(LEVEL, dim=0)
+    model.to(next(model.backbone.parameters()).device)
+
+
+def pinball(value: torch.Tensor, quantile: torch.Tensor, level: float) -> torch.Tensor:
+    """The mean loss that is least when `level` of the values lie below `quantile`."""
+    above = value - quantile
+    return torch.maximum(level * above, (level - 1) * above).mean()
+
+
+def coverage(errors: Errors, answers: Answers) -> tuple[float, float]:
+    """Fractions of the errors in radius and in orientation that their 68 % intervals cover."""
+    return (
+        float(np.mean(errors.radius <= answers.radius_sigma)),
+        float(np.mean(np.radians(errors.orientation) <= ANGLE * answers.orientation_sigma)),
+    )
+
+
+@torch.no_grad()
+def _errors(
+    model: Model, dataset: PatternDataset, count: int, settings: TrainingConfiguration, stream: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features (count, F) of recorded patterns, taken in turn, and logarithms (count, 2) of the sigmas."""
+    recording = one_of(settings.filters, settings.floor_decades)
+    device = next(model.parameters()).device
+    model.eval()
+    features, numbers = [], []
+    rows = np.arange(count) % len(dataset)
+    for number, start in enumerate(range(0, count, settings.batch)):
+        chosen = rows[start : start + settings.batch]
+        seed = int(generator_of(settings.seed, stream, number).integers(2**32))
+        images, _ = recording(dataset.intensity[chosen], torch.Generator().manual_seed(seed))
+        features.append(model.features(images.to(device)))
+        numbers.append(model.head(features[-1]).double())
+    radius, orientation = model.target.decode(torch.cat(numbers).cpu().numpy())
+    truth = dataset.particles
+    angle = misorientation(orientation, truth.orientation[rows]) / ANGLE
+    errors = np.column_stack([np.abs(radius - truth.radius[rows]), angle])
+    return torch.cat(features).float().cpu(), torch.from_numpy(np.log(np.maximum(errors, 1e-6))).float()
