@@ -158,7 +158,7 @@ def train_classifier(
 
     check_writable(out, force)
     target = pick_device(device)
-    labelled = read_labelled(dataset)
+    labelled = read_labelled(dataset, chosen.input.pixels)
     taught = len(labelled.labels) - round(chosen.training.held_out * len(labelled.labels))
     if images is not None:
         epochs = max(1, round(images / max(1, taught)))

@@ -6,6 +6,7 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +15,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, StepLR
 
+import msft
 from invert import checkpoint, label_figures, trainer
 from invert.classification_presets import ClassificationPreset, ClassificationTraining
 from invert.classifier import Classifier, ClassifierConfiguration, check_size, save
 from invert.labels import Examples, LabelledFrames
+from invert.resumption import resumable
 from invert.scores import Scores, score
 from invert.trainer import Batch, Draw, Plan, Progress
 from msft.configuration import to_mapping
@@ -111,6 +114,7 @@ def fit(
     preset: ClassificationPreset,
     device: torch.device,
     progress: Progress = lambda done: None,
+    **resumption: Any,
 ) -> TrainedClassifier:
     """Train a classifier on labelled frames, a random part of which is held out.
 
@@ -124,6 +128,8 @@ def fit(
         CPU or GPU.
     progress
         Called with 0 when training begins, then with the number of images of each step.
+    resumption
+        `left` and `keep` of `invert.trainer.train`.
 
     Raises
     ------
@@ -135,7 +141,7 @@ def fit(
     taught, held_out = divided(len(labelled.labels), preset.training)
     examples = labelled.examples(preset.input)
     parts = examples.part(taught), examples.part(held_out)
-    return fit_examples(*parts, configuration, preset.training, device, progress)
+    return fit_examples(*parts, configuration, preset.training, device, progress, **resumption)
 
 
 def fit_examples(
@@ -145,6 +151,7 @@ def fit_examples(
     training: ClassificationTraining,
     device: torch.device,
     progress: Progress = lambda done: None,
+    **resumption: Any,
 ) -> TrainedClassifier:
     """Train a classifier on examples, and choose its weights by others; see `fit`."""
     with torch.random.fork_rng():
@@ -152,7 +159,7 @@ def fit_examples(
         classifier = Classifier(configuration)
     task = Classification(classifier, taught, held_out, training)
     plan = Plan(training.epochs * len(taught), training.batch, training.seed)
-    state, history = trainer.train(task, plan, device, progress)
+    state, history = trainer.train(task, plan, device, progress, **resumption)
     classifier.load_state_dict(state)
     classifier.to(device).eval()
     scores = judged(classifier, held_out)
@@ -182,6 +189,8 @@ def train(
 ) -> TrainedClassifier:
     """Train on labelled frames and write the classifier's folder, which appears whole or not at all.
 
+    A training that was stopped goes on by the same call.
+
     The folder holds ``weights.safetensors`` (with its configuration inside), ``configuration.json``,
     ``report.json``, ``curves.csv`` and ``scores.png``.
 
@@ -199,19 +208,31 @@ def train(
     Raises
     ------
     ParameterError
-        If the frames or the folder cannot be used.
+        If the frames or the folder cannot be used, or the disk is full.
     """
     check_writable(out, force)
     if force and out.exists() and not (out / checkpoint.WEIGHTS).exists():
         raise ParameterError("out", out, "a new name, or a folder that `invert train` wrote")
-    trained = fit(labelled, preset, device, progress)
+    source = {"frames": labelled.frames.source, "sha256": labelled.digest(), "images": len(labelled.labels)}
+    identity = {"version": msft.__version__, "dataset": source["sha256"], **to_mapping(preset)}
+    with resumable(out, identity) as resumption:
+        trained = fit(labelled, preset, device, progress, left=resumption.read(force), keep=resumption.write)
+        try:
+            _write(out, trained, preset, {"command": command, "dataset": source})
+        except OSError as error:
+            raise resumption.failed(error) from None
+    return trained
+
+
+def _write(
+    out: Path, trained: TrainedClassifier, preset: ClassificationPreset, provenance: dict[str, Any]
+) -> None:
     scores = trained.scores.as_dict()
     with whole(out) as folder:
         folder.mkdir()
-        save(folder, trained.classifier, preset.training, scores)
+        save(folder, trained.classifier, preset.training, scores, provenance)
         resolved = {
-            "command": command,
-            "dataset": labelled.frames.source,
+            **provenance,
             "model": to_mapping(trained.classifier.configuration),
             "training": to_mapping(preset.training),
         }
@@ -223,4 +244,3 @@ def train(
             writer.writerows(trained.history)
         figure = label_figures.training(trained.history, trained.scores)
         label_figures.save(figure, folder / "scores.png")
-    return trained

@@ -130,9 +130,11 @@ class LoadedClassifier(NamedTuple):
     path: Path
 
 
-def save(folder: Path, classifier: Classifier, training: Any, scores: dict[str, Any]) -> None:
-    """Write a classifier's weights into a folder, with its configuration, training and scores inside."""
-    checkpoint.write(folder, FORMAT, classifier, training, scores)
+def save(
+    folder: Path, classifier: Classifier, training: Any, scores: dict[str, Any], provenance: dict[str, Any]
+) -> None:
+    """Write a classifier's weights into a folder; see `invert.checkpoint.save`."""
+    checkpoint.write(folder, FORMAT, classifier, training, scores, provenance)
 
 
 def load(path: Path) -> LoadedClassifier:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from torch.nn.functional import interpolate
 
 from augment.scaling import FLOOR_DECADES, check_decades, linear_scale, log_scale
 from invert.frames import Frames
 from msft.errors import ParameterError
+from msft.helium.images import overlaps
 
 InputScale = Literal["linear", "log"]
 
@@ -74,10 +74,12 @@ def inputs(frames: Frames, configuration: InputConfiguration) -> torch.Tensor:
 
 
 def rescaled(images: torch.Tensor, pixels: int) -> torch.Tensor:
-    """Images (N, H, W) as (N, pixels, pixels), averaged over the pixels that become one."""
-    if images.shape[1:] == (pixels, pixels):
-        return images
-    return interpolate(images[:, None], (pixels, pixels), mode="bilinear", antialias=True)[:, 0]
+    """Images (N, H, W) as (N, pixels, pixels), each pixel the mean over the area that it covers.
+
+    As `msft.helium.images.rescaled` does with the released images, whatever their sides.
+    """
+    rows, columns = (torch.from_numpy(overlaps(side, pixels)) for side in images.shape[1:])
+    return images if images.shape[1:] == (pixels, pixels) else rows @ images @ columns.T
 
 
 def scaled(intensity: torch.Tensor, configuration: InputConfiguration) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from invert import checkpoint
 from invert import classifier as classifiers
 from invert.backbone import ResidualConfiguration, VGGConfiguration
-from invert.classification import Classification, divided, fit, flipped, judged
+from invert.classification import Classification, divided, fit, flipped, judged, train
 from invert.classification_presets import (
     CLASSIFICATION_PRESETS,
     ClassificationPreset,
@@ -137,6 +138,7 @@ def test_the_folder_tells_how_it_came_about(classifier_folder: Path) -> None:
     resolved = json.loads((classifier_folder / "configuration.json").read_text())
     assert resolved["model"]["labels"] == list(NAMES)
     assert resolved["training"]["batch"] == 32
+    assert len(resolved["dataset"]["sha256"]) == 64
     rows = list(csv.DictReader((classifier_folder / "curves.csv").open()))
     assert float(rows[-1]["validation_loss"]) < float(rows[0]["validation_loss"])
     assert (classifier_folder / "scores.png").read_bytes().startswith(b"\x89PNG")
@@ -152,6 +154,50 @@ def test_training_depends_on_the_seed_alone() -> None:
     labelled = LabelledFrames(frames_of(images), labels, NAMES)
     first, second = (fit(labelled, preset, CPU).classifier.state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    labelled = read_labelled(write_labelled(tmp_path / "l.h5", *images_and_labels(80, 1)))
+    preset = ClassificationPreset(
+        ResidualConfiguration((1,), 2, "leaky_relu", preactivated=True),
+        InputConfiguration(32),
+        ClassificationTraining(epochs=6, batch=16, decay_epochs=2, momentum=0.9),
+    )
+
+    def stop(done: int) -> None:
+        shown.append(done)
+        if sum(shown) > 250:
+            raise KeyboardInterrupt
+
+    shown: list[int] = []
+    whole = train(labelled, tmp_path / "whole", preset, CPU).classifier.state_dict()
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+        train(labelled, tmp_path / "model", preset, CPU, progress=stop)
+    assert not (tmp_path / "model").exists()
+    other = dataclasses.replace(preset, input=InputConfiguration(16))
+    with pytest.raises(ParameterError, match="begun with input"):
+        train(labelled, tmp_path / "model", other, CPU)
+    shown.clear()
+    resumed = train(labelled, tmp_path / "model", preset, CPU, progress=shown.append)
+    assert shown[1] == 3 * 64  # the epochs that were done count at once
+    state = resumed.classifier.state_dict()
+    assert all(torch.equal(state[name], whole[name]) for name in whole)
+
+
+def test_the_released_layout_trains_a_classifier(tmp_path: Path) -> None:
+    images, _ = images_and_labels(40, 1)
+    empty = np.arange(40) % 2 == 0
+    with h5py.File(tmp_path / "helium.cxi", "w") as file:
+        for number in range(40):
+            entry = file.create_group(f"entry_{number + 1}")
+            entry["instrument_1/detector_1/data"] = images[number]
+            entry["note_1/data"] = [int(name == ("empty" if empty[number] else "prolate")) for name in HELIUM]
+    path = tmp_path / "helium.cxi"
+    assert are_in(path)
+    labelled = read_labelled(path, 16)
+    assert labelled.names == HELIUM
+    assert np.array_equal(labelled.labels[:, HELIUM.index("empty")], empty)
+    assert np.allclose(labelled.frames.images, images.reshape(40, 16, 2, 16, 2).mean(axis=(2, 4)), atol=1e-6)
 
 
 def test_weights_of_other_networks_are_refused(classifier_folder: Path, tmp_path: Path) -> None:

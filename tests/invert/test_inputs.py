@@ -9,6 +9,7 @@ import torch
 from augment.scaling import log_scale
 from invert.inputs import InputConfiguration, inputs, rescaled
 from msft.errors import ParameterError
+from msft.helium.images import rescaled as released
 from tests.invert.conftest import frames_of
 
 
@@ -49,15 +50,15 @@ def test_frames_in_logarithms_become_what_their_intensities_become() -> None:
         assert torch.allclose(from_log, inputs(frames_of(intensity.numpy()), configuration), atol=1e-3)
 
 
-def test_rescaling_averages_blocks() -> None:
+def test_rescaling_is_by_areas_as_of_the_released_images() -> None:
     images = torch.rand(2, 64, 64)
-    small = rescaled(images, 32)
-    assert small.mean() == pytest.approx(float(images.mean()), rel=1e-3)
-    assert torch.allclose(rescaled(torch.ones(1, 100, 100), 32), torch.ones(1, 32, 32))
-    # a single bright pixel loses no light but at the rims of its triangle
-    spot = torch.zeros(1, 64, 64)
-    spot[0, 31, 31] = 4.0
-    assert float(rescaled(spot, 32).sum()) == pytest.approx(1.0, rel=1e-4)
+    blocks = images.reshape(2, 32, 2, 32, 2).mean(dim=(2, 4))
+    assert torch.allclose(rescaled(images, 32), blocks, atol=1e-6)
+    odd = np.random.default_rng(0).random((1035, 1035)).astype(np.float32)
+    assert np.allclose(rescaled(torch.from_numpy(odd)[None], 224)[0], released(odd, 224), atol=1e-5)
+    wide = torch.rand(1, 40, 100)
+    assert rescaled(wide, 32).shape == (1, 32, 32)
+    assert float(rescaled(wide, 32).mean()) == pytest.approx(float(wide.mean()), rel=1e-5)
 
 
 @pytest.mark.parametrize("values", [{"pixels": 4}, {"scale": "root"}, {"floor_decades": 0.0}])
