@@ -30,11 +30,16 @@ response.py  blind spots, amplification, full well
 eight_bit.py 8-bit colour-mapped output
 scaling.py   linear intensity to logarithmic grey values and back; the stretch that networks see
 ranges.py    checking the ranges of parameters and drawing from them
+background.py   uniform background of linear intensity, in four levels
+polar.py     images over radius and angle
+correlation.py  two-point cross-correlation maps in place of images
 fields.py    random pixels from one seed per image
 grid.py      pixel offsets from the beam
 """
 
+from augment.background import Background
 from augment.blur import GaussianBlur, Jitter
+from augment.correlation import correlation_images
 from augment.crop import CenterCrop
 from augment.eight_bit import EightBit
 from augment.filter import Filter, Identity, Parameters, Record, Step, replay
@@ -54,6 +59,7 @@ __all__ = [
     "PAPER_FILTERS",
     "PAPER_GROUPS",
     "RECORDINGS",
+    "Background",
     "CenterCrop",
     "CentralHole",
     "Composite",
@@ -81,6 +87,7 @@ __all__ = [
     "UnevenSensitivity",
     "UniformNoise",
     "Window",
+    "correlation_images",
     "experiment",
     "linear_scale",
     "log_scale",

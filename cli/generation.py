@@ -157,20 +157,18 @@ def _recipe(
     simulation: dict[str, Any],
 ) -> Recipe:
     """What a preset, a configuration file that wins over it, and the options that win over both describe."""
-    from msft.configuration import from_mapping, from_union
     from msft.errors import ParameterError
     from msft.helium import PRESET
     from msft.particle import ParticleDistribution
-    from msft.pattern import Simulation
-    from msft.shots import Light, Population, Recipe
+    from msft.shots import recipe_of
 
-    file = read_configuration(config, TRAINING_TABLES)
     if preset not in (None, "helium"):
         raise ParameterError("preset", preset, "helium")
+    file = read_configuration(config, TRAINING_TABLES)
     if preset is not None:
         file = merged(read_configuration(PRESET, ()), file)
-    distribution = from_union(Population, file.pop("particles", {}), "particles")
-    uncertainty = from_union(Light, file.pop("uncertainty", {}), "uncertainty")
+    recipe = recipe_of(merged(file, simulation), seed)
+    distribution = recipe.distribution
     low, high = distribution.radius_range
     low = low if particles["radius_min"] is None else particles["radius_min"]
     high = high if particles["radius_max"] is None else particles["radius_max"]
@@ -179,7 +177,7 @@ def _recipe(
         if not isinstance(distribution, ParticleDistribution):
             raise ParameterError("body", particles["body"], f"no body for {distribution.title}")
         distribution = replace(distribution, body=particles["body"])
-    return Recipe(seed, distribution, from_mapping(Simulation, merged(file, simulation)), uncertainty)
+    return replace(recipe, distribution=distribution)
 
 
 def merge(

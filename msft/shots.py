@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msft.configuration import from_mapping, from_union
 from msft.helium.droplets import Droplets
 from msft.helium.light import HeliumLight
 from msft.particle import ParticleDistribution, Particles
@@ -101,3 +102,24 @@ class Recipe:
         self.simulation.check(corners)
         for optics in self.uncertainty.extremes(self.simulation.optics):
             replace(self.simulation, optics=optics).check(corners)
+
+
+def recipe_of(tables: Mapping[str, Any], seed: int = 0) -> Recipe:
+    """What the tables of a configuration file describe; what they leave out is as in `Recipe`.
+
+    Parameters
+    ----------
+    tables
+        The fields of `Simulation`, and ``particles`` and ``uncertainty``.
+    seed
+        Of every random number.
+
+    Raises
+    ------
+    ParameterError
+        If a field is unknown, or its value cannot be used.
+    """
+    simulation = dict(tables)
+    distribution = from_union(Population, simulation.pop("particles", {}), "particles")
+    uncertainty = from_union(Light, simulation.pop("uncertainty", {}), "uncertainty")
+    return Recipe(seed, distribution, from_mapping(Simulation, simulation), uncertainty)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from msft.bodies import ChordedBody, named
-from msft.configuration import from_mapping, from_union, read_toml
+from msft.configuration import from_mapping, read_toml
 from msft.contents import contents
 from msft.dataset import open_patterns, read_recipe
 from msft.detector import FlatDetector
@@ -23,7 +23,8 @@ from msft.helium.light import HeliumLight
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 from msft.shards import Shard, merge
-from msft.shots import Light, Population, Recipe
+from msft.shots import Recipe, recipe_of
+from msft.uncertainty import Uncertainty
 from msft.units import ELECTRONVOLT, photon_energy
 from msft.validate import validate
 from tests.msft.helium.small import DROPLETS, LIGHT, SIMULATION
@@ -141,12 +142,10 @@ def test_a_label_that_is_wrong_is_found(path: Path, change: str) -> None:
 
 
 def test_the_preset_is_the_experiment_of_the_paper() -> None:
-    tables = read_toml(PRESET)
-    distribution = from_union(Population, tables.pop("particles"), "particles")
-    light = from_union(Light, tables.pop("uncertainty"), "uncertainty")
-    simulation = from_mapping(Simulation, tables)
-    assert distribution == Droplets()
-    assert light == HeliumLight((19.0, 35.0))
+    recipe = recipe_of(read_toml(PRESET))
+    assert recipe.distribution == Droplets()
+    assert recipe.uncertainty == HeliumLight((19.0, 35.0))
+    simulation = recipe.simulation
     detector = simulation.detector
     assert isinstance(detector, FlatDetector)
     edge = np.degrees(np.arctan(detector.pixels / 2 * detector.pixel_size / detector.distance))
@@ -154,11 +153,12 @@ def test_the_preset_is_the_experiment_of_the_paper() -> None:
     energy = photon_energy(simulation.optics.wavelength) / ELECTRONVOLT
     delta, beta = refractive_index(energy)
     assert (simulation.optics.delta, simulation.optics.beta) == pytest.approx((delta, beta), abs=2e-4)
-    Recipe(0, distribution, simulation, light).check()
+    recipe.check()
 
 
 def test_what_says_nothing_of_helium_is_bodies() -> None:
-    assert from_union(Population, {"body": "cube"}, "particles") == ParticleDistribution(body="cube")
+    recipe = recipe_of({"particles": {"body": "cube"}, "uncertainty": {"delta": 0.01}}, 5)
+    assert recipe == Recipe(5, ParticleDistribution(body="cube"), uncertainty=Uncertainty(delta=0.01))
 
 
 def test_a_gallery_shows_every_label(made: Path) -> None:
