@@ -70,7 +70,8 @@ class Classification:
         images, labels = batch
         if not draw.training:
             return binary_cross_entropy_with_logits(self.model(images), labels)
-        if self.settings.flips:
+        # a flipped image has the same correlation map, and a flipped map is that of no image
+        if self.settings.flips and self.model.configuration.input.representation == "image":
             images = flipped(images, draw.generator(self.settings.seed))
         return binary_cross_entropy_with_logits(self.model(images), labels) + self.penalty()
 

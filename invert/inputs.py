@@ -7,12 +7,14 @@ from typing import Literal, get_args
 
 import torch
 
+from augment.correlation import DECADES, correlation_images
 from augment.scaling import FLOOR_DECADES, check_decades, linear_scale, log_scale
 from invert.frames import Frames
 from msft.errors import ParameterError
 from msft.helium.images import overlaps
 
 InputScale = Literal["linear", "log"]
+Representation = Literal["image", "correlation"]
 
 CHUNK = 256
 
@@ -30,22 +32,26 @@ class InputConfiguration:
         takes the logarithm; ``log``: grey values in [0, 1].
     floor_decades
         Decades of intensity between black and white in grey values.
+    representation
+        The ``image``, or its ``correlation`` map (section 5.3), on the same scale.
 
     Raises
     ------
     ParameterError
-        If a number is outside its range, or the scale is unknown.
+        If a number is outside its range, or a name is unknown.
     """
 
     pixels: int = 224
     scale: InputScale = "linear"
     floor_decades: float = FLOOR_DECADES
+    representation: Representation = "image"
 
     def __post_init__(self) -> None:
         if not 8 <= self.pixels <= 2048:
             raise ParameterError("input.pixels", self.pixels, "8 to 2048")
-        if self.scale not in get_args(InputScale):
-            raise ParameterError("input.scale", self.scale, "one of " + ", ".join(get_args(InputScale)))
+        for field, names in (("scale", get_args(InputScale)), ("representation", get_args(Representation))):
+            if getattr(self, field) not in names:
+                raise ParameterError(f"input.{field}", getattr(self, field), "one of " + ", ".join(names))
         check_decades(self.floor_decades)
 
 
@@ -83,10 +89,18 @@ def rescaled(images: torch.Tensor, pixels: int) -> torch.Tensor:
 
 
 def scaled(intensity: torch.Tensor, configuration: InputConfiguration) -> torch.Tensor:
-    """Linear intensity (N, H, W) on the scale that the classifier sees."""
-    if configuration.scale == "log":
+    """Linear intensity (N, n, n) as the classifier sees it."""
+    log = configuration.scale == "log"
+    if configuration.representation == "correlation":
+        intensity = correlation_images(intensity, decades=DECADES if log else None)
+    elif log:
         return log_scale(intensity, configuration.floor_decades)
+    return intensity if log else standardised(intensity)
+
+
+def standardised(images: torch.Tensor) -> torch.Tensor:
+    """Images (N, H, W) less their mean, over their standard deviation; 0 where they are even."""
     # by the maximum first: squares of intensities need not fit into float32
-    intensity = intensity / intensity.amax(dim=(1, 2), keepdim=True).clamp_min(1e-30)
-    deviation, mean = torch.std_mean(intensity, dim=(1, 2), keepdim=True)
-    return (intensity - mean) / deviation.clamp_min(1e-6)
+    images = images / images.abs().amax(dim=(1, 2), keepdim=True).clamp_min(1e-30)
+    deviation, mean = torch.std_mean(images, dim=(1, 2), keepdim=True)
+    return (images - mean) / deviation.clamp_min(1e-6)

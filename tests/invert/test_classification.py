@@ -108,6 +108,15 @@ def test_flips_are_of_whole_images_along_either_axis_by_the_seed_and_the_step() 
     assert float(task.loss(batch, Draw(True, 7))) == pytest.approx(float(loss))
 
 
+def test_correlation_maps_are_not_flipped() -> None:
+    task = untrained(l1=0.0, l2=0.0)
+    seen = InputConfiguration(16, representation="correlation")
+    task.model.configuration = dataclasses.replace(task.model.configuration, input=seen)
+    task.model.eval().requires_grad_(False)
+    batch = torch.rand(4, 16, 16), torch.ones(4, 3)
+    assert task.loss(batch, Draw(True, 7)) == task.loss(batch, Draw(False, 0))
+
+
 def test_division_is_a_shuffle_by_the_seed() -> None:
     taught, held_out = divided(1000, ClassificationTraining())
     assert sorted([*taught, *held_out]) == list(range(1000))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from augment.correlation import correlation_images
 from augment.scaling import log_scale
 from invert.inputs import InputConfiguration, inputs, rescaled
 from msft.errors import ParameterError
@@ -61,7 +62,20 @@ def test_rescaling_is_by_areas_as_of_the_released_images() -> None:
     assert float(rescaled(wide, 32).mean()) == pytest.approx(float(wide.mean()), rel=1e-5)
 
 
-@pytest.mark.parametrize("values", [{"pixels": 4}, {"scale": "root"}, {"floor_decades": 0.0}])
+def test_correlation_maps_take_the_place_of_images_on_either_scale() -> None:
+    intensity = torch.from_numpy(np.random.default_rng(0).random((2, 32, 32)).astype(np.float32))
+    frames = frames_of(intensity.numpy())
+    log = inputs(frames, InputConfiguration(32, "log", representation="correlation"))
+    assert torch.equal(log, correlation_images(intensity))
+    linear = inputs(frames, InputConfiguration(32, representation="correlation"))
+    expected = correlation_images(intensity, decades=None)
+    expected = expected - expected.mean(dim=(1, 2), keepdim=True)
+    assert torch.allclose(linear, expected / expected.std(dim=(1, 2), keepdim=True), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "values", [{"pixels": 4}, {"representation": "map"}, {"scale": "root"}, {"floor_decades": 0.0}]
+)
 def test_bad_inputs_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(ParameterError):
         InputConfiguration(**values)  # type: ignore[arg-type]
