@@ -166,8 +166,10 @@ def gallery(dataset: PatternFile, count: int = 16, columns: int = 4) -> Figure:
         bar.set_label(linear if dataset.scale == "linear" else "log intensity, scaled to [0, 1]", fontsize=8)
         bar.ax.tick_params(labelsize=7)
     optics = dataset.simulation.optics
+    wavelengths = dataset.shots.optics.get("wavelength", np.array([optics.wavelength]))
+    light = " to ".join(dict.fromkeys(f"{end:.4g}" for end in (wavelengths.min(), wavelengths.max())))
     figure.suptitle(
-        f"{dataset.path.name}: {count} of {len(dataset)} patterns, {optics.wavelength:g} nm, "
+        f"{dataset.path.name}: {count} of {len(dataset)} patterns, {light} nm, "
         f"solver {dataset.simulation.solver}, absorption {optics.absorption}",
         fontsize=10,
     )

@@ -79,7 +79,7 @@ class Droplets:
     def corners(self) -> Particles:
         """Particles at the ends of all ranges: who can simulate them can simulate any."""
         radius = self.radius_range[1]
-        bodies = ["sphere", "capsule(3.5)", "layered(0.3,10,0.68)", "twins(1.4,0.9)", "nothing"]
+        bodies = ["sphere", "capsule(3.5)", "layered(0.4,10,0.6)", "twins(1.4,0.9)", "nothing"]
         return Particles([radius] * len(bodies), [[1.0, 0, 0, 0]] * len(bodies), bodies)
 
     def draw(self, seed: int, indices: NDArray[np.int64] | range) -> Particles:

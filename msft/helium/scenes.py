@@ -83,7 +83,8 @@ class Draw:
 def _spheroid(draw: Draw, narrowest: float, widest: float) -> tuple[float, float]:
     """Stretch and lean of an oblate spheroid whose outline is so wide: width^2 = cos^2 + stretch^2 sin^2."""
     width = draw.between(narrowest, widest)
-    stretch = draw.between(max(0.35, width - 0.25), width - 1e-3)
+    # hardly flatter than it looks: one that leans far from the detector's plane looks asymmetric
+    stretch = draw.between(1 - 1.1 * (1 - width), 1 - 1.01 * (1 - width))
     return stretch, math.asin(min(1.0, math.sqrt((1 - width**2) / (1 - stretch**2))))
 
 
@@ -105,20 +106,20 @@ def _layers(narrowest: float, widest: float) -> Callable[[Draw], Droplet]:
 
 
 def _grain(draw: Draw) -> str:
-    """A dense grain near the surface, such as of a dopant."""
-    return f"layered({draw.between(0.2, 0.3)},{draw.between(6, 10)},{draw.between(0.5, 0.68)})"
+    """A dense part off the centre, such as of a dopant; it faces the beam, or absorption would hide it."""
+    return f"layered({draw.between(0.3, 0.4)},{draw.between(6, 10)},{draw.between(0.5, 0.6)})"
 
 
 def _round_grain(draw: Draw) -> Droplet:
-    return Droplet(_grain(draw), draw.share(), draw.angle(40, 80))
+    return Droplet(_grain(draw), draw.share(), draw.angle(100, 140))
 
 
 def _elliptical_grain(draw: Draw) -> Droplet:
-    return Droplet(_grain(draw), draw.share(), draw.angle(50, 80), draw.between(0.4, 0.7))
+    return Droplet(_grain(draw), draw.share(), draw.angle(100, 130), draw.between(0.4, 0.7))
 
 
 def _prolate_grain(draw: Draw) -> Droplet:
-    polar = math.pi / 2 - draw.tilt(draw.happens(BENT_SHARE))
+    polar = math.pi / 2 + draw.tilt(draw.happens(BENT_SHARE))
     return Droplet(_grain(draw), draw.share(), polar, draw.slenderness())
 
 
@@ -134,7 +135,7 @@ def _twins(nearest: float, farthest: float, width: Callable[[Draw], float]) -> C
     def droplet(draw: Draw) -> Droplet:
         across = width(draw)
         distance = max(1.0, across) * draw.between(nearest, farthest)
-        second = draw.between(0.6, 1.0)
+        second = draw.between(0.75, 1.0)
         polar, spin = draw.angle(1, 6), draw.angle(0, 360)
         return Droplet(f"twins({distance:.4f},{second},{across})", draw.share(), polar, spin=spin)
 

@@ -20,6 +20,7 @@ from msft.helium.droplets import Droplets
 from msft.helium.index import refractive_index
 from msft.helium.labels import NAMES
 from msft.helium.light import HeliumLight
+from msft.helium.rules import labels_of
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 from msft.shards import Shard, merge
@@ -170,3 +171,24 @@ def test_a_gallery_shows_every_label(made: Path) -> None:
         shown = " ".join(axes.get_xlabel() for axes in figure.axes)
         there = [name for name, some in zip(NAMES, patterns.labels.sum(axis=0), strict=True) if some]
     assert all(name in shown for name in there)
+
+
+def asymmetry(scene: str, **having: bool) -> float:
+    """How far patterns are from point symmetry: median rms of log10 I(q) - log10 I(-q)."""
+    droplets = Droplets((100.0, 200.0), scenes={scene: 1.0})
+    shots = Recipe(2, droplets, SIMULATION, HeliumLight((24.0, 30.0))).shots(range(60))
+    labels = dict(zip(NAMES, labels_of(shots.particles).astype(bool).T, strict=True))
+    chosen = np.flatnonzero(np.all([labels[name] == has for name, has in having.items()], axis=0))[:6]
+    found = []
+    for row in chosen:
+        pattern = shots.simulation_of(row).intensity(shots.particles[row : row + 1])[0]
+        grey = np.log10(pattern[1:, 1:] / pattern.max() + 1e-4)
+        found.append(np.sqrt(np.mean((grey - grey[::-1, ::-1]) ** 2)))
+    assert len(found) >= 3
+    return float(np.median(found))
+
+
+def test_asymmetric_and_bent_are_seen_in_the_images() -> None:
+    plain = asymmetry("round", asymmetric=False)
+    assert asymmetry("round grain", asymmetric=True) > 3 * plain
+    assert asymmetry("prolate", bent=True) > 2 * asymmetry("prolate", bent=False)
