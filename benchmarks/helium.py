@@ -140,14 +140,13 @@ def narrowed(name: str, sizes: Sizes) -> NetworkConfiguration:
     return replace(network, kernel=max(1, sizes.pixels // 32), features=64 * sizes.width)
 
 
-def settings(sizes: Sizes, full: bool, seed: int) -> ClassificationTraining:
-    """The paper's training, or one that gets as far as it can in few epochs."""
+def settings(sizes: Sizes, full: bool, seed: int, taught: int) -> ClassificationTraining:
+    """The paper's training, or a short one that shows as many images however many there are."""
     if full:
         return ClassificationTraining(epochs=sizes.epochs, decay_epochs=max(1, sizes.epochs // 4), seed=seed)
-    third = max(1, round(0.4 * sizes.epochs))
-    return ClassificationTraining(
-        sizes.epochs, learning_rate=0.05, decay_epochs=third, momentum=0.9, seed=seed
-    )
+    epochs = round(sizes.epochs * sizes.train / taught)
+    decay = max(1, round(0.4 * epochs))
+    return ClassificationTraining(epochs, learning_rate=0.05, decay_epochs=decay, momentum=0.9, seed=seed)
 
 
 class Bench:
@@ -170,7 +169,7 @@ class Bench:
         configuration = ClassifierConfiguration(network, NAMES, seen)
         for seed in range(self.sizes.seeds):
             started = time.perf_counter()
-            training = settings(self.sizes, self.full, seed)
+            training = settings(self.sizes, self.full, seed, len(parts[0]))
             trained = fit_examples(parts[0], parts[1], configuration, training, self.device)
             seconds = time.perf_counter() - started
             parameters = sum(p.numel() for p in trained.classifier.parameters())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -127,6 +127,25 @@ def explain(
         report({"file": str(target), "shown": shown}, [str(target)], quiet, as_json)
 
 
+class Options(NamedTuple):
+    """What every command has."""
+
+    device: str
+    force: bool
+    quiet: bool
+    as_json: bool
+
+
+def one_process(**given: object) -> None:
+    """Refuse options of `invert train` that classifiers do not have."""
+    from msft.errors import ParameterError
+
+    defaults = {"online": False, "devices": 1, "nodes": 1, "logger": "none"}
+    for name, value in given.items():
+        if value != defaults[name]:
+            raise ParameterError(name, value, f"{defaults[name]}, for a classifier")
+
+
 def train_classifier(
     dataset: Path,
     out: Path,
@@ -134,11 +153,7 @@ def train_classifier(
     images: int | None,
     seed: int | None,
     config: Path | None,
-    device: str,
-    *,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
+    options: Options,
 ) -> None:
     """`invert train` on a file with labels."""
     from dataclasses import replace
@@ -156,8 +171,8 @@ def train_classifier(
     from invert.model import pick_device
     from msft.output import check_writable
 
-    check_writable(out, force)
-    target = pick_device(device)
+    check_writable(out, options.force)
+    target = pick_device(options.device)
     labelled = read_labelled(dataset, chosen.input.pixels)
     taught = len(labelled.labels) - round(chosen.training.held_out * len(labelled.labels))
     if images is not None:
@@ -166,7 +181,9 @@ def train_classifier(
     absent = [
         name for name, column in zip(labelled.names, labelled.labels.T, strict=True) if not column.any()
     ]
-    with progress_bar("training", chosen.training.epochs * taught, quiet or as_json) as advance:
+    with progress_bar(
+        "training", chosen.training.epochs * taught, options.quiet or options.as_json
+    ) as advance:
 
         def progress(done: int) -> None:
             while absent:  # once everything else is found good
@@ -174,10 +191,12 @@ def train_classifier(
                 print(f"warning: no frame has the label {name}; its scores are undefined", file=sys.stderr)
             advance(done)
 
-        trained = train(labelled, out, chosen, target, force=force, command=command_line(), progress=progress)
+        trained = train(
+            labelled, out, chosen, target, force=options.force, command=command_line(), progress=progress
+        )
     scores = trained.scores
     lines = [
         f"{out}: classifier, preset {preset}, trained on {target.type}; held-out images:",
         *scores.lines(),
     ]
-    report({"model": out, "scores": scores.as_dict()}, lines, quiet, as_json)
+    report({"model": out, "scores": scores.as_dict()}, lines, options.quiet, options.as_json)

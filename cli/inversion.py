@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .augmentation import augment
-from .classification import classify, explain, train_classifier
+from .classification import Options, classify, explain, one_process, train_classifier
 from .common import (
     SIMULATION_TABLES,
     Config,
@@ -44,11 +44,18 @@ DatasetArgument = Annotated[Path, typer.Argument(help="A dataset of `msft genera
 @app.command()
 def train(
     dataset: DatasetArgument = Path("dataset.h5"),
-    preset: Annotated[str, typer.Option("--preset", help="paper or quick.")] = "quick",
+    preset: Annotated[str, typer.Option("--preset", help="paper, best or quick.")] = "quick",
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = ModelFolder,
     images: Annotated[int | None, typer.Option(help="Training images shown in all [by the preset].")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random number [0].")] = None,
+    online: Annotated[
+        bool,
+        typer.Option("--online", help="Simulate a new particle for every image, by the dataset's recipe."),
+    ] = False,
     device: Device = "auto",
+    devices: Annotated[int, typer.Option(help="Processes on this machine, or on each node.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines, under a launcher: torchrun, SLURM.")] = 1,
+    logger: Annotated[str, typer.Option(help="Losses as they arise: none, csv or tensorboard.")] = "none",
     config: Config = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -56,44 +63,47 @@ def train(
 ) -> None:
     """Train a network on a dataset and report its errors on held-out patterns.
 
-    A dataset with labels trains a classifier, any other one a network that finds particles.
+    A dataset with labels trains a classifier, any other one a network that finds particles. A training that
+    was stopped or killed is gone on with by the same command.
     """
     with one_line_errors():
         from invert.labels import are_in
 
         if are_in(dataset):
-            train_classifier(
-                dataset,
-                out,
-                preset,
-                images,
-                seed,
-                config,
-                device,
-                force=force,
-                quiet=quiet,
-                as_json=as_json,
-            )
+            one_process(online=online, devices=devices, nodes=nodes, logger=logger)
+            options = Options(device, force, quiet, as_json)
+            train_classifier(dataset, out, preset, images, seed, config, options)
             return
         from invert.presets import Preset
         from invert.presets import preset as named
         from msft.configuration import from_mapping, to_mapping
 
         file = read_configuration(config, SIMULATION_TABLES)
+        given = {"images": images, "seed": seed, "online": online or None}
         chosen = from_mapping(
             Preset,
-            merged(to_mapping(named(preset)), file, {"training": {"images": images, "seed": seed}}),
+            merged(to_mapping(named(preset)), file, {"training": given}),
         )
+        from invert.hardware import Hardware, leading
         from invert.model import pick_device
         from invert.train import train as fit
 
-        target = pick_device(device)
-        with progress_bar("training", chosen.training.images, quiet or as_json) as progress:
+        hardware = Hardware(pick_device(device), devices, nodes)
+        silent = quiet or as_json or not leading()
+        with progress_bar("training", chosen.training.images, silent) as progress:
             trained = fit(
-                dataset, out, chosen, target, force=force, command=command_line(), progress=progress
+                dataset,
+                out,
+                chosen,
+                hardware,
+                force=force,
+                command=command_line(),
+                logger=logger,  # type: ignore[arg-type]
+                progress=progress,
             )
-        lines = [f"{out}: preset {preset}, trained on {target.type}", *trained.evaluation.lines()]
-        report({"model": out, "errors": trained.evaluation.as_dict()}, lines, quiet, as_json)
+        if leading():
+            lines = [f"{out}: preset {preset}, trained on {hardware.kind.type}", *trained.evaluation.lines()]
+            report({"model": out, "errors": trained.evaluation.as_dict()}, lines, quiet, as_json)
 
 
 @app.command()

@@ -6,8 +6,11 @@
 - ``icosahedral_code``: the smooth image of an orientation in 13 dimensions;
 - ``model``: configuration, backbone, head and target as one; ``checkpoint``: its file;
 - ``presets``: named configurations;
-- ``data``: datasets in memory; ``trainer``: training with Lightning, whatever is learned; ``train``: a model;
-- ``resumption``: the state of a training that was stopped;
+- ``data``: datasets in memory; ``examples``: what a regression learns from, stored or simulated meanwhile;
+- ``trainer``: training with Lightning, whatever is learned; ``plan``: how long and in which order;
+  ``hardware``: on how many devices; ``ahead``: batches made beside the network; ``synchronised``: batch
+  normalisation over processes; ``loggers``, ``quiet``: what Lightning writes, and what it does not;
+- ``resumption``: the state of a training that was stopped; ``train``: a model trained on a dataset;
 - ``uncertainty``: how sure a trained network is;
 - ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
 - ``frames``: measured frames from HDF5, by ``reading``; ``estimate``: what every inverter returns;

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import torch
 
-from msft.dataset import open_patterns
+from msft.dataset import open_hdf5, open_patterns, read_recipe
 from msft.errors import ParameterError
+from msft.layout import PROCESS
 from msft.particle import Particles
 from msft.pattern import Simulation
+from msft.shots import Recipe
 
 _CHUNK = 256
 
@@ -28,11 +30,14 @@ class PatternDataset:
         The N particles.
     simulation
         How they were simulated.
+    recipe
+        What they were generated from, if that is known.
     """
 
     intensity: torch.Tensor
     particles: Particles
     simulation: Simulation
+    recipe: Recipe | None = None
 
     def __len__(self) -> int:
         """The number of patterns."""
@@ -40,7 +45,7 @@ class PatternDataset:
 
     def part(self, rows: slice) -> PatternDataset:
         """Some of the patterns, without a copy."""
-        return PatternDataset(self.intensity[rows], self.particles[rows], self.simulation)
+        return PatternDataset(self.intensity[rows], self.particles[rows], self.simulation, self.recipe)
 
 
 def read_dataset(path: Path) -> PatternDataset:
@@ -69,4 +74,13 @@ def read_dataset(path: Path) -> PatternDataset:
         for start in range(0, len(patterns), _CHUNK):
             rows = slice(start, start + _CHUNK)
             intensity[rows] = torch.from_numpy(patterns.patterns(rows))
-        return PatternDataset(intensity, patterns.particles, patterns.simulation)
+        particles, simulation = patterns.particles, patterns.simulation
+    return PatternDataset(intensity, particles, simulation, _recipe(path))
+
+
+def _recipe(path: Path) -> Recipe | None:
+    with open_hdf5(path) as file:
+        try:
+            return read_recipe(file[PROCESS].attrs)
+        except (KeyError, ParameterError):  # made by other means
+            return None

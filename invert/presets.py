@@ -33,8 +33,11 @@ class TrainingConfiguration:
         equal chance; a name may stand more than once.
     floor_decades
         Decades of intensity between black and white.
+    online
+        Whether every image shows a particle of its own, simulated while the network learns, in place of those
+        of the dataset; what is held out stays the same.
     seed
-        Of the weights, the order and the filters.
+        Of the weights, the order, the filters and the new particles.
 
     Raises
     ------
@@ -49,6 +52,7 @@ class TrainingConfiguration:
     held_out: float = 0.2
     filters: tuple[str, ...] = PAPER_FILTERS
     floor_decades: float = FLOOR_DECADES
+    online: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -82,6 +86,14 @@ PRESETS: dict[str, Preset] = {
     # Stielow et al. 2020, section 3. Their 4 h on a GTX 1060, at the 400 images/s that such a card trains
     # this network with, are the number of images.
     "paper": Preset(),
+    # For a GPU: the smooth code of the orientation, half the paper's depth, and the images that are wanted.
+    "best": Preset(
+        ResidualConfiguration(blocks=(2, 2, 2, 2), width=64, activation="relu"),
+        "code",
+        TrainingConfiguration(
+            images=5_000_000, batch=128, learning_rate=4e-3, filters=("identity", EXPERIMENT)
+        ),
+    ),
     # Minutes on two CPU cores.
     "quick": Preset(
         ResidualConfiguration(blocks=(1, 1, 1, 1), width=16, activation="relu"),

@@ -11,20 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from lightning.pytorch.loggers import Logger
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 import msft
+from augment.filter import take
 from augment.presets import one_of
 from invert import checkpoint, figures, trainer, uncertainty
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import Evaluation, evaluate
+from invert.examples import Fresh, Stored
+from invert.hardware import Hardware, leading
+from invert.loggers import LoggerName, logger_named
 from invert.model import Model, ModelConfiguration
 from invert.presets import Preset, TrainingConfiguration
 from invert.resumption import resumable
-from invert.trainer import Batch, Draw, Left, Plan, Progress
+from invert.trainer import Batch, Draw, Examples, Left, Plan, Progress
 from msft.configuration import to_mapping
 from msft.errors import ParameterError
 from msft.output import check_writable, whole
@@ -39,37 +43,24 @@ class Trained:
     evaluation: Evaluation
 
 
-class Encoded:
-    """Intensities with their encoded targets, as examples."""
-
-    def __init__(self, dataset: PatternDataset, model: Model) -> None:
-        particles = dataset.particles
-        numbers = model.target.encode(particles.radius, particles.orientation)
-        self.intensity = dataset.intensity
-        self.numbers = torch.from_numpy(np.asarray(numbers, dtype=np.float32))
-
-    def __len__(self) -> int:
-        """The number of patterns."""
-        return len(self.intensity)
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        """Intensities (B, H, W) and numbers (B, size)."""
-        return self.intensity[indices], self.numbers[indices]
-
-
 class Regression:
     """The task of regressing a target's numbers from recorded images, by one-cycle AdamW."""
 
     def __init__(
-        self, model: Model, training: Encoded, validation: Encoded, settings: TrainingConfiguration
+        self, model: Model, training: Examples, validation: Examples, settings: TrainingConfiguration
     ) -> None:
         self.model, self.training, self.validation, self.settings = model, training, validation, settings
         self.recording = one_of(settings.filters, settings.floor_decades)
+        model.uncertainty.requires_grad_(False)  # it is learned when the rest is
 
     def loss(self, batch: Batch, draw: Draw) -> torch.Tensor:
         """Mean square error of the numbers."""
         intensity, numbers = batch
-        images, _ = self.recording(intensity, draw.generator(self.settings.seed))
+        count, size = len(intensity), (intensity.shape[1], intensity.shape[2])
+        generator = draw.generator(self.settings.seed)
+        # for the whole batch, so that processes which share it give what one would
+        parameters = self.recording.sample(count * draw.processes, size, generator)
+        images = self.recording.apply(intensity, take(parameters, draw.own(count)))
         return torch.nn.functional.mse_loss(self.model(images), numbers)
 
     def optimiser(self, steps: int, epoch: int) -> tuple[Optimizer, LRScheduler]:
@@ -82,11 +73,12 @@ class Regression:
 def fit(
     dataset: PatternDataset,
     preset: Preset,
-    device: torch.device,
+    hardware: Hardware | torch.device,
     progress: Progress = lambda done: None,
     *,
     left: Left | None = None,
     keep: Callable[[Left], None] | None = None,
+    logger: Logger | None = None,
 ) -> Trained:
     """Train a network on a dataset.
 
@@ -96,8 +88,8 @@ def fit(
         Patterns with particles; the last `held_out` of them are kept from training.
     preset
         Network, target and training.
-    device
-        CPU or GPU.
+    hardware, logger
+        See `invert.trainer.train`.
     progress
         Called with 0 when training begins, then with the number of images of each step.
     left, keep
@@ -106,7 +98,7 @@ def fit(
     Raises
     ------
     ParameterError
-        If the dataset is too small to be divided.
+        If the dataset is too small to be divided, or new patterns are wanted and its recipe is not known.
     """
     training = preset.training
     held_out = round(training.held_out * len(dataset))
@@ -130,14 +122,14 @@ def fit(
         model = Model(configuration)
     task = Regression(
         model,
-        Encoded(dataset.part(slice(0, taught)), model),
-        Encoded(dataset.part(slice(taught, taught + chosen)), model),
+        _examples(dataset.part(slice(0, taught)), model, training),
+        Stored(dataset.part(slice(taught, taught + chosen)), model.target),
         training,
     )
     plan = Plan(training.images, training.batch, training.seed)
-    state, history = trainer.train(task, plan, device, progress, left=left, keep=keep)
+    state, history = trainer.train(task, plan, hardware, progress, left=left, keep=keep, logger=logger)
     model.load_state_dict(state)
-    model.to(device).eval()
+    model.to(hardware.kind if isinstance(hardware, Hardware) else hardware).eval()
     uncertainty.learn(
         model,
         dataset.part(slice(0, taught)),
@@ -148,14 +140,26 @@ def fit(
     return Trained(model, history, evaluation)
 
 
+def _examples(taught: PatternDataset, model: Model, training: TrainingConfiguration) -> Examples:
+    if not training.online:
+        return Stored(taught, model.target)
+    if taught.recipe is None:
+        raise ParameterError(
+            "training.online", True, "false for a dataset that `msft generate` did not write"
+        )
+    shown = Plan(training.images, training.batch, training.seed).steps * training.batch
+    return Fresh(taught.recipe, shown, model.target, training.seed)
+
+
 def train(
     dataset: Path,
     out: Path,
     preset: Preset,
-    device: torch.device,
+    hardware: Hardware | torch.device,
     *,
     force: bool = False,
     command: str = "",
+    logger: LoggerName = "none",
     progress: Progress = lambda done: None,
 ) -> Trained:
     """Train on a dataset file and write the model's folder, which appears whole or not at all.
@@ -169,12 +173,14 @@ def train(
     ----------
     dataset, out
         The HDF5 file and the folder to write.
-    preset, device, progress
+    preset, hardware, progress
         See `fit`.
     force
         Replace a folder that is there, and do not mind what another command began.
     command
         The command line, for the record.
+    logger
+        `csv` or `tensorboard` write the losses while they arise, into the folder `out`.logs.
 
     Raises
     ------
@@ -187,12 +193,15 @@ def train(
     patterns = read_dataset(dataset)
     source = {"file": dataset.name, "sha256": _digest(dataset), "patterns": len(patterns)}
     identity = {"version": msft.__version__, "dataset": source["sha256"], **to_mapping(preset)}
-    with resumable(out, identity) as resumption:
-        trained = fit(patterns, preset, device, progress, left=resumption.read(force), keep=resumption.write)
-        try:
-            _write(out, trained, preset, {"command": command, "dataset": source})
-        except OSError as error:
-            raise resumption.failed(error) from None
+    log = logger_named(logger, out)
+    with resumable(out, identity, leading()) as resumption:
+        left = resumption.read(force)
+        trained = fit(patterns, preset, hardware, progress, left=left, keep=resumption.write, logger=log)
+        if leading():
+            try:
+                _write(out, trained, preset, {"command": command, "dataset": source})
+            except OSError as error:
+                raise resumption.failed(error) from None
     return trained
 
 

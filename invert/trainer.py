@@ -8,54 +8,46 @@ task draws through its `Draw`, and dropout.
 from __future__ import annotations
 
 import copy
-import logging
 import math
-import signal
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import lightning
 import numpy as np
 import torch
+import torch.distributed
+from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from invert.ahead import Ahead
+from invert.hardware import Hardware
+from invert.plan import Draw, Order, Plan
+from invert.quiet import interruptible, quiet_lightning
+from invert.synchronised import synchronise
 from msft.errors import ParameterError
-from msft.seeding import generator_of
 
-VALIDATIONS = 30
-"""Validations over a training, at most one an epoch."""
+__all__ = [
+    "Batch",
+    "Draw",
+    "Examples",
+    "Hardware",
+    "Left",
+    "Outcome",
+    "Plan",
+    "Progress",
+    "State",
+    "Task",
+    "train",
+]
 
 Batch = tuple[torch.Tensor, ...]
 Progress = Callable[[int], None]
 State = dict[str, torch.Tensor]
 Left = dict[str, Any]
 """What a training needs to go on where it stopped: numbers, tensors, and lists and dictionaries of them."""
-
-
-class Draw(NamedTuple):
-    """Where a batch stands in the training: what its random numbers depend on, besides the seed.
-
-    Attributes
-    ----------
-    training
-        Whether the network learns from it. Validation draws the same every time, so that losses compare.
-    number
-        The step, or the number of the batch within the validation set.
-    """
-
-    training: bool
-    number: int
-
-    def generator(self, seed: int) -> torch.Generator:
-        """The generator of this batch, on the CPU."""
-        return torch.Generator().manual_seed(_entropy(seed, 0 if self.training else 1, self.number))
 
 
 class Examples(Protocol):
@@ -96,76 +88,11 @@ class Task(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How long is trained, and in which order.
-
-    Parameters
-    ----------
-    images
-        Examples shown in all.
-    batch
-        Examples of a step.
-    seed
-        Of the order.
-    validations
-        How often the network is validated, at most once an epoch.
-
-    Raises
-    ------
-    ParameterError
-        If a number is too small.
-    """
-
-    images: int
-    batch: int
-    seed: int
-    validations: int = VALIDATIONS
-
-    def __post_init__(self) -> None:
-        for name, least in (("images", 1), ("batch", 1), ("seed", 0), ("validations", 1)):
-            if getattr(self, name) < least:
-                raise ParameterError(f"training.{name}", getattr(self, name), f"{least} or more")
-
-    @property
-    def steps(self) -> int:
-        """Steps of the whole training."""
-        return math.ceil(self.images / self.batch)
-
-    def epoch(self, examples: int) -> int:
-        """Steps of one pass over the examples; those that fill no batch wait for another pass."""
-        if examples < self.batch:
-            raise ParameterError("dataset", f"{examples} examples", f"{self.batch}, a batch, or more")
-        return examples // self.batch
-
-    def round(self, examples: int) -> int:
-        """Steps between two validations."""
-        return min(self.steps, max(self.epoch(examples), math.ceil(self.steps / self.validations)))
-
-
 class Outcome(NamedTuple):
     """What training leaves: the state of the best weights, and the losses over the images shown."""
 
     state: State
     history: list[dict[str, float]]
-
-
-class _Order:
-    """Batches of indices, a round at every iteration: each epoch in a new order, by the seed alone."""
-
-    def __init__(self, plan: Plan, examples: int, step: int = 0) -> None:
-        self.plan, self.examples = plan, examples
-        self.epoch, self.round = plan.epoch(examples), plan.round(examples)
-        self.step = step
-
-    def __iter__(self) -> Iterator[list[int]]:
-        end = min(self.step + self.round, self.plan.steps)
-        while self.step < end:
-            epoch, place = divmod(self.step, self.epoch)
-            order = generator_of(self.plan.seed, epoch).permutation(self.examples)
-            for _ in range(min(self.epoch - place, end - self.step)):
-                yield order[place * self.plan.batch :][: self.plan.batch].tolist()
-                place, self.step = place + 1, self.step + 1
 
 
 class _Loop(lightning.LightningModule):
@@ -189,11 +116,16 @@ class _Loop(lightning.LightningModule):
         self._train_losses: list[torch.Tensor] = []
         self._validation_losses: list[tuple[torch.Tensor, int]] = []
 
+    def on_fit_start(self) -> None:
+        for row in self.history:
+            self._log(row)
+
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        torch.manual_seed(_entropy(self.plan.seed, 2, self.step))  # of dropout
-        loss = self.task.loss(batch, Draw(True, self.step))
+        rank, processes = self.trainer.global_rank, self.trainer.world_size
+        torch.manual_seed(self.plan.dropout_seed(self.step, rank))
+        loss = self.task.loss(batch, Draw(True, self.step, rank, processes))
         self._train_losses.append(loss.detach())
-        self.progress(min(len(batch[0]), self.plan.images - self.step * self.plan.batch))
+        self.progress(min(self.plan.batch, self.plan.images - self.step * self.plan.batch))
         self.step += 1
         return loss
 
@@ -207,17 +139,25 @@ class _Loop(lightning.LightningModule):
         if loss < self.best_loss or not self.best_state:
             self.best_loss = loss
             self.best_state = copy.deepcopy(self.model.state_dict())
+        train_loss = torch.stack(self._train_losses).mean()
         self.history.append(
             {
                 "images": float(self.step * self.plan.batch),
-                "train_loss": float(torch.stack(self._train_losses).mean()),
+                "train_loss": float(self.trainer.strategy.reduce(train_loss, reduce_op="mean")),
                 "validation_loss": loss,
             }
         )
+        self._log(self.history[-1])
         self._train_losses.clear()
         self._validation_losses.clear()
-        if self.keep is not None:
+        if self.keep is not None and self.trainer.is_global_zero:
             self.keep(self._left())
+
+    def _log(self, row: dict[str, float]) -> None:
+        for logger in self.trainer.loggers:
+            losses = {name: value for name, value in row.items() if name != "images"}
+            logger.log_metrics(losses, step=int(row["images"]))
+            logger.save()
 
     def _left(self) -> Left:
         schedule: Any = self.lr_schedulers()
@@ -242,15 +182,17 @@ class _Loop(lightning.LightningModule):
 def train(
     task: Task,
     plan: Plan,
-    device: torch.device,
+    hardware: Hardware | torch.device,
     progress: Progress = lambda done: None,
     *,
     left: Left | None = None,
     keep: Callable[[Left], None] | None = None,
+    logger: Logger | None = None,
 ) -> Outcome:
     """Train a task's model, and return the weights of the smallest validation loss.
 
-    The model is left on some device, with its last weights.
+    The model is left on some device, with its last weights. With several processes each has its share of
+    every batch, and all return the same.
 
     Parameters
     ----------
@@ -258,56 +200,68 @@ def train(
         What is trained.
     plan
         How long, and in which order.
-    device
-        CPU or GPU.
+    hardware
+        CPU or GPU, how many.
     progress
         Called with 0 when training begins, then with the number of images of each step.
     left
         What `keep` was given last by a training of the same task and plan, to go on with.
     keep
         Called after every validation with what is needed to go on from there; see `invert.resumption`.
+    logger
+        Of Lightning, which is given the losses of every validation over the number of images shown.
 
     Raises
     ------
     ParameterError
-        If there are fewer examples than a batch, or none to validate with.
+        If there are fewer examples than a batch, or none to validate with, or a batch cannot be shared.
     """
-    order = _Order(plan, len(task.training), left["step"] if left else 0)
+    if isinstance(hardware, torch.device):
+        hardware = Hardware(hardware)
+    plan.epoch(len(task.training))
     if not len(task.validation):
         raise ParameterError("dataset", "0 examples for validation", "1 or more")
-    loop = _Loop(task, plan, progress, left, keep)
+    if plan.batch % hardware.processes:
+        raise ParameterError("training.batch", plan.batch, f"a multiple of {hardware.processes} processes")
+    # whatever is left to learn, or the same weights answer with other roundings
+    loop = _Loop(task, plan, progress, left, keep).to(memory_format=torch.channels_last)
     progress(0)
-    if order.step:
-        progress(min(order.step * plan.batch, plan.images))
-    if order.step < plan.steps:
-        _run(loop, order, device)
+    if loop.step:
+        progress(min(loop.step * plan.batch, plan.images))
+    if loop.step < plan.steps:
+        _run(loop, hardware, logger)
     return Outcome(loop.best_state, loop.history)
 
 
-def _run(loop: _Loop, order: _Order, device: torch.device) -> None:
-    plan, task = loop.plan, loop.task
-    with _quiet_lightning(), torch.random.fork_rng():
+def _run(loop: _Loop, hardware: Hardware, logger: Logger | None) -> None:
+    plan, task, together = loop.plan, loop.task, hardware.processes > 1
+    on_gpu = hardware.kind.type == "cuda"
+    if together and not on_gpu:
+        synchronise(task.model)
+    examples = len(task.training)
+    with quiet_lightning(), torch.random.fork_rng():
         trainer = lightning.Trainer(
-            max_epochs=math.ceil((plan.steps - order.step) / order.round),
-            accelerator="gpu" if device.type == "cuda" else "cpu",
-            devices=1,
-            precision=_precision(device),
+            max_epochs=math.ceil((plan.steps - loop.step) / plan.round(examples)),
+            accelerator="gpu" if on_gpu else "cpu",
+            devices=hardware.devices,
+            num_nodes=hardware.nodes,
+            strategy="ddp" if together else "auto",
+            sync_batchnorm=together and on_gpu,
+            use_distributed_sampler=False,
+            precision=_precision(hardware.kind),
             num_sanity_val_steps=0,
-            logger=False,
+            logger=logger or False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        with _interruptible():
-            trainer.fit(
-                loop.to(memory_format=torch.channels_last),
-                DataLoader(task.training, batch_sampler=order, collate_fn=_as_it_is),  # type: ignore[arg-type]
-                DataLoader(task.validation, plan.batch, collate_fn=_as_it_is),  # type: ignore[arg-type]
-            )
-
-
-def _entropy(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+        order = Order(plan, examples, loop.step, trainer.global_rank, trainer.world_size)
+        learning: Any = DataLoader(task.training, batch_sampler=order, collate_fn=_as_it_is)  # type: ignore[arg-type]
+        validating: Any = DataLoader(task.validation, plan.batch, collate_fn=_as_it_is)  # type: ignore[arg-type]
+        with interruptible():
+            trainer.fit(loop, Ahead(learning), validating)
+    if together:
+        torch.distributed.destroy_process_group()
 
 
 def _precision(device: torch.device) -> Any:
@@ -317,33 +271,3 @@ def _precision(device: torch.device) -> Any:
 
 def _as_it_is(batch: Any) -> Any:
     return batch
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Lightning answers an interrupt with an exit of its own, deaf to further ones: take both back."""
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit:
-        raise KeyboardInterrupt from None
-    finally:
-        if on_main_thread:
-            signal.signal(signal.SIGINT, handler)
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Lightning's notes about devices and loaders are not for the users of a command."""
-    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -53,7 +53,7 @@ def learn(
     """
     count = min(LARGEST, max(settings.batch, settings.images // 10))
     features, errors = _errors(model, teaching, count, settings, _TEACHING)
-    head = model.uncertainty.cpu().train()
+    head = model.uncertainty.cpu().train().requires_grad_(True)
     optimiser = torch.optim.AdamW(head.parameters(), RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=STEPS)
     order = generator_of(settings.seed, _ORDER, 0)

@@ -124,5 +124,7 @@ def test_bad_input_is_one_line(workplace: Path, tmp_path: Path) -> None:
     exp = workplace / "exp.h5"
     assert_refused(run("train", exp, "-o", tmp_path / "m", "--config", other), "network")
     assert_refused(run("train", exp, "-o", tmp_path / "m", "--preset", "best of all"), "preset")
+    assert_refused(run("train", exp, "-o", tmp_path / "m", "--devices", 2), "devices")
+    assert_refused(run("train", exp, "-o", tmp_path / "m", "--online"), "online")
     assert not [path.name for path in tmp_path.iterdir() if path.name not in
                 ("narrow.h5", "tiny.h5", "other.toml")]  # fmt: skip

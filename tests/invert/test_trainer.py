@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from invert.trainer import Draw, Plan, _Order, train
+from invert.plan import Order
+from invert.trainer import Draw, Plan, train
 from msft.errors import ParameterError
 
 CPU = torch.device("cpu")
@@ -94,16 +95,16 @@ def test_dropout_repeats_with_the_seed_and_leaves_the_global_random_state_alone(
 
 
 def test_every_epoch_shows_each_example_once_in_a_new_order() -> None:
-    order = _Order(Plan(images=90, batch=5, seed=4, validations=2), 31)
+    order = Order(Plan(images=90, batch=5, seed=4, validations=2), 31)
     rounds = [list(order) for _ in range(3)]
     assert [len(batches) for batches in rounds] == [9, 9, 0]
     batches = np.array(rounds[0] + rounds[1])
     epochs = batches.reshape(3, 30)
     assert all(len(set(epoch)) == 30 for epoch in epochs.tolist())
     assert not (epochs[0] == epochs[1]).all()
-    again = _Order(Plan(images=90, batch=5, seed=4, validations=30), 31)
+    again = Order(Plan(images=90, batch=5, seed=4, validations=30), 31)
     assert [batch for _ in range(3) for batch in again] == batches.tolist()
-    other = _Order(Plan(images=90, batch=5, seed=5, validations=2), 31)
+    other = Order(Plan(images=90, batch=5, seed=5, validations=2), 31)
     assert list(other) != rounds[0]
 
 

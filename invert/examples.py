@@ -1,0 +1,67 @@
+"""What a regression learns from: the patterns of a dataset, or new ones that are simulated meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch.utils.dlpack import from_dlpack
+
+from invert.data import PatternDataset
+from invert.targets import Target
+from invert.trainer import Batch
+from msft.particle import Particles
+from msft.seeding import generator_of
+from msft.shots import Recipe
+
+
+class Stored:
+    """Intensities of a dataset with their encoded targets."""
+
+    def __init__(self, dataset: PatternDataset, target: Target) -> None:
+        self.intensity = dataset.intensity
+        self.numbers = _encoded(target, dataset.particles)
+
+    def __len__(self) -> int:
+        """The number of patterns."""
+        return len(self.intensity)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Intensities (B, H, W) and numbers (B, size)."""
+        return self.intensity[indices], self.numbers[indices]
+
+
+class Fresh:
+    """New patterns by the recipe of a dataset: pattern i is simulated when it is asked for.
+
+    Parameters
+    ----------
+    recipe
+        Of the dataset, whose own patterns do not occur again.
+    count
+        How many there are.
+    target
+        What the particles are encoded as.
+    seed
+        Of the training: another seed has other patterns.
+    """
+
+    def __init__(self, recipe: Recipe, count: int, target: Target, seed: int) -> None:
+        self.recipe = replace(recipe, seed=int(generator_of(recipe.seed, 2**32 - 1, seed).integers(2**62)))
+        self.count, self.target = count, target
+
+    def __len__(self) -> int:
+        """The number of patterns."""
+        return self.count
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Intensities (B, H, W) and numbers (B, size)."""
+        shots = self.recipe.shots(np.array(indices, dtype=np.int64))
+        # an engine on the GPU hands its memory over as it is
+        return from_dlpack(shots.intensity()), _encoded(self.target, shots.particles)
+
+
+def _encoded(target: Target, particles: Particles) -> torch.Tensor:
+    numbers = target.encode(particles.radius, particles.orientation)
+    return torch.from_numpy(np.asarray(numbers, dtype=np.float32))

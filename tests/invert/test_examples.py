@@ -1,0 +1,113 @@
+"""Fresh patterns: never the same twice, always the same again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from invert.ahead import Ahead
+from invert.data import PatternDataset, read_dataset
+from invert.examples import Fresh
+from invert.targets import CodeTarget
+from invert.train import fit
+from msft.errors import ParameterError
+from msft.shots import Recipe
+
+from .conftest import SMALL, SMALL_PRESET
+
+CPU = torch.device("cpu")
+TARGET = CodeTarget((40.0, 80.0))
+ONLINE = replace(SMALL_PRESET, training=replace(SMALL_PRESET.training, images=640, online=True))
+
+
+@pytest.fixture(scope="module")
+def dataset(small_dataset: Path) -> PatternDataset:
+    return read_dataset(small_dataset)
+
+
+def test_a_dataset_knows_its_recipe(dataset: PatternDataset) -> None:
+    assert dataset.recipe is not None
+    again = dataset.recipe.shots(range(3))
+    assert np.array_equal(again.particles.radius, dataset.particles.radius[:3])
+    assert dataset.part(slice(5, 9)).recipe == dataset.recipe
+
+
+def test_fresh_patterns_depend_on_their_number_and_the_seed_alone(dataset: PatternDataset) -> None:
+    assert dataset.recipe is not None
+    fresh = Fresh(dataset.recipe, 100, TARGET, seed=4)
+    together = fresh.__getitems__([7, 3, 99])
+    alone = fresh.__getitems__([3])
+    assert torch.equal(together[1][1], alone[1][0])
+    assert torch.allclose(together[0][1], alone[0][0], rtol=1e-4)
+    assert not torch.equal(Fresh(dataset.recipe, 100, TARGET, seed=5).__getitems__([3])[1], alone[1])
+    assert not torch.equal(Fresh(Recipe(9, simulation=SMALL), 100, TARGET, 4).__getitems__([3])[1], alone[1])
+
+
+def test_no_particle_is_seen_twice_nor_any_of_the_dataset(
+    dataset: PatternDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+    through = Fresh.__getitems__
+
+    def watch(self: Fresh, indices: list[int]) -> tuple[torch.Tensor, ...]:
+        batch = through(self, indices)
+        assert len(batch[0]) == 32
+        seen.extend(self.recipe.shots(np.array(indices)).particles.radius.tolist())
+        return batch
+
+    monkeypatch.setattr(Fresh, "__getitems__", watch)
+    trained = fit(dataset, ONLINE, CPU)
+    assert len(seen) == len(set(seen)) == 640
+    assert not set(seen) & set(dataset.particles.radius.tolist())
+    assert len(trained.history) == 20  # a validation after every step: there are no epochs
+    assert trained.evaluation.constant.patterns == 60
+
+
+def test_training_on_fresh_patterns_repeats(dataset: PatternDataset) -> None:
+    torch.set_num_threads(1)
+    first, second = (fit(dataset, ONLINE, CPU).model.state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_dataset_of_unknown_origin_has_no_fresh_patterns(dataset: PatternDataset) -> None:
+    with pytest.raises(ParameterError, match=r"training\.online"):
+        fit(replace(dataset, recipe=None), ONLINE, CPU)
+
+
+def test_ahead_keeps_the_order_and_passes_on_what_is_raised() -> None:
+    assert list(Ahead(range(50))) == list(range(50))
+
+    def fails() -> Iterator[int]:
+        yield 1
+        raise ParameterError("radius", -1, "more")
+
+    items = iter(Ahead(fails()))
+    assert next(items) == 1
+    with pytest.raises(ParameterError, match="radius"):
+        next(items)
+
+
+def test_ahead_works_while_nobody_asks_and_stops_when_nobody_will() -> None:
+    made: list[int] = []
+    enough = threading.Event()
+
+    def count() -> Iterator[int]:
+        for number in range(10**9):
+            made.append(number)
+            if number == 2:
+                enough.set()
+            yield number
+
+    before = threading.active_count()
+    items = iter(Ahead(count()))
+    assert next(items) == 0
+    assert enough.wait(10), "nothing was made ahead"
+    items.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+    assert len(made) <= 5
