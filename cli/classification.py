@@ -27,11 +27,6 @@ ClassifierFolder = Annotated[
 ]
 
 
-def classes_of(frames: Path) -> Path:
-    """Where `invert classify` writes by default, and `invert predict --keep` reads."""
-    return frames.with_suffix(".classes.h5")
-
-
 def classify(
     frames: FramesArgument,
     model: ClassifierFolder = ModelFolder,
@@ -47,14 +42,14 @@ def classify(
 ) -> None:
     """Label measured frames with a classifier: labels and probabilities as HDF5 and CSV."""
     with one_line_errors():
+        from invert import classify as labelling
         from msft.output import check_writable
 
-        target = out or classes_of(frames)
+        target = out or labelling.classes_of(frames)
         table = target.with_suffix(".csv")
         inputs = [frames, *([mask] if mask else [])]
         check_writable(target, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
         check_writable(table, inputs=inputs)
-        from invert import classify as labelling
         from invert.classifier import load
         from invert.frames import parse_rows, read_frames
         from invert.model import pick_device

@@ -52,6 +52,12 @@ def predict(
     mask: Mask = None,
     scale: Scale = "auto",
     rows: Rows = ":",
+    keep: Annotated[
+        str | None, typer.Option("--keep", help="Only frames of these labels, as 'prolate & ~empty'.")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", help="What `invert classify` wrote [NAME.classes.h5].")
+    ] = None,
     pictures: Pictures = 6,
     refine: Annotated[
         bool, typer.Option("--refine", help="Polish every estimate by forward fitting.")
@@ -65,7 +71,11 @@ def predict(
 ) -> None:
     """Invert measured frames with a network: predictions as HDF5 and CSV, and a PNG of the first frames."""
     with one_line_errors():
-        outputs = Outputs.checked(out, frames, mask)
+        if keep is not None and classes is None:
+            from invert.classify import classes_of
+
+            classes = classes_of(frames)
+        outputs = Outputs.checked(out, frames, mask, classes)
         from invert import checkpoint, predictions
         from invert.frames import parse_rows, read_frames
         from invert.model import pick_device
@@ -80,6 +90,10 @@ def predict(
             refinement.check(configuration.simulation, seed)
         loaded.model.to(pick_device(device))
         measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
+        if keep is not None and classes is not None:
+            from invert.keep import kept
+
+            measured = kept(measured, keep, classes)
         with progress_bar("inverting", len(measured.images), quiet or as_json) as progress:
             inversion = invert_frames(loaded, measured, progress)
         weights = {"weights": str(loaded.path), "weights_sha256": loaded.digest}
@@ -189,13 +203,13 @@ class Outputs:
     picture: Path
 
     @classmethod
-    def checked(cls, out: Path | None, frames: Path, mask: Path | None) -> Outputs:
+    def checked(cls, out: Path | None, frames: Path, *others: Path | None) -> Outputs:
         """Where they go; refused before any work if one could not be written."""
         from msft.output import check_writable
 
         target = out or frames.with_suffix(".predictions.h5")
         outputs = cls(target, target.with_suffix(".csv"), target.with_suffix(".png"))
-        inputs = [frames, *([mask] if mask else [])]
+        inputs = [frames, *(path for path in others if path)]
         check_writable(outputs.predictions, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
         for path in (outputs.table, outputs.picture):
             check_writable(path, inputs=inputs)

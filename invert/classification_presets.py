@@ -85,19 +85,19 @@ class ClassificationPreset:
 
 CLASSIFICATION_PRESETS: dict[str, ClassificationPreset] = {
     "paper": ClassificationPreset(),
-    # Minutes on two CPU cores.
+    # Minutes on two CPU cores; three stacks leave maps of 6 x 6, which show where a label comes from.
     "quick": ClassificationPreset(
         ResidualConfiguration(
-            (1, 1, 1, 1),
-            16,
+            (2, 2, 2),
+            12,
             "leaky_relu",
             preactivated=True,
             pool=3,
             first_stride=1,
             first_activation="logarithmic",
         ),
-        InputConfiguration(pixels=64),
-        ClassificationTraining(epochs=40, decay_epochs=15, momentum=0.9, learning_rate=0.05),
+        InputConfiguration(pixels=96),
+        ClassificationTraining(epochs=24, decay_epochs=10, momentum=0.9),
     ),
 }
 

@@ -75,6 +75,11 @@ class Labelling:
         return [*rows, *broken]
 
 
+def classes_of(frames: Path) -> Path:
+    """The file that `invert classify` writes about frames, unless it is told another one."""
+    return frames.with_suffix(".classes.h5")
+
+
 def classify(
     classifier: Classifier,
     frames: Frames,

@@ -64,22 +64,23 @@ def kept(frames: Frames, expression: str, classes: Path) -> Frames:
         If the expression is wrong, the labels are of other frames, or no frame is left.
     """
     labelling = read_labelling(classes)
-    chosen = choose(expression, labelling)
+    chosen = dict(zip(labelling.frames.tolist(), choose(expression, labelling).tolist(), strict=True))
     if labelling.source != frames.source:
         raise ParameterError("classes", f"{classes.name} of {labelling.source}", f"labels of {frames.source}")
-    place = {int(number): row for row, number in enumerate(labelling.frames)}
-    missing = [int(number) for number in frames.numbers if int(number) not in place]
+    numbers = frames.numbers.tolist()
+    missing = [number for number in numbers if number not in chosen]
     if missing:
         raise ParameterError("classes", f"{classes.name} without frame {missing[0]}", "labels of every frame")
-    rows = np.flatnonzero([chosen[place[int(number)]] for number in frames.numbers])
+    rows = np.flatnonzero([chosen[number] for number in numbers])
     if not len(rows):
-        raise ParameterError("keep", expression, f"labels that one of {len(frames.numbers)} frames has")
+        raise ParameterError("keep", expression, f"labels that one of {len(numbers)} frames has")
     return replace(
         frames,
         images=frames.images[rows],
         valid=frames.valid[rows],
         numbers=frames.numbers[rows],
         truth=None if frames.truth is None else frames.truth[rows],
+        readable=None if frames.readable is None else frames.readable[rows],
     )
 
 

@@ -12,6 +12,14 @@ import pytest
 from msft_cli.inversion import app as invert
 from typer.testing import CliRunner, Result
 
+from invert import checkpoint
+from invert.backbone import ResidualConfiguration
+from invert.model import Model, ModelConfiguration
+from invert.presets import TrainingConfiguration
+from msft.detector import PAPER_Q_STEP, EwaldDetector
+from msft.generate import generate
+from msft.particle import ParticleDistribution
+from msft.pattern import Simulation
 from tests.invert.labelled import NAMES, images_and_labels, write_labelled
 
 
@@ -128,3 +136,28 @@ def test_bad_input_is_one_line(workplace: Path, tmp_path: Path) -> None:
     assert_refused(run("train", exp, "-o", tmp_path / "m", "--online"), "online")
     assert not [path.name for path in tmp_path.iterdir() if path.name not in
                 ("narrow.h5", "tiny.h5", "other.toml")]  # fmt: skip
+
+
+def test_predict_keeps_the_frames_of_an_expression(workplace: Path, tmp_path: Path) -> None:
+    exp = tmp_path / "exp.h5"
+    simulation = Simulation(detector=EwaldDetector(pixels=32, q_step=2 * PAPER_Q_STEP))
+    generate(exp, 9, 1, ParticleDistribution((40.0, 80.0)), simulation)
+    (tmp_path / "model").mkdir()
+    network = ResidualConfiguration((1, 1), 4)
+    untrained = Model(ModelConfiguration(network, radius_range=(40.0, 80.0), simulation=simulation))
+    checkpoint.save(tmp_path / "model", untrained.eval(), TrainingConfiguration(), {})
+    assert run("classify", exp, "--model", workplace / "model").exit_code == 0
+    with h5py.File(tmp_path / "exp.classes.h5") as file:
+        chance = file["/entry_1/result_1/probabilities"][:, 0]
+    above = float(np.sort(chance)[3:5].mean())
+    arguments = ("predict", exp, "--model", tmp_path / "model", "--pictures", 0)
+    result = run(*arguments, "--keep", f"~(line < {above:.7f})")
+    assert result.exit_code == 0, result.output
+    with h5py.File(tmp_path / "exp.predictions.h5") as file:
+        assert file["/entry_1/result_1/frame"][:].tolist() == np.flatnonzero(chance >= above).tolist()
+        assert len(file["/entry_1/result_1/radius"]) == 5
+        assert file["/entry_1/result_1/measured"].shape == (5, 32, 32)
+    assert_refused(run(*arguments, "--keep", "streak"), "keep")
+    assert_refused(run(*arguments, "--keep", "line < 0"), "keep")
+    assert_refused(run(*arguments, "--keep", "line", "--classes", tmp_path / "none.h5"), "classes")
+    assert_refused(run(*arguments, "--keep", "line", "--out", tmp_path / "exp.classes.h5"), "out")
