@@ -66,6 +66,13 @@ def test_the_file_and_the_table_hold_what_was_found(tmp_path: Path) -> None:
         read_labelling(tmp_path / "other.h5")
 
 
+def test_a_label_is_given_from_its_threshold_on() -> None:
+    chances = np.array([[0.2, 0.5, 0.55]], dtype=np.float32)
+    for threshold, names in ((0.5, ["b", "c"]), (0.55, ["c"]), (0.1, ["a", "b", "c"])):
+        labelling = Labelling(("a", "b", "c"), chances, np.arange(1), "", threshold)
+        assert labelling.names_of(0) == names
+
+
 def test_frames_that_break_rules_are_counted() -> None:
     chances = np.zeros((2, 11), dtype=np.float32)
     chances[0, [HELIUM.index("empty"), HELIUM.index("prolate")]] = 1

@@ -36,6 +36,16 @@ def test_dark_frames_and_invalid_pixels_stay_finite() -> None:
         assert (seen[0] == 0).all()
 
 
+def test_pixels_that_were_not_measured_are_dark() -> None:
+    images = np.random.default_rng(0).random((2, 16, 16)).astype(np.float32)
+    valid = np.random.default_rng(1).random((2, 16, 16)) < 0.8
+    hidden, dark = images.copy(), np.where(valid, images, 0)
+    hidden[~valid] = 1e6
+    for configuration in (InputConfiguration(16), InputConfiguration(16, "log")):
+        seen = inputs(frames_of(hidden, valid=valid), configuration)
+        assert torch.equal(seen, inputs(frames_of(dark), configuration))
+
+
 def test_log_images_are_grey_values_of_the_rescaled_intensity() -> None:
     images = np.random.default_rng(0).random((2, 64, 64)).astype(np.float32) ** 4
     seen = inputs(frames_of(images), InputConfiguration(32, "log", 3.0))
