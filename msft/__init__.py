@@ -22,6 +22,7 @@ Lengths are nm, angles radians, quaternions (w, x, y, z) with v_lab = R(q) v_bod
 - ``compression``: patterns as HDF5 chunks;
 - ``layout``: the HDF5 file of patterns, written;
 - ``dataset``: the same, read;
+- ``helium``: labelled images of helium droplets: labels, random droplets, their index, a reader;
 - ``journal``: a file that is at its last commit wherever its writer stops;
 - ``resumable``: a dataset that grows in such a file;
 - ``workers``: patterns simulated here or by several processes;

@@ -102,7 +102,7 @@ def from_union(union: Any, mapping: Any, where: str) -> Any:
     ParameterError
         See `from_mapping`; or if the tag is unknown.
     """
-    return _convert(union, mapping, where)
+    return from_mapping(_member(get_args(union), mapping, where), mapping, where)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

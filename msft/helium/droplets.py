@@ -36,7 +36,8 @@ class Droplets:
     Raises
     ------
     ParameterError
-        If the range is reversed or leaves [0.1, 10000] nm, or no scene can be drawn.
+        If the range is reversed or below 0.1 nm, or so large that two droplets apart leave the largest
+        circumsphere, 10000 nm; or a scene is unknown, or none can be drawn.
     """
 
     radius_range: tuple[float, float] = (100.0, 300.0)
@@ -79,7 +80,7 @@ class Droplets:
     def corners(self) -> Particles:
         """Particles at the ends of all ranges: who can simulate them can simulate any."""
         radius = self.radius_range[1]
-        bodies = ["sphere", "capsule(3.5)", "layered(0.4,10,0.6)", "twins(1.4,0.9)", "nothing"]
+        bodies = ["sphere", "capsule(3.5)", "layered(0.8,3)", "twins(1.4,0.9)", "nothing"]
         return Particles([radius] * len(bodies), [[1.0, 0, 0, 0]] * len(bodies), bodies)
 
     def draw(self, seed: int, indices: NDArray[np.int64] | range) -> Particles:
@@ -104,7 +105,8 @@ class Droplets:
         body = named(droplet.body)
         if not isinstance(body, Twins):
             return self.radius.quantile(droplet.share, low, high)
-        return self.radius.quantile(droplet.share, low, max(low, min(high, LARGEST_TWIN))) / body.sizes[0]
+        largest = max(low, min(high, LARGEST_TWIN)) if body.apart else high
+        return self.radius.quantile(droplet.share, low, largest) / body.sizes[0]
 
 
 def _orientation(droplet: Droplet, azimuth: float) -> NDArray[np.float64]:

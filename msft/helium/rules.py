@@ -1,7 +1,8 @@
 """From a droplet to its labels: what an image of it shows, by rules that know only the particle.
 
 - ``empty``: there is no droplet.
-- ``asymmetric``: two droplets have merged (then nothing else is said), or there is a grain off the centre.
+- ``asymmetric``: two droplets have merged; then nothing is said of the shape, unless the second is small, at
+  most `BUMP` of the first. Or the inner layer is off the centre.
 - ``prolate``: the longest axis stands out from the other two (it exceeds the middle one by more than the
   middle one the shortest), and the outline across the beam is at least `ELONGATED` times longer than wide.
 - ``oblate``: every other droplet; ``round`` if the outline's width is at least `ROUND` times its length,
@@ -34,6 +35,9 @@ ROUND, ELONGATED = 0.9, 1.25
 
 SLENDER, FLAT = 2.2, 4.0
 """Least ratio of the longest to the shortest axis that makes a streak, of prolate droplets and of discs."""
+
+BUMP = 0.6
+"""Largest size of a second droplet, in sizes of the first, that is but a bump on it."""
 
 TILTED = math.radians(15)
 """Least tilt of the long axis out of the detector's plane that bends a streak."""
@@ -68,12 +72,15 @@ def labels_of(particles: Particles) -> NDArray[np.uint8]:
 def _shown(body: Body, rotation: FloatArray) -> set[str]:
     if isinstance(body, Nothing):
         return {"empty"}
-    if isinstance(body, Twins) and not body.apart:
+    merged = isinstance(body, Twins) and not body.apart
+    if isinstance(body, Twins) and merged and body.second > BUMP:
         return {"asymmetric"}
     shown = _shape(body, rotation)
+    if merged:
+        shown.add("asymmetric")
     if isinstance(body, Layered):
         shown.add("asymmetric" if body.offset else "layered")
-    if isinstance(body, Twins):
+    if isinstance(body, Twins) and not merged:
         fringes = fringes_per_ring(body, rotation)
         if fringes >= DOUBLE:
             shown.add("newton_rings" if fringes >= NEWTON else "double_rings")

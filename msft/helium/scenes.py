@@ -100,33 +100,35 @@ def _layers(narrowest: float, widest: float) -> Callable[[Draw], Droplet]:
     def droplet(draw: Draw) -> Droplet:
         stretch, polar = _spheroid(draw, narrowest, widest)
         density = draw.between(0.0, 0.3) if draw.happens(0.5) else draw.between(2.0, 3.0)
-        return Droplet(f"layered({draw.between(0.5, 0.75)},{density})", draw.share(), polar, stretch)
+        # small ones, of thin shells: absorption hides what lies deep
+        return Droplet(f"layered({draw.between(0.6, 0.8)},{density})", 0.3 * draw.share(), polar, stretch)
 
     return droplet
 
 
-def _grain(draw: Draw) -> str:
-    """A dense part off the centre, such as of a dopant; it faces the beam, or absorption would hide it."""
-    return f"layered({draw.between(0.3, 0.4)},{draw.between(6, 10)},{draw.between(0.5, 0.6)})"
+def _bump(width: Callable[[Draw], float]) -> Callable[[Draw], Droplet]:
+    """A droplet with half of a smaller one on its side, which leans towards the beam or away from it."""
+
+    def droplet(draw: Draw) -> Droplet:
+        across, prolate = width(draw), width is Draw.slenderness
+        polar = draw.angle(50, 80) if draw.happens(0.5) else draw.angle(100, 130)
+        tilt = draw.tilt(draw.happens(BENT_SHARE)) if prolate else 0.0
+        # the x axis, as long or short as the width, tilts out of the detector's plane by so much
+        spin = math.acos(math.sin(tilt) / math.sin(polar))
+        body = f"twins({draw.between(1.0, 1.1)},{draw.between(0.4, 0.5)},{across})"
+        return Droplet(body, _upper_half(draw) if prolate else draw.share(), polar, spin=spin)
+
+    return droplet
 
 
-def _round_grain(draw: Draw) -> Droplet:
-    return Droplet(_grain(draw), draw.share(), draw.angle(100, 140))
-
-
-def _elliptical_grain(draw: Draw) -> Droplet:
-    return Droplet(_grain(draw), draw.share(), draw.angle(100, 130), draw.between(0.4, 0.7))
-
-
-def _prolate_grain(draw: Draw) -> Droplet:
-    polar = math.pi / 2 + draw.tilt(draw.happens(BENT_SHARE))
-    return Droplet(_grain(draw), draw.share(), polar, draw.slenderness())
+def _upper_half(draw: Draw) -> float:
+    """Sizes of slender droplets: smaller ones are too thin for rings."""
+    return 0.5 + 0.5 * draw.share()
 
 
 def _capsule(draw: Draw) -> Droplet:
     polar = math.pi / 2 - draw.tilt(draw.happens(BENT_SHARE))
-    # the upper half of the radii: shorter ones are too thin for rings
-    return Droplet(f"capsule({draw.slenderness()})", 0.5 + 0.5 * draw.share(), polar)
+    return Droplet(f"capsule({draw.slenderness()})", _upper_half(draw), polar)
 
 
 def _twins(nearest: float, farthest: float, width: Callable[[Draw], float]) -> Callable[[Draw], Droplet]:
@@ -151,14 +153,14 @@ def _elliptical_width(draw: Draw) -> float:
 
 
 def _merged(draw: Draw) -> Droplet:
-    body = f"twins({draw.between(1.0, 1.4)},{draw.between(0.6, 0.9)})"
+    body = f"twins({draw.between(1.0, 1.4)},{draw.between(0.7, 0.9)})"
     return Droplet(body, draw.share(), draw.angle(30, 70))
 
 
 def _disc(least_tilt: float, largest_tilt: float) -> Callable[[Draw], Droplet]:
     def droplet(draw: Draw) -> Droplet:
         polar = math.pi / 2 - draw.angle(least_tilt, largest_tilt)
-        return Droplet("sphere", 0.5 + 0.5 * draw.share(), polar, draw.between(0.12, 0.2))
+        return Droplet("sphere", _upper_half(draw), polar, draw.between(0.12, 0.2))
 
     return droplet
 
@@ -168,19 +170,19 @@ _SCENES: Mapping[str, tuple[int, Callable[[Draw], Droplet]]] = MappingProxyType(
         "empty": (211, lambda draw: Droplet("nothing", draw.share(), 0.0)),
         "merged": (11, _merged),
         "round": (4889, _plain(0.91, 0.999)),
-        "round grain": (293, _round_grain),
+        "round bump": (293, _bump(_round_width)),
         "round layers": (41, _layers(0.91, 0.999)),
         "round newton": (378, _twins(*NEWTON_DISTANCES, _round_width)),
         "round double": (192, _twins(*DOUBLE_DISTANCES, _round_width)),
         "elliptical": (662, _plain(0.5, 0.88)),
-        "elliptical grain": (40, _elliptical_grain),
+        "elliptical bump": (40, _bump(_elliptical_width)),
         "elliptical layers": (6, _layers(0.5, 0.88)),
         "elliptical newton": (52, _twins(*NEWTON_DISTANCES, _elliptical_width)),
         "elliptical double": (26, _twins(*DOUBLE_DISTANCES, _elliptical_width)),
         "disc": (6, _disc(0, 8)),
         "tilted disc": (4, _disc(17, 22)),
         "prolate": (400, _capsule),
-        "prolate grain": (23, _prolate_grain),
+        "prolate bump": (23, _bump(Draw.slenderness)),
         "prolate newton": (30, _twins(*NEWTON_DISTANCES, Draw.slenderness)),
     }
 )

@@ -53,7 +53,7 @@ def test_each_scene_shows_what_it_is_called(scene: str) -> None:
     always = {name for name, all_of in zip(NAMES, np.atleast_1d(shown.all(axis=0)), strict=True) if all_of}
     ever = {name for name, some in zip(NAMES, np.atleast_1d(shown.any(axis=0)), strict=True) if some}
     words = {
-        "grain": {"asymmetric"},
+        "bump": {"asymmetric"},
         "layers": {"layered"},
         "newton": {"newton_rings"},
         "double": {"double_rings"},
@@ -140,6 +140,8 @@ def labels_by_name(body: str, polar: float, stretch: float = 1.0) -> set[str]:
         ("ellipsoid(1,0.5,0.5)", 0, 1.0, "prolate"),
         ("layered(0.5,2)", 90, 1.0, "oblate round layered"),
         ("layered(0.2,8,0.6)", 60, 1.0, "oblate round asymmetric"),
+        ("twins(1,0.4)", 60, 1.0, "oblate round asymmetric"),
+        ("twins(1,0.4,0.6)", 0, 1.0, "oblate elliptical asymmetric"),
         ("twins(1.2,0.8)", 45, 1.0, "asymmetric"),
         ("twins(20,0.8)", 2, 1.0, "oblate round newton_rings"),
         ("twins(8,0.8)", 2, 1.0, "oblate round double_rings"),
