@@ -46,7 +46,12 @@ FixedBeam = Annotated[bool, typer.Option("--fixed-beam", help="Forward fitting k
 
 def predict(
     frames: FramesArgument,
-    model: Annotated[Path, typer.Option("--model", help="A folder that `invert train` wrote.")] = ModelFolder,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", help="A folder that `invert train` wrote [model, else the weights that ship]."
+        ),
+    ] = None,
     out: Out = None,
     dataset: Dataset = None,
     mask: Mask = None,
@@ -76,14 +81,14 @@ def predict(
 
             classes = classes_of(frames)
         outputs = Outputs.checked(out, frames, mask, classes)
-        from invert import checkpoint, predictions
+        from invert import checkpoint, predictions, shipped
         from invert.frames import parse_rows, read_frames
         from invert.model import pick_device
         from invert.predict import predict as invert_frames
         from invert.refine import Refinement
         from invert.refine import refine as polish
 
-        loaded = checkpoint.load(model)
+        loaded = checkpoint.load(shipped.find(model))
         configuration = loaded.model.configuration
         refinement = Refinement(configuration.radius_range, patterns, free_beam=not fixed_beam)
         if refine:
@@ -97,7 +102,7 @@ def predict(
         with progress_bar("inverting", len(measured.images), quiet or as_json) as progress:
             inversion = invert_frames(loaded, measured, progress)
         weights = {"weights": str(loaded.path), "weights_sha256": loaded.digest}
-        lines = [f"weights {loaded.path} ({loaded.digest})"]
+        lines = shipped.describe(loaded)
         sigma_means = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
         if refine:
             lines.append("network alone: " + predictions.medians(inversion, measured.truth))

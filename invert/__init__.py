@@ -11,6 +11,7 @@
   ``hardware``: on how many devices; ``ahead``: batches made beside the network; ``synchronised``: batch
   normalisation over processes; ``loggers``, ``quiet``: what Lightning writes, and what it does not;
 - ``resumption``: the state of a training that was stopped; ``train``: a model trained on a dataset;
+- ``shipped``: the weights that come with the package, and their card;
 - ``uncertainty``: how sure a trained network is;
 - ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
 - ``frames``: measured frames from HDF5, by ``reading``; ``estimate``: what every inverter returns;
@@ -22,7 +23,7 @@
 - ``inputs``: frames as classifiers see them; ``labels``: frames with labels, from files;
 - ``classifier``: which labels, input and network, and their file; ``classification_presets``: named
   configurations; ``classification``: training; ``scores``: how good predicted labels are;
-- ``classify``: frames to labels; ``keep``: frames chosen by their labels; ``explain``: what in an image speaks
-  for a label;
+- ``classify``: frames to labels; ``keep``: frames chosen by their labels; ``explain``: what in an image
+  speaks for a label;
 - ``figures``, ``label_figures``: figures. The only modules of this package that know matplotlib.
 """

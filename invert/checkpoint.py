@@ -39,12 +39,16 @@ class Checkpoint(NamedTuple):
         First 16 hexadecimal digits of the weights file's SHA-256.
     path
         Of the weights file.
+    training, provenance
+        How it was trained, with what and by which command, as plain mappings.
     """
 
     model: Model
     errors: dict[str, Any]
     digest: str
     path: Path
+    training: dict[str, Any]
+    provenance: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,17 @@ class Weights:
     ----------
     state
         Tensors by name.
-    configuration, errors
-        Of the network, and on held-out data, as they were stored.
-    digest, path
+    configuration
+        Of the network, as it was stored.
+    errors, digest, path, training, provenance
         As in `Checkpoint`.
     """
 
     state: dict[str, torch.Tensor]
     configuration: dict[str, Any]
     errors: dict[str, Any]
+    training: dict[str, Any]
+    provenance: dict[str, Any]
     digest: str
     path: Path
 
@@ -82,6 +88,7 @@ def save(
     training: Any,
     errors: dict[str, Any],
     provenance: dict[str, Any] | None = None,
+    half: bool = False,
 ) -> None:
     """Write the weights of a model into a folder.
 
@@ -92,13 +99,15 @@ def save(
     model
         With its configuration.
     training
-        The configuration of the training (a dataclass), for the record.
+        The configuration of the training (a dataclass, or its mapping), for the record.
     errors
         What was measured on held-out patterns.
     provenance
         Where the weights come from, for the record: the command, the data.
+    half
+        Store matrices and filters in half precision; reading makes single precision of them again.
     """
-    write(folder, FORMAT, model, training, errors, provenance)
+    write(folder, FORMAT, model, training, errors, provenance, half)
 
 
 def load(path: Path) -> Checkpoint:
@@ -113,7 +122,9 @@ def load(path: Path) -> Checkpoint:
     with weights.fitting():
         model = Model(from_mapping(ModelConfiguration, weights.configuration, "model"))
         model.load_state_dict(weights.state)
-    return Checkpoint(model.eval(), weights.errors, weights.digest, weights.path)
+    return Checkpoint(
+        model.eval(), weights.errors, weights.digest, weights.path, weights.training, weights.provenance
+    )
 
 
 def write(
@@ -123,13 +134,16 @@ def write(
     training: Any,
     errors: dict[str, Any],
     provenance: dict[str, Any] | None = None,
+    half: bool = False,
 ) -> None:
     """Write the weights of any network that has a `configuration`; see `save`."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if half:
+        state = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state.items()}
     metadata = {
         "format": format_name,
         "configuration": json.dumps(to_mapping(network.configuration)),
-        "training": json.dumps(to_mapping(training)),
+        "training": json.dumps(training if isinstance(training, dict) else to_mapping(training)),
         "errors": json.dumps(errors),
         "provenance": json.dumps(provenance or {}),
     }
@@ -161,12 +175,13 @@ def read(path: Path, format_name: str) -> Weights:
             f"weights of the format {format_name}",
         )
     try:
-        configuration, errors = json.loads(metadata["configuration"]), json.loads(metadata["errors"])
+        stored = {
+            name: json.loads(metadata[name]) for name in ("configuration", "errors", "training", "provenance")
+        }
     except (KeyError, json.JSONDecodeError):
         raise _unfit(weights) from None
-    return Weights(
-        state, configuration, errors, hashlib.sha256(weights.read_bytes()).hexdigest()[:16], weights
-    )
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+    return Weights(state, **stored, digest=digest, path=weights)
 
 
 def _unfit(weights: Path) -> ParameterError:

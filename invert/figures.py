@@ -36,7 +36,7 @@ def curves(history: Sequence[dict[str, float]]) -> Figure:
         best["images"], best["validation_loss"], "k*", label=f"kept weights ({best['validation_loss']:.2g})"
     )
     axes.set_xlabel("training images shown")
-    axes.set_ylabel("mean square error")
+    axes.set_ylabel("loss")
     axes.grid(alpha=0.3, which="both")
     axes.legend(frameon=False)
     return figure

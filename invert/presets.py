@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from augment.presets import EXPERIMENT, PAPER_FILTERS, RECORDINGS
 from augment.scaling import FLOOR_DECADES
@@ -28,6 +29,9 @@ class TrainingConfiguration:
     held_out
         Fraction of the dataset kept from training: its first half chooses the best weights, its second half
         is only reported on.
+    loss
+        ``square``, the mean square error; or ``smooth``, which is linear beyond a deviation of
+        `invert.train.SMOOTH`: rare large errors weigh less, and most answers come out closer.
     filters
         Names of the recordings (`augment.presets.RECORDINGS`) of which each image passes one, drawn with
         equal chance; a name may stand more than once.
@@ -50,6 +54,7 @@ class TrainingConfiguration:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     held_out: float = 0.2
+    loss: Literal["square", "smooth"] = "square"
     filters: tuple[str, ...] = PAPER_FILTERS
     floor_decades: float = FLOOR_DECADES
     online: bool = False
@@ -68,6 +73,8 @@ class TrainingConfiguration:
             raise ParameterError("training.held_out", self.held_out, "a fraction between 0 and 1")
         if self.seed < 0:
             raise ParameterError("training.seed", self.seed, "0 or more")
+        if self.loss not in ("square", "smooth"):
+            raise ParameterError("training.loss", self.loss, "square or smooth")
         unknown = [name for name in self.filters if name not in RECORDINGS]
         if unknown or not self.filters:
             raise ParameterError("training.filters", unknown, "one or more of " + ", ".join(RECORDINGS))

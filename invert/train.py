@@ -33,6 +33,9 @@ from msft.configuration import to_mapping
 from msft.errors import ParameterError
 from msft.output import check_writable, whole
 
+SMOOTH = 0.03
+"""Deviation of a number at which the smooth loss turns from quadratic to linear: as of 2 degrees."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -54,14 +57,17 @@ class Regression:
         model.uncertainty.requires_grad_(False)  # it is learned when the rest is
 
     def loss(self, batch: Batch, draw: Draw) -> torch.Tensor:
-        """Mean square error of the numbers."""
+        """Mean deviation of the numbers."""
         intensity, numbers = batch
         count, size = len(intensity), (intensity.shape[1], intensity.shape[2])
         generator = draw.generator(self.settings.seed)
         # for the whole batch, so that processes which share it give what one would
         parameters = self.recording.sample(count * draw.processes, size, generator)
         images = self.recording.apply(intensity, take(parameters, draw.own(count)))
-        return torch.nn.functional.mse_loss(self.model(images), numbers)
+        answers = self.model(images)
+        if self.settings.loss == "square":
+            return torch.nn.functional.mse_loss(answers, numbers)
+        return torch.nn.functional.smooth_l1_loss(answers, numbers, beta=SMOOTH)
 
     def optimiser(self, steps: int, epoch: int) -> tuple[Optimizer, LRScheduler]:
         """One-cycle AdamW."""

@@ -15,9 +15,11 @@ import torch
 from augment import log_scale
 from invert import checkpoint
 from invert.data import read_dataset
+from invert.examples import Stored
 from invert.model import Model, ModelConfiguration
 from invert.presets import PRESETS, Preset, TrainingConfiguration, preset
-from invert.train import Regression, fit, train
+from invert.train import SMOOTH, Regression, fit, train
+from invert.trainer import Draw
 from msft.errors import ParameterError
 from msft.generate import generate
 
@@ -70,6 +72,20 @@ def test_one_batch_is_overfitted(small_dataset: Path) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert float(loss.detach()) < 1e-4
+
+
+def test_the_smooth_loss_is_linear_in_large_deviations(small_dataset: Path) -> None:
+    training = dataclasses.replace(SMALL_PRESET.training, loss="smooth", filters=("identity",))
+    patterns = read_dataset(small_dataset).part(slice(0, 4))
+    model = Model(ModelConfiguration(SMALL_PRESET.network, "code", radius_range=(40, 80), simulation=SMALL))
+    examples = Stored(patterns, model.target)
+    task = Regression(model.eval(), examples, examples, training)
+    intensity, _ = examples.__getitems__([0, 1, 2, 3])
+    with torch.no_grad():
+        answers = model(log_scale(intensity))
+        losses = [float(task.loss((intensity, answers + by), Draw(True, 0))) for by in (0.003, 1.0, 2.0)]
+    # deviations d below beta cost d^2 / (2 beta), others d - beta / 2
+    assert losses == pytest.approx([0.003**2 / (2 * SMOOTH), 1 - SMOOTH / 2, 2 - SMOOTH / 2], rel=1e-3)
 
 
 def test_the_same_seed_gives_the_same_weights(small_dataset: Path) -> None:
@@ -172,6 +188,7 @@ def test_the_preset_paper_is_the_papers(small_dataset: Path) -> None:
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"filters": ("sharpen",)}, "filters"),
         ({"seed": -1}, "seed"),
+        ({"loss": "cubic"}, "loss"),
     ],
 )
 def test_bad_training_parameters_are_named(values: dict[str, object], field: str) -> None:
