@@ -137,7 +137,7 @@ def judged(
     even = np.concatenate([rows[::2] for rows in columns.values()])
     known = np.concatenate([np.full(len(rows[::2]), name == KNOWN) for name, rows in columns.items()])
     weights = logistic(even, known)
-    # the threshold is at a score of 0.5: the constant is moved to where KEPT of the known ones lie above
+    # the constant is moved to where KEPT of the known ones have a score above 0.5
     weights[-1] -= np.quantile(columns[KNOWN][::2] @ weights, 1 - KEPT)
     scores = {name: 1 / (1 + np.exp(-(rows[1::2] @ weights))) for name, rows in columns.items()}
     return weights, scores, {name: rows[1::2, 0] for name, rows in columns.items()}
@@ -232,9 +232,8 @@ def main() -> None:
             weights, scores, agreed = judged(signs, agreement)
             cases[title] = scores
             least = float(np.quantile(agreed[KNOWN], 1 - KEPT))
-            print(
-                f"{title} weights = ({', '.join(f'{weight:.2f}' for weight in weights)}); least agreement {least:.2f}"
-            )
+            numbers = ", ".join(f"{weight:.2f}" for weight in weights)
+            print(f"{title} weights = ({numbers}); least agreement {least:.2f}")
             rows = report(title, scores, agreed)
             result[title] = {"weights": weights.tolist(), "least_agreement": least, "kinds": rows}
     result["skewness"] = scales(patterns[KNOWN][: arguments.frames])

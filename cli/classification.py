@@ -20,7 +20,8 @@ from .common import (
     read_configuration,
     report,
 )
-from .measured import Dataset, FramesArgument, Mask, ModelFolder, Rows, Scale
+from .measured import ModelFolder
+from .reading import Dataset, FramesArgument, Mask, Rows, Scale
 
 ClassifierFolder = Annotated[
     Path, typer.Option("--model", help="A folder that `invert train` wrote from labelled frames.")

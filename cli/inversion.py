@@ -26,7 +26,10 @@ from .common import (
     report,
     run,
 )
+from .importing import import_pictures
 from .measured import ModelFolder, fit, predict
+from .reporting import report as page
+from .watching import watch
 
 app = typer.Typer(
     help="Turn wide-angle diffraction patterns into particles.",
@@ -150,6 +153,9 @@ app.command()(predict)
 app.command()(fit)
 app.command()(classify)
 app.command()(explain)
+app.command("report")(page)
+app.command()(watch)
+app.command("import")(import_pictures)
 
 
 def main() -> None:

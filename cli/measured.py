@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,38 +25,62 @@ from .common import (
     read_configuration,
     report,
 )
+from .reading import (
+    Center,
+    Dataset,
+    Distance,
+    FramesArgument,
+    Mask,
+    MaskGood,
+    Out,
+    PixelSize,
+    QStep,
+    Rows,
+    Scale,
+    StatedWavelength,
+    as_options,
+    reading_of,
+)
 
 if TYPE_CHECKING:
-    from invert.estimate import Inversion
-    from invert.frames import Frames
-    from msft.detector import Detector
+    from invert.checkpoint import Checkpoint
+    from invert.figures import TruthOf
+    from invert.frames import FrameSource
+    from invert.refine import Refinement
+    from invert.stream import Inverter
 
 ModelFolder = Path("model")
 
-FramesArgument = Annotated[Path, typer.Argument(help="HDF5 with measured frames (N, y, x).")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="[NAME.predictions.h5]")]
-Dataset = Annotated[
-    str | None, typer.Option("--dataset", help="Where the images are in the file [looked for].")
+RADII = 20
+"""Tried by --refine before it polishes: one every 7 nm in the papers' range."""
+
+Model = Annotated[
+    Path | None,
+    typer.Option("--model", help="A folder that `invert train` wrote [model, else the weights that ship]."),
 ]
-Mask = Annotated[Path | None, typer.Option("--mask", help="NumPy or HDF5 file of CXI bits (y, x), 0 = good.")]
-Scale = Annotated[str, typer.Option("--scale", help="auto, linear or log.")]
-Rows = Annotated[str, typer.Option("--frames", help="Which frames, as FIRST:LAST.")]
+Refine = Annotated[bool, typer.Option("--refine", help="Polish every estimate by forward fitting.")]
+Patterns = Annotated[int, typer.Option("--patterns", help="Patterns --refine may simulate for a frame.")]
 Pictures = Annotated[int, typer.Option("--pictures", min=0, help="Frames in the PNG.")]
 FixedBeam = Annotated[bool, typer.Option("--fixed-beam", help="Forward fitting keeps the beam where it is.")]
+Page = Annotated[
+    bool | None,
+    typer.Option("--report/--no-report", help="Write an HTML page [if plotly is installed]."),
+]
 
 
 def predict(
     frames: FramesArgument,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "--model", help="A folder that `invert train` wrote [model, else the weights that ship]."
-        ),
-    ] = None,
+    model: Model = None,
     out: Out = None,
     dataset: Dataset = None,
     mask: Mask = None,
+    mask_good: MaskGood = 0,
     scale: Scale = "auto",
+    center: Center = None,
+    wavelength: StatedWavelength = None,
+    pixel_size: PixelSize = None,
+    distance: Distance = None,
+    q_step: QStep = None,
     rows: Rows = ":",
     keep: Annotated[
         str | None, typer.Option("--keep", help="Only frames of these labels, as 'prolate & ~empty'.")
@@ -64,62 +89,105 @@ def predict(
         Path | None, typer.Option("--classes", help="What `invert classify` wrote [NAME.classes.h5].")
     ] = None,
     pictures: Pictures = 6,
-    refine: Annotated[
-        bool, typer.Option("--refine", help="Polish every estimate by forward fitting.")
-    ] = False,
-    patterns: Annotated[int, typer.Option(help="Patterns --refine may simulate for a frame.")] = 200,
+    refine: Refine = False,
+    patterns: Patterns = 200,
     fixed_beam: FixedBeam = False,
+    page: Page = None,
     seed: Seed = 0,
     device: Device = "auto",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Invert measured frames with a network: predictions as HDF5 and CSV, and a PNG of the first frames."""
+    """Invert measured frames with a network: predictions as HDF5, CSV and HTML, and a PNG of some.
+
+    Killed at any moment, the same command goes on where it stopped.
+    """
     with one_line_errors():
+        reading = reading_of(
+            dataset, mask, mask_good, scale, center, wavelength, pixel_size, distance, q_step
+        )
         if keep is not None and classes is None:
             from invert.classify import classes_of
 
             classes = classes_of(frames)
-        outputs = Outputs.checked(out, frames, mask, classes)
-        from invert import checkpoint, predictions, shipped
-        from invert.frames import parse_rows, read_frames
-        from invert.model import pick_device
-        from invert.predict import predict as invert_frames
-        from invert.refine import Refinement
-        from invert.refine import refine as polish
+        outputs = Outputs.checked(out, frames, [mask, classes], page)
+        from invert import shipped
+        from invert.frames import open_frames, parse_rows
+        from invert.keep import select
+        from invert.reading.source import chosen
+        from invert.stream import invert_stream
 
-        loaded = checkpoint.load(shipped.find(model))
-        configuration = loaded.model.configuration
-        refinement = Refinement(configuration.radius_range, patterns, free_beam=not fixed_beam)
-        if refine:
-            refinement.check(configuration.simulation, seed)
-        loaded.model.to(pick_device(device))
-        measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
-        if keep is not None and classes is not None:
-            from invert.keep import kept
-
-            measured = kept(measured, keep, classes)
-        with progress_bar("inverting", len(measured.images), quiet or as_json) as progress:
-            inversion = invert_frames(loaded, measured, progress)
-        weights = {"weights": str(loaded.path), "weights_sha256": loaded.digest}
-        lines = shipped.describe(loaded)
-        sigma_means = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
-        if refine:
-            lines.append("network alone: " + predictions.medians(inversion, measured.truth))
-            with progress_bar("refining", len(measured.images), quiet or as_json) as progress:
-                inversion = polish(
-                    inversion.estimates, measured, configuration.simulation, refinement, seed, progress
+        chosen_rows = parse_rows(rows)
+        inverter = inverter_of(model, refine, patterns, fixed_beam, seed, device)
+        configuration = inverter.checkpoint.model.configuration
+        with open_frames(frames, reading) as source:
+            source.onto(configuration.simulation.detector, configuration.simulation.optics.wavelength)
+            wanted = chosen(chosen_rows, len(source))
+            selection = None if keep is None or classes is None else select(keep, classes, source)
+            count = len(wanted if selection is None else selection.numbers(wanted))
+            with progress_bar("inverting", count, quiet or as_json) as progress:
+                before = invert_stream(
+                    source,
+                    chosen_rows,
+                    inverter,
+                    outputs.predictions,
+                    {**as_options(reading), **options_of(inverter)},
+                    provenance_of(inverter, "invert predict"),
+                    progress,
+                    selection,
                 )
-            sigma_means = CURVATURE
-        files = outputs.write(
-            inversion,
-            measured,
-            configuration.simulation.detector,
-            pictures,
-            {"program": "invert predict", **weights},
-            sigma_means,
-        )
-        _report(inversion, measured, files, lines, quiet, as_json)
+            lines = shipped.describe(inverter.checkpoint)
+            lines += [f"{before} frames were done before"] if before else []
+            if inverter.alone.agreement:
+                lines.append("network alone: " + inverter.alone.line())
+            outputs.finish(source.truth, pictures, source_notes(source), lines, quiet, as_json)
+
+
+def inverter_of(
+    model: Path | None, refine: bool, patterns: int, fixed_beam: bool, seed: int, device: str
+) -> Inverter:
+    """A network from its folder, with forward fitting if that is wanted."""
+    from invert import checkpoint, shipped
+    from invert.model import pick_device
+    from invert.stream import Inverter
+
+    loaded: Checkpoint = checkpoint.load(shipped.find(model))
+    refinement = _refinement(loaded, patterns, fixed_beam, seed) if refine else None
+    loaded.model.to(pick_device(device))
+    return Inverter(loaded, refinement, seed)
+
+
+def _refinement(loaded: Checkpoint, patterns: int, fixed_beam: bool, seed: int) -> Refinement:
+    from invert.refine import Refinement
+
+    configuration = loaded.model.configuration
+    refinement = Refinement(configuration.radius_range, patterns, free_beam=not fixed_beam, radii=RADII)
+    refinement.check(configuration.simulation, seed)
+    return refinement
+
+
+def options_of(inverter: Inverter) -> dict[str, Any]:
+    """What the answers depend on besides the frames and the weights."""
+    if inverter.refinement is None:
+        return {"refinement": None}
+    return {"refinement": asdict(inverter.refinement), "seed": inverter.seed}
+
+
+def provenance_of(inverter: Inverter, program: str) -> dict[str, Any]:
+    """For the file of predictions."""
+    checkpoint = inverter.checkpoint
+    return {
+        "program": program,
+        "command": command_line(),
+        "seed": inverter.seed,
+        "weights": str(checkpoint.path),
+        "weights_sha256": checkpoint.digest,
+    }
+
+
+def source_notes(source: FrameSource) -> list[str]:
+    """What was found and decided about the frames, for people."""
+    return [f"{len(source)} frames in {source.path.name} ({source.scale} scale)", *source.notes]
 
 
 def fit(
@@ -127,6 +195,7 @@ def fit(
     out: Out = None,
     dataset: Dataset = None,
     mask: Mask = None,
+    mask_good: MaskGood = 0,
     scale: Scale = "auto",
     rows: Rows = ":",
     pictures: Pictures = 6,
@@ -135,9 +204,7 @@ def fit(
     radius_min: Annotated[float | None, typer.Option(help="Smallest radius in nm [30].")] = None,
     radius_max: Annotated[float | None, typer.Option(help="Largest radius in nm [160].")] = None,
     body: Annotated[str | None, typer.Option(help="Name of the body [the file's, or icosahedron].")] = None,
-    center: Annotated[
-        str | None, typer.Option("--center", help="ROW,COLUMN of the beam in pixels [the middle].")
-    ] = None,
+    center: Center = None,
     fixed_beam: FixedBeam = False,
     no_polish: Annotated[
         bool, typer.Option("--no-polish", help="Stop where the simplices end, as the papers do.")
@@ -146,6 +213,7 @@ def fit(
     absorption_length: AbsorptionLength = None,
     wavelength: Annotated[float | None, typer.Option(help="In nm [the file's, or 13.5].")] = None,
     solver: Annotated[str | None, typer.Option(help="Of the simulation [exact].")] = None,
+    page: Page = None,
     config: Config = None,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -153,11 +221,13 @@ def fit(
 ) -> None:
     """Invert measured frames by forward fitting alone: a Monte Carlo simplex, then a gradient method."""
     with one_line_errors():
-        outputs = Outputs.checked(out, frames, mask)
+        outputs = Outputs.checked(out, frames, [mask], page)
         from invert.fit import MonteCarloSimplex
         from invert.fit import fit as fit_frames
         from invert.frames import parse_rows, read_frames
+        from invert.predictions import write_predictions
         from invert.setting import beam_at, simulation_of
+        from invert.stream import CURVATURE
         from msft.configuration import from_mapping
 
         file = read_configuration(config, (*TRAINING_TABLES, "particles"))
@@ -170,7 +240,9 @@ def fit(
         }
         searches = merged({"search": file.pop("search", {})}, {"search": given})
         search = from_mapping(MonteCarloSimplex, searches.get("search", {}), "search")
-        measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
+        measured = read_frames(
+            frames, dataset, mask, scale, parse_rows(rows), mask_good=mask_good, center=center
+        )
         optics = {
             "absorption": absorption,
             "absorption_length": absorption_length,
@@ -178,25 +250,25 @@ def fit(
         }
         simulation = simulation_of(measured, merged(file, {"optics": optics, "solver": solver}))
         name = body or (measured.truth.body if measured.truth is not None else "icosahedron")
-        beam = beam_at(center, measured)
+        beam = beam_at(None, measured)
         with progress_bar("fitting", len(measured.images), quiet or as_json) as progress:
             inversion = fit_frames(measured, simulation, name, search, seed, beam, progress)
-        files = outputs.write(
-            inversion,
-            measured,
-            simulation.detector,
-            pictures,
-            {"program": "invert fit", "seed": seed},
-            CURVATURE,
-        )
+        provenance = {"program": "invert fit", "command": command_line(), "seed": seed}
+        write_predictions(outputs.predictions, inversion, measured, provenance, CURVATURE, simulation)
         lines = [
             f"{search.starts} starts of {search.steps} steps each, "
             f"{simulation.optics.absorption} absorption, solver {simulation.solver}"
         ]
-        _report(inversion, measured, files, lines, quiet, as_json)
-
-
-CURVATURE = "per axis, from the curvature of the misfit and the residuals; without errors of the physics"
+        notes = [f"{len(inversion.estimates)} frames from {measured.source} ({measured.scale} scale)"]
+        truth, first = measured.truth, int(measured.numbers[0])
+        outputs.finish(
+            lambda numbers: None if truth is None else truth[numbers - first],
+            pictures,
+            notes,
+            lines,
+            quiet,
+            as_json,
+        )
 
 
 @dataclass(frozen=True)
@@ -206,66 +278,84 @@ class Outputs:
     predictions: Path
     table: Path
     picture: Path
+    page: Path | None
 
     @classmethod
-    def checked(cls, out: Path | None, frames: Path, *others: Path | None) -> Outputs:
+    def checked(
+        cls, out: Path | None, frames: Path, others: Sequence[Path | None], page: bool | None
+    ) -> Outputs:
         """Where they go; refused before any work if one could not be written."""
         from msft.output import check_writable
 
+        from .reporting import wants_page
+
         target = out or frames.with_suffix(".predictions.h5")
-        outputs = cls(target, target.with_suffix(".csv"), target.with_suffix(".png"))
+        html = target.with_suffix(".html") if wants_page(page) else None
+        outputs = cls(target, target.with_suffix(".csv"), target.with_suffix(".png"), html)
         inputs = [frames, *(path for path in others if path)]
         check_writable(outputs.predictions, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
-        for path in (outputs.table, outputs.picture):
+        for path in (outputs.table, outputs.picture, *([html] if html else [])):
             check_writable(path, inputs=inputs)
         return outputs
 
-    def write(
+    def finish(
         self,
-        inversion: Inversion,
-        measured: Frames,
-        detector: Detector,
+        truth: TruthOf,
         pictures: int,
-        provenance: dict[str, Any],
-        sigma_means: str,
-    ) -> list[Path]:
-        """Write them, and say which."""
-        from invert import figures, predictions
+        notes: Sequence[str],
+        lines: Sequence[str],
+        quiet: bool,
+        as_json: bool,
+    ) -> None:
+        """Table, picture and page of the predictions that are written, and what is printed about them."""
+        from invert.predictions import open_predictions
+        from invert.table import Summary, write_table
+        from invert.table import lines as first_frames
 
-        provenance = {"command": command_line(), **provenance}
-        predictions.write_predictions(self.predictions, inversion, measured, provenance, sigma_means)
-        predictions.write_table(self.table, inversion.estimates)
-        if not pictures:
-            return [self.predictions, self.table]
-        shown = predictions.shown(inversion, measured, pictures, detector)
-        figures.save(figures.comparison(shown), self.picture)
-        return [self.predictions, self.table, self.picture]
+        files, summary = [self.predictions, self.table], Summary()
+        with open_predictions(self.predictions) as predictions:
+            write_table(self.table, predictions.blocks())
+            for part in predictions.blocks():
+                summary.add(part, truth(part.frames))
+            if pictures:
+                from invert.figures import comparison, first_of, save
+
+                save(comparison(first_of(predictions, pictures, truth)), self.picture)
+                files.append(self.picture)
+            if self.page is not None:
+                from invert.report import write_report
+
+                write_report(self.page, predictions)
+                files.append(self.page)
+            first = predictions.estimates(slice(0, 10))
+        result = {
+            "files": [str(path) for path in files],
+            "frames": len(summary.agreement),
+            "agreement": summary.agreement,
+            "patterns_used": summary.patterns,
+            "flagged": summary.flagged,
+            "notes": list(notes),
+        }
+        table = first_frames(first, truth(first.frames))
+        text = [
+            *notes,
+            *lines,
+            *table,
+            summary.line(),
+            summary.flags_line(),
+            "wrote " + ", ".join(map(str, files)),
+        ]
+        report(result, text, quiet, as_json)
+        _warn(notes)
 
 
-def _report(
-    inversion: Inversion,
-    measured: Frames,
-    files: list[Path],
-    lines: list[str],
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    from invert import predictions
+def _warn(notes: Sequence[str]) -> None:
+    """Warnings go to stderr as well, where --quiet and --json do not hide them."""
+    import sys
 
-    estimates = inversion.estimates
-    result = {
-        "files": [str(path) for path in files],
-        "frames": len(estimates),
-        "agreement": estimates.agreement.tolist(),
-        "patterns_used": estimates.patterns_used.tolist(),
-    }
-    text = [
-        f"{len(estimates)} frames from {measured.source} ({measured.scale} scale)",
-        *lines,
-        *predictions.lines(inversion, measured.truth),
-        "wrote " + ", ".join(map(str, files)),
-    ]
-    report(result, text, quiet, as_json)
+    for note in notes:
+        if note.startswith("warning"):
+            print(note, file=sys.stderr)
 
 
 def _range(low: float | None, high: float | None) -> list[float] | None:

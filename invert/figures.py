@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from invert.evaluate import Evaluation
 from invert.metrics import Errors
+from invert.predictions import Predictions
 from invert.uncertainty import coverage
-from msft.detector import Detector
+from msft.detector import Detector, EwaldDetector
 from msft.particle import Particles
 from msft.plot import COLOURS, draw_body, extent, save
 
-__all__ = ["Comparison", "comparison", "curves", "error_histogram", "evaluation", "save"]
+__all__ = ["Comparison", "comparison", "curves", "error_histogram", "evaluation", "first_of", "save"]
 
 BLUE, RED = "#2b6cb0", "#c53030"
 
@@ -179,6 +180,27 @@ class Comparison:
     frames: NDArray[np.int64]
     detector: Detector
     truth: Particles | None = None
+
+
+TruthOf = Callable[[NDArray[np.int64]], Particles | None]
+"""The particles that frames of these numbers show, where that is known."""
+
+
+def first_of(predictions: Predictions, count: int, truth: TruthOf) -> Comparison:
+    """The first frames of a file of predictions."""
+    rows = slice(0, count)
+    estimates = predictions.estimates(rows)
+    measured, resimulated, valid = predictions.images(rows)
+    return Comparison(
+        measured=measured,
+        resimulated=resimulated,
+        valid=valid,
+        estimate=estimates.particles,
+        agreement=estimates.agreement,
+        frames=estimates.frames,
+        detector=predictions.detector or EwaldDetector(measured.shape[1]),
+        truth=truth(estimates.frames),
+    )
 
 
 def comparison(shown: Comparison) -> Figure:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from invert.estimate import FLAGS, POOR_AGREEMENT, Alternatives, Estimates, Inversion
+from invert.estimate import FLAGS, POOR_FIT, Alternatives, Estimates, Inversion
 from invert.forward import Candidate, ForwardModel, log_above_floor, standardised
 from invert.polish import Polished
 from msft.particle import Particles
@@ -155,7 +155,7 @@ def gather(
         sigma[:, row] = best.radius_sigma, best.orientation_sigma
         agreement[row], beam[row], patterns[row] = 1 - best.misfit, best.candidate.beam, fit.patterns
         pictures[row], valid[row] = fit.resimulated, fit.valid
-        if agreement[row] < POOR_AGREEMENT:
+        if agreement[row] < POOR_FIT:
             flags[row] |= FLAGS["poor_agreement"]
         if not radius_range[0] + margin <= radius[row] <= radius_range[1] - margin:
             flags[row] |= FLAGS["radius_on_bound"]

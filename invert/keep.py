@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from invert.classify import Labelling, read_labelling
-from invert.frames import Frames
+from invert.frames import Frames, FrameSource
 from msft.errors import ParameterError
 
 Chosen = NDArray[np.bool_]
@@ -46,34 +46,62 @@ def choose(expression: str, labelling: Labelling) -> Chosen:
     return _Parser(expression, labelling).whole()
 
 
-def kept(frames: Frames, expression: str, classes: Path) -> Frames:
-    """The frames that fulfil an expression, by what `invert classify` wrote about them.
+@dataclass(frozen=True)
+class Selection:
+    """Which frames of a file fulfil an expression.
 
-    Parameters
+    Attributes
     ----------
-    frames
-        Of a file, or some of them.
     expression
         On labels.
-    classes
-        The file of `invert classify`.
+    chosen
+        Whether each frame that was labelled does, by its number.
+    """
+
+    expression: str
+    chosen: dict[int, bool]
+
+    def numbers(self, wanted: range) -> list[int]:
+        """Numbers of those of some frames that fulfil it.
+
+        Raises
+        ------
+        ParameterError
+            If one of them was not labelled, or none fulfils it.
+        """
+        missing = next((number for number in wanted if number not in self.chosen), None)
+        if missing is not None:
+            raise ParameterError("classes", f"labels without frame {missing}", "labels of every frame")
+        numbers = [number for number in wanted if self.chosen[number]]
+        if not numbers:
+            raise ParameterError("keep", self.expression, f"labels that one of {len(wanted)} frames has")
+        return numbers
+
+    def batches(self, source: FrameSource, wanted: range, first: int = 0) -> Iterator[Frames]:
+        """These frames of an open file without the first few, in portions that fit into memory."""
+        left = frozenset(self.numbers(wanted)[first:])
+        for frames in source.batches(slice(wanted.start, wanted.stop)):
+            rows = np.flatnonzero([number in left for number in frames.numbers.tolist()])
+            if len(rows):
+                yield _rows_of(frames, rows)
+
+
+def select(expression: str, classes: Path, source: FrameSource) -> Selection:
+    """The frames of an open file that fulfil an expression, by what `invert classify` wrote about them.
 
     Raises
     ------
     ParameterError
-        If the expression is wrong, the labels are of other frames, or no frame is left.
+        If the expression is wrong, or the labels are of another file.
     """
     labelling = read_labelling(classes)
     chosen = dict(zip(labelling.frames.tolist(), choose(expression, labelling).tolist(), strict=True))
-    if labelling.source != frames.source:
-        raise ParameterError("classes", f"{classes.name} of {labelling.source}", f"labels of {frames.source}")
-    numbers = frames.numbers.tolist()
-    missing = [number for number in numbers if number not in chosen]
-    if missing:
-        raise ParameterError("classes", f"{classes.name} without frame {missing[0]}", "labels of every frame")
-    rows = np.flatnonzero([chosen[number] for number in numbers])
-    if not len(rows):
-        raise ParameterError("keep", expression, f"labels that one of {len(numbers)} frames has")
+    if labelling.source != source.title:
+        raise ParameterError("classes", f"{classes.name} of {labelling.source}", f"labels of {source.title}")
+    return Selection(expression, chosen)
+
+
+def _rows_of(frames: Frames, rows: NDArray[np.intp]) -> Frames:
     return replace(
         frames,
         images=frames.images[rows],

@@ -13,7 +13,7 @@ from augment.scaling import FLOOR_DECADES, log_scale
 from invert.centre import find_beam
 from invert.estimate import Estimates, Inversion
 from invert.fit import BEAM_REACH, FLOORS
-from invert.fitted import PICTURE, Fitted, conclude, gather
+from invert.fitted import APART_NM, PICTURE, Fitted, conclude, gather
 from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam, check_seed
 from invert.frames import Frames
 from invert.polish import PATTERNS_OF_SLOPES, Polished, polish, turned
@@ -43,6 +43,10 @@ class Refinement:
         Whether the beam is looked for on the detector and moved; only the exact solver can.
     shift
         Largest shift of the beam in each direction, in pixels.
+    radii
+        So many radii across the range are tried with the estimate's orientation, where `patterns` allows four
+        times as many; the best one is the first start, if it is another answer. A measured pattern has side
+        minima a ring apart, and a network that has seen none may begin in a wrong one. 0 tries none.
 
     Raises
     ------
@@ -55,9 +59,15 @@ class Refinement:
     starts: int = 3
     free_beam: bool = True
     shift: int = 12
+    radii: int = 0
 
     def __post_init__(self) -> None:
-        for field, least, most in (("patterns", 20, 100_000), ("starts", 1, 1000), ("shift", 0, 1000)):
+        for field, least, most in (
+            ("patterns", 20, 100_000),
+            ("starts", 1, 1000),
+            ("shift", 0, 1000),
+            ("radii", 0, 1000),
+        ):
             if not least <= getattr(self, field) <= most:
                 raise ParameterError(field, getattr(self, field), f"{least} to {most}")
 
@@ -124,10 +134,15 @@ def _refine_frame(
 ) -> Fitted:
     particle = estimates.particles[row : row + 1]
     used = int(estimates.patterns_used[row])
+    radius, orientation = _around(estimates, row, refinement, generator)
+    if refinement.starts > 1 and 0 < 4 * refinement.radii <= refinement.patterns:
+        other = _best_radius(model, orientation[0], refinement)
+        if abs(other - radius[0]) > APART_NM:
+            radius[:2], orientation[1] = (other, radius[0]), orientation[0]
+            particle = Particles(other, orientation[0], estimates.particles.body)
     if refinement.free_beam:
         beam = locate_beam(model, particle, refinement.shift)
-        model, used = model.around(beam, BEAM_REACH), used + 1
-    radius, orientation = _around(estimates, row, refinement, generator)
+        model, used = model.around(beam, BEAM_REACH), used + 1 + model.patterns
     floor = float(model.misfit(radius[:1], orientation[:1], FLOORS)[1][0])
     answers: list[Polished] = []
     for index in range(refinement.starts):
@@ -140,6 +155,13 @@ def _refine_frame(
         start = Candidate(float(radius[index]), orientation[index], floor, model.beam)
         answers.append(polish(model, start, refinement.radius_range, share))
     return conclude(model, answers, used + model.patterns)
+
+
+def _best_radius(model: ForwardModel, orientation: FloatArray, refinement: Refinement) -> float:
+    """Of radii across the range, the one whose pattern agrees best in this orientation."""
+    radii = np.linspace(*refinement.radius_range, refinement.radii)
+    misfit, _ = model.misfit(radii, np.broadcast_to(orientation, (len(radii), 4)), FLOORS)
+    return float(radii[np.argmin(misfit)])
 
 
 def _around(

@@ -64,14 +64,18 @@ def simulation_of(frames: Frames, given: Mapping[str, Any]) -> Simulation:
 def beam_at(text: str | None, frames: Frames) -> Beam:
     """ROW,COLUMN of the beam in pixels as an offset from the centre [n/2, n/2] of the frames.
 
+    Without a text it is what the frames know, or the centre.
+
     Raises
     ------
     ParameterError
         If it is something else, or outside the frames.
     """
+    rows, columns = frames.images.shape[1:]
+    if text is None and frames.center is not None:
+        return frames.center[0] - rows // 2, frames.center[1] - columns // 2
     if text is None:
         return CENTRE
-    rows, columns = frames.images.shape[1:]
     try:
         row, column = (float(part) for part in text.split(","))
     except ValueError:

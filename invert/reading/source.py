@@ -25,6 +25,7 @@ from invert.reading.stack import ImageStack
 from msft.dataset import Scale, open_hdf5
 from msft.detector import Detector
 from msft.errors import ParameterError
+from msft.particle import Particles
 
 SCALES = ("auto", *get_args(Scale))
 ESTIMATE = "estimate"
@@ -112,6 +113,11 @@ class FrameSource:
         return len(self._stack)
 
     @property
+    def title(self) -> str:
+        """The file and the arrays in it, as every frame names its source."""
+        return f"{self.path.name}:{self.found.title}"
+
+    @property
     def size(self) -> tuple[int, int]:
         """Rows and columns of a frame as it will be read."""
         return self._stack.size if self._resampling is None else self._resampling.target.size
@@ -140,6 +146,10 @@ class FrameSource:
         self.notes += notes
         self._resampling = found
 
+    def truth(self, numbers: NDArray[np.int64]) -> Particles | None:
+        """The particles that successive frames show, if the file is a simulation."""
+        return read_truth(self._file, slice(int(numbers[0]), int(numbers[-1]) + 1), len(numbers))
+
     def refresh(self) -> None:
         """Look how many frames a writer has added."""
         self._stack.refresh()
@@ -164,17 +174,16 @@ class FrameSource:
         in_place = self._resampling is None
         if self._resampling is not None:
             images, valid = self._resampling(images, valid, self.scale)
-        rows = slice(wanted.start, wanted.stop)
         return Frames(
             images=images,
             valid=valid,
             scale=self.scale,
             numbers=numbers,
-            source=f"{self.path.name}:{self.found.title}",
+            source=self.title,
             wavelength=self.instrument.wavelength,
             q_step=self.instrument.q_step if in_place else None,
             geometry=self.instrument.geometry if in_place else None,
-            truth=read_truth(self._file, rows, len(numbers)),
+            truth=self.truth(numbers),
             simulation=self._simulation if in_place else None,
             center=self.instrument.center if in_place else None,
             readable=readable,
@@ -276,6 +285,7 @@ def read_frames(
     rows: slice = slice(None),
     *,
     mask_good: int = 0,
+    center: str | None = None,
 ) -> Frames:
     """Read frames from an HDF5 file into memory, all at once; see `Reading` for the options.
 
@@ -284,7 +294,7 @@ def read_frames(
     ParameterError
         If there is no image, none can be read, or the file or an option cannot be used.
     """
-    with open_frames(path, Reading(dataset, mask, mask_good, scale)) as source:
+    with open_frames(path, Reading(dataset, mask, mask_good, scale, center)) as source:
         wanted = chosen(rows, len(source))
         frames = source.read(wanted)
     require_readable(path, frames.readable)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from invert import classifier as classifiers
 from invert.classify import Labelling, classify, read_labelling, write_labelling, write_table
-from invert.keep import LONGEST, choose, kept
+from invert.frames import Reading, open_frames
+from invert.keep import LONGEST, choose, select
 from msft.errors import ParameterError
 from msft.helium.labels import NAMES as HELIUM
 from tests.invert.conftest import frames_of
@@ -134,19 +135,26 @@ def test_brackets_as_deep_as_allowed_are_no_crash() -> None:
     assert choose("~" * (LONGEST - 1) + "a", ALL).any()
 
 
-def test_kept_frames_are_those_of_the_file(tmp_path: Path) -> None:
+def test_selected_frames_are_those_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "classes.h5"
-    images = np.arange(8 * 64).reshape(8, 8, 8)
-    frames = frames_of(images)
-    write_labelling(path, Labelling(("a", "b", "c"), COMBINATIONS, np.arange(8), frames.source), {})
-    left = kept(frames, "a & ~b", path)
-    assert left.numbers.tolist() == [4, 5]
-    assert np.array_equal(left.images, images[4:6])
-    assert len(left.valid) == 2
-    with pytest.raises(ParameterError, match="keep"):
-        kept(frames, "a & ~a", path)
-    with pytest.raises(ParameterError, match=r"classes: got .* without frame 9"):
-        kept(frames_of(images[:1], numbers=np.array([9])), "a", path)
-    write_labelling(path, Labelling(("a", "b", "c"), COMBINATIONS, np.arange(8), "other.h5:/data"), {})
-    with pytest.raises(ParameterError, match=r"classes: got .* of other.h5"):
-        kept(frames, "a", path)
+    images = np.arange(8 * 64, dtype=np.float32).reshape(8, 8, 8)
+    with h5py.File(tmp_path / "exp.h5", "w") as file:
+        file["images"] = images
+    with open_frames(tmp_path / "exp.h5", Reading(scale="linear")) as source:
+        write_labelling(path, Labelling(("a", "b", "c"), COMBINATIONS, np.arange(8), source.title), {})
+        selection = select("a & ~b | c", path, source)
+        assert selection.numbers(range(8)) == [1, 3, 4, 5, 7]
+        for first in range(5):  # as a run goes on that did so many
+            parts = list(selection.batches(source, range(8), first))
+            assert np.concatenate([part.numbers for part in parts]).tolist() == [1, 3, 4, 5, 7][first:]
+            assert np.array_equal(
+                np.concatenate([part.images for part in parts]), images[[1, 3, 4, 5, 7][first:]]
+            )
+        assert [part.numbers.tolist() for part in selection.batches(source, range(2, 6))] == [[3, 4, 5]]
+        with pytest.raises(ParameterError, match="keep"):
+            select("a & ~a", path, source).numbers(range(8))
+        with pytest.raises(ParameterError, match=r"classes: got .* without frame 8"):
+            selection.numbers(range(9))
+        write_labelling(path, Labelling(("a", "b", "c"), COMBINATIONS, np.arange(8), "other.h5:/data"), {})
+        with pytest.raises(ParameterError, match=r"classes: got .* of other.h5"):
+            select("a", path, source)

@@ -191,7 +191,7 @@ def test_a_file_that_is_being_written_is_read_as_far_as_it_got(tmp_path: Path, s
 def damaged(path: Path, stack: Images, rows: list[int]) -> None:
     """A compressed stack of which some chunks are overwritten with noise."""
     with h5py.File(path, "w") as file:
-        data = file.create_dataset("data", data=stack, chunks=(1, 12, 14), compression="gzip")
+        data = file.create_dataset("data", data=stack, chunks=(1, *stack.shape[1:]), compression="gzip")
         spots = [data.id.get_chunk_info(row) for row in rows]
     with path.open("r+b") as raw:
         for spot in spots:

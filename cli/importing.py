@@ -1,0 +1,56 @@
+"""The command `invert import`: pictures and arrays as a file that every inverter reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import typer
+
+from .common import Force, Json, Quiet, command_line, one_line_errors, progress_bar, report
+from .reading import Center, Distance, PixelSize, QStep, StatedWavelength
+
+
+def import_pictures(
+    pictures: Annotated[list[Path], typer.Argument(help="PNG, TIFF or .npy files, or folders of them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="HDF5 file to write.")] = Path("frames.h5"),
+    scale: Annotated[str | None, typer.Option("--scale", help="linear or log [not stated].")] = None,
+    center: Center = None,
+    wavelength: StatedWavelength = None,
+    pixel_size: PixelSize = None,
+    distance: Distance = None,
+    q_step: QStep = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Turn pictures of one size into frames of one HDF5 file."""
+    with one_line_errors():
+        from dataclasses import replace
+
+        from invert.pictures import import_pictures as write
+        from invert.reading.source import parse_center
+        from msft.dataset import Scale
+        from msft.errors import ParameterError
+        from msft.output import check_writable
+
+        from .reading import reading_of
+
+        if scale not in (None, *get_args(Scale)):
+            raise ParameterError("scale", scale, "linear or log")
+        check_writable(out, force, inputs=pictures, suffixes=[".h5", ".hdf5", ".cxi"])
+        instrument = reading_of(
+            None, None, 0, "auto", None, wavelength, pixel_size, distance, q_step
+        ).instrument
+        if center is not None:
+            instrument = replace(instrument, center=parse_center(center))
+        with progress_bar("importing", len(pictures), quiet or as_json) as progress:
+            count = write(
+                pictures,
+                out,
+                instrument,
+                cast("Scale | None", scale),
+                {"program": "invert import", "command": command_line()},
+                progress,
+            )
+        report({"file": out, "frames": count}, [f"{out}: {count} frames"], quiet, as_json)

@@ -1,0 +1,55 @@
+"""The command `invert report`: predictions as one HTML page."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import Force, Json, Quiet, one_line_errors
+from .common import report as say
+
+
+def report(
+    predictions: Annotated[Path, typer.Argument(help="A file that `invert predict` or `invert fit` wrote.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="HTML to write [NAME.html].")] = None,
+    pictures: Annotated[
+        int, typer.Option("--pictures", min=0, help="Frames with pictures: the best, and those flagged.")
+    ] = 200,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write a page to look at: histograms, a table that sorts, pictures and turning particles."""
+    with one_line_errors():
+        from msft.output import check_writable
+
+        wants_page(True)
+        target = out or predictions.with_suffix(".html")
+        check_writable(target, force or out is None, inputs=[predictions], suffixes=[".html"])
+        from invert.predictions import open_predictions
+        from invert.report import write_report
+
+        with open_predictions(predictions) as opened:
+            shown = write_report(target, opened, pictures)
+            count = len(opened)
+        lines = [f"{target}: {count} frames, {shown} of them with pictures"]
+        say({"file": target, "frames": count, "pictures": shown}, lines, quiet, as_json)
+
+
+def wants_page(wanted: bool | None) -> bool:
+    """Whether a page is to be written: by default where plotly is installed.
+
+    Raises
+    ------
+    ParameterError
+        If it is wanted and plotly is not there.
+    """
+    from msft.errors import ParameterError
+
+    there = find_spec("plotly") is not None
+    if wanted and not there:
+        raise ParameterError("report", "no plotly", "pip install 'msft-invert[report]', or --no-report")
+    return there if wanted is None else wanted

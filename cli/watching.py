@@ -1,0 +1,79 @@
+"""The command `invert watch`: frames inverted as they appear."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import Device, Json, Quiet, Seed, command_line, one_line_errors
+from .measured import FixedBeam, Model, Patterns, Refine, inverter_of
+from .reading import (
+    Center,
+    Dataset,
+    Distance,
+    Mask,
+    MaskGood,
+    PixelSize,
+    QStep,
+    Scale,
+    StatedWavelength,
+    reading_of,
+)
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(help="Where files with frames appear.")],
+    model: Model = None,
+    dataset: Dataset = None,
+    mask: Mask = None,
+    mask_good: MaskGood = 0,
+    scale: Scale = "auto",
+    center: Center = None,
+    wavelength: StatedWavelength = None,
+    pixel_size: PixelSize = None,
+    distance: Distance = None,
+    q_step: QStep = None,
+    refine: Refine = False,
+    patterns: Patterns = 200,
+    fixed_beam: FixedBeam = False,
+    interval: Annotated[float, typer.Option("--interval", min=0.05, help="Seconds between two looks.")] = 1.0,
+    until_idle: Annotated[
+        float | None,
+        typer.Option("--until-idle", min=0.0, help="Stop when nothing was new for so many seconds [never]."),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Invert the files of a folder as they appear, and a file that grows (SWMR) frame by frame.
+
+    Each file gets its NAME.predictions.h5 and .csv when nobody writes it any more. A file that cannot be used
+    is reported on stderr and left alone. Ctrl-C ends it.
+    """
+    with one_line_errors():
+        from invert.watch import Watched, watch_folder
+        from msft.errors import ParameterError
+
+        reading = reading_of(
+            dataset, mask, mask_good, scale, center, wavelength, pixel_size, distance, q_step
+        )
+        inverter = inverter_of(model, refine, patterns, fixed_beam, seed, device)
+
+        def say(found: Watched) -> None:
+            if as_json:
+                print(json.dumps(asdict(found), default=str), flush=True)
+            elif not quiet:
+                print(found.line(), flush=True)
+
+        def refuse(error: ParameterError) -> None:
+            typer.echo("error: " + " ".join(str(error).split()), err=True)
+
+        provenance = {"program": "invert watch", "command": command_line()}
+        watch_folder(
+            folder, reading, inverter, provenance, say, refuse, interval=interval, until_idle=until_idle
+        )

@@ -1,0 +1,115 @@
+"""Estimates for people and spreadsheets: CSV, a table of the first frames, medians against the truth."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from invert.estimate import Estimates, flag_names
+from invert.metrics import Errors, errors
+from msft.output import whole
+from msft.particle import Particles
+from msft.symmetry import misorientation
+
+COLUMNS = (
+    *("frame", "radius_nm", "radius_sigma_nm", "q_w", "q_x", "q_y", "q_z"),
+    *("orientation_sigma_degrees", "agreement", "patterns_used", "flags"),
+    *("alternative_radius_nm", "alternative_degrees_away", "alternative_agreement", "score"),
+)
+"""Of the CSV table."""
+
+
+def write_table(path: Path, estimates: Estimates | Iterable[Estimates]) -> None:
+    """Write estimates, at once or in portions, as CSV, a row per frame; whole or not at all."""
+    with whole(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for part in [estimates] if isinstance(estimates, Estimates) else estimates:
+            writer.writerows(cells(part, row) for row in range(len(part)))
+
+
+def cells(estimates: Estimates, row: int) -> list[str]:
+    """A row of the table."""
+    return [
+        str(estimates.frames[row]),
+        f"{estimates.particles.radius[row]:.3f}",
+        f"{estimates.radius_sigma[row]:.3f}",
+        *(f"{component:.6f}" for component in estimates.particles.orientation[row]),
+        f"{np.degrees(estimates.orientation_sigma[row]):.3f}",
+        f"{estimates.agreement[row]:.4f}",
+        str(estimates.patterns_used[row]),
+        " ".join(flag_names(int(estimates.flags[row]))),
+        *_alternative(estimates, row),
+        "" if estimates.score is None or np.isnan(estimates.score[row]) else f"{estimates.score[row]:.4f}",
+    ]
+
+
+def _alternative(estimates: Estimates, row: int) -> list[str]:
+    """Radius in nm, distance in degrees and agreement of a frame's second answer; empty where it has none."""
+    other = estimates.alternatives
+    if np.isnan(other.radius[row]):
+        return ["", "", ""]
+    angle = np.degrees(misorientation(estimates.particles.orientation[row], other.orientation[row]))
+    return [f"{other.radius[row]:.3f}", f"{angle:.2f}", f"{other.agreement[row]:.4f}"]
+
+
+def lines(estimates: Estimates, truth: Particles | None, count: int = 10) -> list[str]:
+    """A table of the first frames for people, against the truth where it is known."""
+    against = None if truth is None else _against(estimates, truth)
+    columns = f"{'frame':>6} {'radius/nm':>10} {'agreement':>10}"
+    if against is not None:
+        columns += f" {'true radius/nm':>15} {'orientation off by/deg':>23}"
+    rows = [columns + "  flags"]
+    for row, frame in enumerate(estimates.frames[:count]):
+        text = f"{frame:6d} {estimates.particles.radius[row]:10.2f} {estimates.agreement[row]:10.3f}"
+        if truth is not None and against is not None:
+            text += f" {truth.radius[row]:15.2f} {against.orientation[row]:23.3g}"
+        rows.append(f"{text}  {', '.join(flag_names(int(estimates.flags[row])))}".rstrip())
+    return rows
+
+
+@dataclass
+class Summary:
+    """Medians over many frames, collected in portions: a few numbers of each frame are kept."""
+
+    agreement: list[float] = field(default_factory=list)
+    patterns: list[int] = field(default_factory=list)
+    degrees: list[float] = field(default_factory=list)
+    nanometres: list[float] = field(default_factory=list)
+    flagged: dict[str, int] = field(default_factory=dict)
+
+    def add(self, estimates: Estimates, truth: Particles | None) -> None:
+        """Take some more frames into account."""
+        self.agreement += estimates.agreement.tolist()
+        self.patterns += estimates.patterns_used.tolist()
+        for flags in estimates.flags.tolist():
+            for name in flag_names(flags):
+                self.flagged[name] = self.flagged.get(name, 0) + 1
+        if truth is not None:
+            off = _against(estimates, truth)
+            self.degrees += off.orientation.tolist()
+            self.nanometres += off.radius.tolist()
+
+    def line(self) -> str:
+        """Median errors where the truth is known, agreement and number of patterns simulated."""
+        text = f"median over {len(self.agreement)} frames: "
+        if self.degrees:
+            text += (
+                f"orientation {np.median(self.degrees):.2g} deg, "
+                f"radius {np.median(self.nanometres):.2g} nm off, "
+            )
+        patterns = np.median(self.patterns)
+        return text + f"agreement {np.median(self.agreement):.3f}, patterns simulated {patterns:g}"
+
+    def flags_line(self) -> str:
+        """How many frames have which flag."""
+        flagged = ", ".join(f"{count} {name}" for name, count in sorted(self.flagged.items()))
+        return f"flagged: {flagged or 'none'}"
+
+
+def _against(estimates: Estimates, truth: Particles) -> Errors:
+    return errors(estimates.particles, truth, (float(truth.radius.min()), float(truth.radius.max())))

@@ -1,0 +1,218 @@
+"""A folder in which frames appear: each file is inverted when it is there, a growing one frame by frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from invert.estimate import Estimates, flag_names
+from invert.frames import FrameSource, Reading, open_frames
+from invert.predictions import append, complete, lay_out, open_predictions
+from invert.reading.isolation import survived
+from invert.stream import Inverter
+from invert.table import write_table
+from msft.errors import ParameterError
+from msft.output import whole
+
+SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs")
+PREDICTIONS = ".predictions.h5"
+
+AT_ONCE = 64
+"""Frames of a growing file that are inverted together."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What happened: a frame was inverted, or a file is done.
+
+    Attributes
+    ----------
+    file
+        The file with the frames.
+    frame
+        Number of the frame in it; None when the file is done.
+    radius_nm, orientation, agreement, score, flags
+        Of the frame.
+    predictions
+        The file that was written, when the file is done.
+    """
+
+    file: str
+    frame: int | None = None
+    radius_nm: float | None = None
+    orientation: tuple[float, ...] | None = None
+    agreement: float | None = None
+    score: float | None = None
+    flags: tuple[str, ...] = ()
+    predictions: str | None = None
+
+    def line(self) -> str:
+        """For people."""
+        if self.frame is None:
+            return f"{self.file}: wrote {self.predictions}"
+        particle = f"R {self.radius_nm:7.2f} nm  agreement {self.agreement:.3f}"
+        return f"{self.file} {self.frame:6d}  {particle}  {', '.join(self.flags)}".rstrip()
+
+
+def watch_folder(
+    folder: Path,
+    reading: Reading,
+    inverter: Inverter,
+    provenance: Mapping[str, Any],
+    say: Callable[[Watched], None],
+    refuse: Callable[[ParameterError], None],
+    *,
+    interval: float = 1.0,
+    until_idle: float | None = None,
+) -> None:
+    """Invert what appears in a folder, until nothing has for a while.
+
+    Parameters
+    ----------
+    folder
+        Of files with HDF5's usual endings. Those that have predictions newer than themselves are done.
+    reading, inverter, provenance
+        As for one file.
+    say
+        Told of every frame and of every file that is done.
+    refuse
+        Told why a file cannot be used; it is tried again when it changes.
+    interval
+        Seconds between two looks.
+    until_idle
+        Seconds without anything new after which it ends; None for never.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such folder.
+    """
+    if not folder.is_dir():
+        raise ParameterError("folder", folder, "a folder that exists")
+    refused: dict[Path, tuple[int, int]] = {}
+    last_news = time.monotonic()
+    while True:
+        for path in waiting(folder):
+            state = _state(path)
+            if refused.get(path) == state:
+                continue
+            try:
+                invert_as_it_grows(path, reading, inverter, provenance, say, interval)
+            except ParameterError as error:
+                # one that is only just being written may be whole the next time: it changes, then
+                refused[path] = state
+                refuse(error)
+            last_news = time.monotonic()
+        if until_idle is not None and time.monotonic() - last_news >= until_idle:
+            return
+        time.sleep(interval)
+
+
+def waiting(folder: Path) -> Iterator[Path]:
+    """Files of a folder that have no predictions yet, or older ones; oldest first."""
+    paths = [path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()]
+    for path in sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name)):
+        if path.name.endswith(PREDICTIONS) or path.name.startswith("."):
+            continue
+        done = path.with_suffix(PREDICTIONS)
+        if not done.exists() or done.stat().st_mtime_ns < path.stat().st_mtime_ns:
+            yield path
+
+
+def invert_as_it_grows(
+    path: Path,
+    reading: Reading,
+    inverter: Inverter,
+    provenance: Mapping[str, Any],
+    say: Callable[[Watched], None],
+    interval: float = 1.0,
+) -> None:
+    """Invert the frames of one file as they are written; predictions appear when its writer has closed it.
+
+    Raises
+    ------
+    ParameterError
+        If the file cannot be used.
+    """
+    survived(path, lambda: being_written(path))
+    target = path.with_suffix(PREDICTIONS)
+    simulation = inverter.checkpoint.model.configuration.simulation
+    done = 0
+    with whole(target) as temporary, ExitStack() as stack:
+        file = stack.enter_context(h5py.File(temporary, "w", track_order=True))
+        while True:
+            growing = being_written(path)
+            with open_frames(path, reading, growing=True) as source:
+                source.onto(simulation.detector, simulation.optics.wavelength)
+                if not done:
+                    facts = {**provenance, "weights_sha256": inverter.checkpoint.digest}
+                    lay_out(file, source.size, simulation, facts, inverter.sigma_means)
+                done = _catch_up(source, done, inverter, file, path, say)
+                while growing and being_written(path):
+                    time.sleep(interval)
+                    source.refresh()
+                    done = _catch_up(source, done, inverter, file, path, say)
+                if growing:
+                    continue  # once more, now that the writer has gone, for what came last
+            break
+        complete(file)
+        stack.close()
+    with open_predictions(target) as predictions:
+        write_table(target.with_suffix(".csv"), predictions.blocks())
+    say(Watched(path.name, predictions=target.name))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def being_written(path: Path) -> bool:
+    """Whether a single writer (SWMR) has the file open: then it opens in no other way than his readers do."""
+    try:
+        with h5py.File(path, "r"):
+            return False
+    except OSError:
+        pass
+    try:
+        with h5py.File(path, "r", swmr=True):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _catch_up(
+    source: FrameSource,
+    done: int,
+    inverter: Inverter,
+    file: h5py.File,
+    path: Path,
+    say: Callable[[Watched], None],
+) -> int:
+    """Invert the frames that are there and were not before; returns the number of frames done."""
+    while done < len(source):
+        frames = source.read(range(done, min(done + AT_ONCE, len(source))))
+        inversion = inverter(frames)
+        append(file, inversion, frames.source)
+        for row in range(len(inversion.estimates)):
+            say(_told(path, inversion.estimates, row))
+        done += len(inversion.estimates)
+    return done
+
+
+def _told(path: Path, estimates: Estimates, row: int) -> Watched:
+    return Watched(
+        file=path.name,
+        frame=int(estimates.frames[row]),
+        radius_nm=round(float(estimates.particles.radius[row]), 3),
+        orientation=tuple(round(float(part), 6) for part in estimates.particles.orientation[row]),
+        agreement=round(float(estimates.agreement[row]), 4),
+        score=None if estimates.score is None else round(float(estimates.score[row]), 4),
+        flags=tuple(flag_names(int(estimates.flags[row]))),
+    )
