@@ -20,8 +20,8 @@ from .common import (
     read_configuration,
     report,
 )
-from .measured import ModelFolder
-from .reading import Dataset, FramesArgument, Mask, Rows, Scale
+from .measured import ModelFolder, source_notes
+from .reading import Dataset, FramesArgument, Mask, MaskGood, Rows, Scale, reading_of
 
 ClassifierFolder = Annotated[
     Path, typer.Option("--model", help="A folder that `invert train` wrote from labelled frames.")
@@ -35,6 +35,7 @@ def classify(
     threshold: Annotated[float, typer.Option(help="Probability from which on a frame has a label.")] = 0.5,
     dataset: Dataset = None,
     mask: Mask = None,
+    mask_good: MaskGood = 0,
     scale: Scale = "auto",
     rows: Rows = ":",
     device: Device = "auto",
@@ -52,14 +53,18 @@ def classify(
         check_writable(target, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
         check_writable(table, inputs=inputs)
         from invert.classifier import load
-        from invert.frames import parse_rows, read_frames
+        from invert.frames import open_frames, parse_rows
         from invert.model import pick_device
+        from invert.reading.source import chosen
 
         loaded = load(model)
         loaded.classifier.to(pick_device(device))
-        measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
-        with progress_bar("classifying", len(measured.images), quiet or as_json) as progress:
-            found = labelling.classify(loaded.classifier, measured, threshold, progress)
+        wanted = parse_rows(rows)
+        with open_frames(frames, reading_of(dataset, mask, mask_good, scale, None)) as source:
+            count = len(chosen(wanted, len(source)))
+            with progress_bar("classifying", count, quiet or as_json) as progress:
+                found = labelling.classify_stream(loaded.classifier, source, wanted, threshold, progress)
+            notes = source_notes(source)
         provenance = {
             "program": "invert classify",
             "command": command_line(),
@@ -75,7 +80,7 @@ def classify(
             "broken_rules": found.broken_rules(),
         }
         lines = [
-            f"{len(found)} frames from {found.source} ({measured.scale} scale)",
+            *notes,
             f"weights {loaded.path} ({loaded.digest})",
             *found.lines(),
             f"wrote {target}, {table}",
@@ -91,6 +96,7 @@ def explain(
     count: Annotated[int, typer.Option("--count", min=1, help="Frames for each label.")] = 5,
     dataset: Dataset = None,
     mask: Mask = None,
+    mask_good: MaskGood = 0,
     scale: Scale = "auto",
     rows: Rows = ":",
     device: Device = "auto",
@@ -111,7 +117,7 @@ def explain(
 
         loaded = load(model)
         loaded.classifier.to(pick_device(device))
-        measured = read_frames(frames, dataset, mask, scale, parse_rows(rows))
+        measured = read_frames(frames, dataset, mask, scale, parse_rows(rows), mask_good=mask_good)
         found = explanations(loaded.classifier, measured, label, count)
         label_figures.save(label_figures.explanations(found), target)
         shown = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 import msft
 from invert.classifier import Classifier, check_size
-from invert.frames import Frames
+from invert.frames import Frames, FrameSource
 from invert.inputs import inputs
+from invert.reading.source import chosen, require_readable
 from invert.scores import THRESHOLD
 from msft.dataset import CXI_VERSION, open_hdf5
 from msft.errors import ParameterError
@@ -35,7 +36,7 @@ class Labelling:
     names
         Of the C labels.
     probabilities
-        Float32, shape (N, C).
+        Float32, shape (N, C); NaN for frames that their file did not give.
     frames
         Number of each frame in its source, int64, shape (N,).
     source
@@ -93,7 +94,7 @@ def classify(
     classifier
         The network.
     frames
-        As read by `invert.frames.read_frames`, of any size that the network can see.
+        Of any size that the network can see.
     threshold
         Probability from which on a frame has a label, in (0, 1).
     progress
@@ -115,7 +116,36 @@ def classify(
         rows = slice(start, start + CHUNK)
         probabilities[rows] = classifier.probabilities(images[rows]).numpy()
         progress(len(images[rows]))
+    if frames.readable is not None:
+        probabilities[~frames.readable] = np.nan
     return Labelling(configuration.labels, probabilities, frames.numbers, frames.source, threshold)
+
+
+def classify_stream(
+    classifier: Classifier,
+    source: FrameSource,
+    rows: slice = slice(None),
+    threshold: float = THRESHOLD,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Labelling:
+    """Label the frames of an open file batch by batch; see `classify`.
+
+    Raises
+    ------
+    ParameterError
+        If no frame is chosen, or none can be read; and see `classify`.
+    """
+    chosen(rows, len(source))
+    parts, readable = [], []
+    for frames in source.batches(rows):
+        parts.append(classify(classifier, frames, threshold, progress))
+        readable.append(np.ones(len(frames.images), bool) if frames.readable is None else frames.readable)
+    require_readable(source.path, np.concatenate(readable))
+    return replace(
+        parts[0],
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        frames=np.concatenate([part.frames for part in parts]),
+    )
 
 
 def write_labelling(path: Path, labelling: Labelling, provenance: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invert import classifier as classifiers
-from invert.classify import Labelling, classify, read_labelling, write_labelling, write_table
+from invert.classify import Labelling, classify, classify_stream, read_labelling, write_labelling, write_table
 from invert.frames import Reading, open_frames
 from invert.keep import LONGEST, choose, select
 from msft.errors import ParameterError
@@ -42,6 +43,30 @@ def test_frames_get_the_labels_that_they_show(classifier_folder: Path) -> None:
         classify(model, frames_of(images), threshold=1.0)
     with pytest.raises(ParameterError, match="frames: got 7 x 7 pixels"):
         classify(model, frames_of(images[:, :7, :7]))
+
+
+def test_an_open_file_is_labelled_batch_by_batch(classifier_folder: Path, tmp_path: Path) -> None:
+    images, _ = images_and_labels(150, 5)
+    with h5py.File(tmp_path / "exp.h5", "w") as file:
+        file["images"] = images
+    model = classifiers.load(classifier_folder).classifier
+    whole = classify(model, frames_of(images)).probabilities
+    with open_frames(tmp_path / "exp.h5", Reading(scale="linear")) as source:
+        assert len(list(source.batches())) > 1
+        found = classify_stream(model, source, slice(10, None))
+        assert found.frames.tolist() == list(range(10, 150))
+        assert np.allclose(found.probabilities, whole[10:], atol=1e-5)
+        with pytest.raises(ParameterError, match="frames"):
+            classify_stream(model, source, slice(150, None))
+
+
+def test_frames_that_the_file_did_not_give_have_no_label(classifier_folder: Path) -> None:
+    frames = frames_of(images_and_labels(3, 5)[0])
+    frames = dataclasses.replace(frames, readable=np.array([True, False, True]))
+    found = classify(classifiers.load(classifier_folder).classifier, frames, threshold=0.001)
+    assert np.isnan(found.probabilities[1]).all()
+    assert not np.isnan(found.probabilities[::2]).any()
+    assert found.labels[1].sum() == 0
 
 
 def test_the_file_and_the_table_hold_what_was_found(tmp_path: Path) -> None:
