@@ -202,3 +202,30 @@ def train_classifier(
         *scores.lines(),
     ]
     report({"model": out, "scores": scores.as_dict()}, lines, options.quiet, options.as_json)
+
+
+def evaluate_classifier(model: Path, dataset: Path, target: Path, options: Options) -> None:
+    """`invert evaluate` on a file with labels: scores as JSON, and as PNG beside it."""
+    import json
+
+    from invert import label_figures
+    from invert.classification import judged
+    from invert.classifier import check_labels, check_size, load
+    from invert.labels import read_labelled
+    from invert.model import pick_device
+    from msft.output import whole
+
+    loaded = load(model)
+    configuration = loaded.classifier.configuration
+    loaded.classifier.to(pick_device(options.device))
+    labelled = read_labelled(dataset, configuration.input.pixels)
+    check_labels(labelled.names, configuration)
+    check_size(min(labelled.frames.images.shape[1:]), configuration.network, "frames")
+    scores = judged(loaded.classifier, labelled.examples(configuration.input))
+    picture = target.with_suffix(".png")
+    with whole(target) as temporary:
+        written = {**scores.as_dict(), "weights_sha256": loaded.digest}
+        temporary.write_text(json.dumps(written, indent=2) + "\n")
+    label_figures.save(label_figures.measures(scores), picture)
+    lines = [*scores.lines(), str(target), str(picture)]
+    report(scores.as_dict(), lines, options.quiet, options.as_json)

@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from .augmentation import augment
-from .classification import Options, classify, explain, one_process, train_classifier
+from .classification import (
+    Options,
+    classify,
+    evaluate_classifier,
+    explain,
+    one_process,
+    train_classifier,
+)
 from .common import (
     SIMULATION_TABLES,
     Config,
@@ -122,7 +129,10 @@ def evaluate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Report a model's errors on a dataset that it was not trained on, clean and through every filter."""
+    """Report a model's errors on a dataset that it was not trained on, clean and through every filter.
+
+    On a dataset with labels, report a classifier's scores.
+    """
     with one_line_errors():
         from msft.output import check_writable, whole
 
@@ -130,6 +140,11 @@ def evaluate(
         picture = target.with_suffix(".png")
         check_writable(target, inputs=[dataset], suffixes=[".json"])
         check_writable(picture, inputs=[dataset])
+        from invert.labels import are_in
+
+        if are_in(dataset):
+            evaluate_classifier(model, dataset, target, Options(device, True, quiet, as_json))
+            return
         from augment.presets import RECORDINGS
         from invert import checkpoint, figures
         from invert.data import read_dataset

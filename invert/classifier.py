@@ -83,6 +83,20 @@ def check_size(pixels: int, network: NetworkConfiguration, where: str) -> None:
         )
 
 
+def check_labels(names: tuple[str, ...], configuration: ClassifierConfiguration) -> None:
+    """Refuse labels that are not the classifier's.
+
+    Raises
+    ------
+    ParameterError
+        If they, or their order, differ.
+    """
+    if names != configuration.labels:
+        raise ParameterError(
+            "labels", ", ".join(names), ", ".join(configuration.labels) + ", the classifier's"
+        )
+
+
 class Classifier(nn.Module):
     """A backbone with one number per label: images (B, H, W) to logits (B, C)."""
 

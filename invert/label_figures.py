@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -13,7 +14,7 @@ from invert.explain import Explanations
 from invert.scores import Scores
 from msft.plot import COLOURS, save
 
-__all__ = ["explanations", "save", "training"]
+__all__ = ["explanations", "measures", "save", "training"]
 
 LEVELS = (0.25, 0.5, 0.75)
 """Of the contours, in units of the largest relevance."""
@@ -33,18 +34,29 @@ def training(history: Sequence[dict[str, float]], scores: Scores) -> Figure:
     left.set_ylabel("sigmoid cross-entropy")
     left.grid(alpha=0.3, which="both")
     left.legend(frameon=False, fontsize=8)
+    _bars(right, scores)
+    return figure
+
+
+def measures(scores: Scores) -> Figure:
+    """The measures of every label."""
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    _bars(figure.subplots(), scores)
+    return figure
+
+
+def _bars(axes: Axes, scores: Scores) -> None:
     places = np.arange(len(scores.names))
     shown = (("precision", "#2b6cb0"), ("recall", "#c53030"), ("average_precision", "#4a5568"))
     for number, (measure, colour) in enumerate(shown):
         values = np.nan_to_num(getattr(scores, measure))  # no bar where undefined
-        right.bar(places + 0.27 * (number - 1), values, 0.25, color=colour, label=measure.replace("_", " "))
+        axes.bar(places + 0.27 * (number - 1), values, 0.25, color=colour, label=measure.replace("_", " "))
     names = [f"{name} ({count})" for name, count in zip(scores.names, scores.positives, strict=True)]
-    right.set_xticks(places, names, rotation=35, ha="right", fontsize=8)
-    right.set_ylim(0, 1.18)
-    right.set_ylabel("score; none where undefined")
-    right.set_title(f"{scores.images} held-out images; in brackets: how many have the label", fontsize=9)
-    right.legend(frameon=False, fontsize=8, ncols=3, loc="upper center")
-    return figure
+    axes.set_xticks(places, names, rotation=35, ha="right", fontsize=8)
+    axes.set_ylim(0, 1.18)
+    axes.set_ylabel("score; none where undefined")
+    axes.set_title(f"{scores.images} images; in brackets: how many have the label", fontsize=9)
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper center")
 
 
 def explanations(shown: Explanations) -> Figure:

@@ -100,6 +100,20 @@ def test_classify_writes_labels_and_probabilities(workplace: Path) -> None:
     )
 
 
+def test_evaluate_scores_a_classifier_on_other_images(workplace: Path, tmp_path: Path) -> None:
+    exp = workplace / "exp.h5"
+    result = run("evaluate", workplace / "model", exp, "-o", tmp_path / "scores.json", "--json")
+    assert result.exit_code == 0, result.output
+    scores = json.loads(result.stdout)
+    assert scores["images"] == 40
+    assert scores["overall"]["f1"] > 0.8
+    assert json.loads((tmp_path / "scores.json").read_text())["labels"] == scores["labels"]
+    assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
+    images, labels = images_and_labels(4, 0)
+    other = write_labelled(tmp_path / "other.h5", images, labels, ("line", "never", "cross"))
+    assert_refused(run("evaluate", workplace / "model", other), "labels")
+
+
 def test_explain_draws_the_most_probable_frames(workplace: Path) -> None:
     arguments = ("explain", workplace / "exp.h5", "--model", workplace / "model", "--count", 3)
     result = run(*arguments, "--label", "line", "--label", "cross", "--json")
