@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from msft.compression import FILTERS, chunks
 from msft.generate import generate
 from msft.shots import Recipe
-from msft.workers import batches, simulated
+from msft.workers import batches
 
 GIBIBYTE = 2**30
 
@@ -51,8 +51,8 @@ def timed(call: Callable[[], object]) -> tuple[float, float]:
 def engine(count: int) -> None:
     """Draw and simulate patterns, and forget them."""
     recipe = Recipe()
-    for _ in simulated(recipe, batches(range(count), recipe.simulation.detector.pixels)):
-        pass
+    for rows in batches(range(count), recipe.simulation.detector.pixels):
+        recipe.shots(rows).intensity()
 
 
 def speeds(count: int, repeats: int, folder: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from .common import (
     SIMULATION_TABLES,
     Device,
     Json,
+    ModelFolder,
     Quiet,
     command_line,
     merged,
@@ -20,7 +21,7 @@ from .common import (
     read_configuration,
     report,
 )
-from .measured import ModelFolder, source_notes
+from .measured import source_notes
 from .reading import Dataset, FramesArgument, Mask, MaskGood, Rows, Scale, reading_of
 
 ClassifierFolder = Annotated[

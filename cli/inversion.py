@@ -23,6 +23,7 @@ from .common import (
     Device,
     Force,
     Json,
+    ModelFolder,
     Quiet,
     Seed,
     command_line,
@@ -34,7 +35,7 @@ from .common import (
     run,
 )
 from .importing import import_pictures
-from .measured import ModelFolder, fit, predict
+from .measured import fit, predict
 from .reporting import report as page
 from .watching import watch
 

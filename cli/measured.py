@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from invert.refine import Refinement
     from invert.stream import Inverter
 
-ModelFolder = Path("model")
-
 RADII = 20
 """Tried by --refine before it polishes: one every 7 nm in the papers' range."""
 

@@ -18,6 +18,7 @@ from invert.fitted import Fitted, conclude, different, gather
 from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam, check_seed
 from invert.frames import Frames
 from invert.polish import ITERATIONS, polish, turned
+from invert.response import settle
 from invert.simplex import Descent, minimise
 from msft.errors import ParameterError
 from msft.particle import ParticleDistribution, Particles
@@ -155,6 +156,8 @@ def fit_frame(model: ForwardModel, search: MonteCarloSimplex, generator: np.rand
         )
         for index, floor in zip(chosen, floors, strict=True)
     ]
+    if search.polished:
+        answers = settle(fine, answers, search.radius_range)
     return conclude(fine, answers, before + fine.patterns)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invert.estimate import FLAGS, POOR_FIT, Alternatives, Estimates, Inversion
-from invert.forward import Candidate, ForwardModel, log_above_floor, standardised
+from invert.forward import MARGIN, Candidate, ForwardModel, log_above_floor, point_spread, standardised
 from invert.polish import Polished
 from msft.particle import Particles
 from msft.symmetry import misorientation, to_fundamental_domain
@@ -70,16 +70,22 @@ def _apart(first: Candidate, second: Candidate) -> bool:
     return bool(angle > APART_DEGREES or abs(first.radius - second.radius) > APART_NM)
 
 
-def conclude(model: ForwardModel, answers: Sequence[Polished], patterns: int) -> Fitted:
-    """The best of some polished candidates, its best rival, and the picture that the best one gives.
-
-    `patterns` were simulated so far.
-    """
+def best_and_rival(answers: Sequence[Polished]) -> tuple[Polished, Polished | None]:
+    """The best answer, and the best different one if it explains the frame almost as well."""
     order = different([answer.candidate for answer in answers], [answer.misfit for answer in answers], 2)
     best = answers[order[0]]
     rival = answers[order[1]] if len(order) > 1 else None
     if rival is not None and rival.misfit > TIE_RATIO * best.misfit + TIE_DIFFERENCE:
         rival = None
+    return best, rival
+
+
+def conclude(model: ForwardModel, answers: Sequence[Polished], patterns: int) -> Fitted:
+    """The best of some polished candidates, its best rival, and the picture that the best one gives.
+
+    `patterns` were simulated so far.
+    """
+    best, rival = best_and_rival(answers)
     picture = as_displayed(model, best.candidate)
     return Fitted(best, rival, patterns + PICTURE, model.grey, picture, model.valid)
 
@@ -89,8 +95,10 @@ def as_displayed(model: ForwardModel, candidate: Candidate) -> NDArray[np.float3
     simulation = model.simulation
     vectors = simulation.scattering_vectors(candidate.beam)
     particle = Particles(candidate.radius, candidate.orientation, model.body)
-    intensity = simulation.intensity_at(particle, vectors)[0]
-    return with_contrast_of(model.grey, model.valid, intensity, vectors.pixel, candidate.floor)
+    intensity = simulation.intensity_at(particle, vectors)
+    if candidate.blur:
+        intensity = _spread(intensity, vectors.pixel, model.grey.shape, candidate.blur)
+    return with_contrast_of(model.grey, model.valid, intensity[0], vectors.pixel, candidate.floor)
 
 
 def with_contrast_of(
@@ -124,6 +132,14 @@ def with_contrast_of(
     image = np.zeros(grey.size, dtype=np.float32)
     image[pixel] = np.clip(seen.mean() + contrast * (log - log[compared].mean()), 0, 1)
     return image.reshape(grey.shape)
+
+
+def _spread(
+    intensity: NDArray[np.float32], pixel: NDArray[np.intp], shape: tuple[int, ...], blur: float
+) -> NDArray[np.float32]:
+    image = np.zeros((1, *shape), dtype=np.float32)
+    image.reshape(1, -1)[:, pixel] = intensity
+    return point_spread(image, blur, MARGIN).reshape(1, -1)[:, pixel]
 
 
 def gather(

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import convolve1d, maximum_filter
+from scipy.special import ive
 
 from msft.detector import ScatteringVectors
 from msft.errors import ParameterError
@@ -27,6 +29,9 @@ Images = NDArray[np.float32]
 Beam = tuple[float, float]
 
 CENTRE: Beam = (0.0, 0.0)
+
+MARGIN = 4
+"""Pixels over which a point spread brings light from one into another."""
 
 FEWEST_PIXELS = 32
 """Valid pixels that a particle can be fitted to."""
@@ -52,12 +57,15 @@ class Candidate:
         Decades from the brightest compared pixel down to the floor under the simulated logarithm.
     beam
         Where the beam meets the detector, in pixels (row, column) from its centre.
+    blur
+        Variance of the point spread along each axis, in square pixels.
     """
 
     radius: float
     orientation: FloatArray
     floor: float
     beam: Beam = CENTRE
+    blur: float = 0.0
 
 
 class ForwardModel:
@@ -76,6 +84,8 @@ class ForwardModel:
     beam, reach
         Where the beam is to be compared, and how far from there in each coordinate, in pixels: only pixels
         that see light from everywhere within reach are compared, so that they stay the same.
+    margin
+        Pixels around the compared ones that are simulated, too: as far as light may be spread.
 
     Attributes
     ----------
@@ -99,10 +109,11 @@ class ForwardModel:
         body: str,
         beam: Beam = CENTRE,
         reach: float = 0.0,
+        margin: int = 0,
     ) -> None:
         check_beam(simulation, beam, reach)
         self.grey, self.simulation, self.body = grey, simulation, body
-        self.beam, self.reach = beam, reach
+        self.beam, self.reach, self.margin = beam, reach, margin
         self.patterns = 0
         self.valid = valid & ~saturated(grey, valid)
         self._compared = self.valid.ravel().copy()
@@ -119,21 +130,48 @@ class ForwardModel:
         if np.ptp(seen) == 0:
             raise ParameterError("frame", f"{seen[0]:g} in every valid pixel", "a pattern")
         self.measured = standardised(seen.astype(np.float32))
+        around = self._compared.reshape(grey.shape)
+        if margin:
+            around = maximum_filter(around, 2 * margin + 1, mode="constant")
+        self._simulated = around.ravel()
         self._vectors: dict[Beam, ScatteringVectors] = {}
 
-    def around(self, beam: Beam, reach: float) -> ForwardModel:
+    def around(self, beam: Beam, reach: float, margin: int = 0) -> ForwardModel:
         """The same frame, compared within reach of another beam position; patterns are counted from 0."""
-        return ForwardModel(self.grey, self.valid, self.simulation, self.body, beam, reach)
+        return ForwardModel(self.grey, self.valid, self.simulation, self.body, beam, reach, margin)
 
     def intensity(self, radius: FloatArray, orientation: FloatArray, beam: Beam | None = None) -> Images:
-        """Intensities of N particles at the compared pixels, float32, shape (N, P)."""
+        """Intensities of N particles at the S simulated pixels, float32, shape (N, S).
+
+        Without a margin these are the compared ones; with one, `spread` comes between.
+        """
         beam = self.beam if beam is None else beam
         if beam not in self._vectors:
             vectors = self.simulation.scattering_vectors(beam)
-            self._vectors = {beam: vectors.only(self._compared[vectors.pixel])}
+            self._vectors = {beam: vectors.only(self._simulated[vectors.pixel])}
         self.patterns += len(radius)
         particles = Particles(radius, orientation, self.body)
-        return self.simulation.intensity_at(particles, self._vectors[beam])
+        seen = self.simulation.intensity_at(particles, self._vectors[beam])
+        if not self.margin:
+            return seen
+        # of the margin, some pixels may see no light
+        light = np.zeros((len(seen), self.grey.size), dtype=np.float32)
+        light[:, self._vectors[beam].pixel] = seen
+        return light[:, self._simulated]
+
+    def spread(self, intensity: Images, blur: float) -> Images:
+        """Intensities (N, S) as a point spread of that variance brings them to the compared pixels."""
+        if not self.margin:
+            return intensity
+        images = np.zeros((len(intensity), self.grey.size), dtype=np.float32)
+        images[:, self._simulated] = intensity
+        spread = point_spread(images.reshape(len(images), *self.grey.shape), blur, self.margin)
+        return spread.reshape(images.shape)[:, self._compared]
+
+    def compared_positions(self) -> tuple[FloatArray, FloatArray]:
+        """Rows and columns of the compared pixels, each of shape (P,)."""
+        rows, columns = np.divmod(np.flatnonzero(self._compared), self.grey.shape[1])
+        return rows.astype(np.float64), columns.astype(np.float64)
 
     def on_detector(self, values: FloatArray) -> FloatArray:
         """Values (K, P) of the compared pixels as images (K, H, W), 0 elsewhere."""
@@ -164,6 +202,18 @@ def check_beam(simulation: Simulation, beam: Beam, reach: float) -> None:
     """Raise ParameterError unless the solver can compute patterns within reach of the beam."""
     if simulation.solver != "exact" and (beam != CENTRE or reach):
         raise ParameterError("solver", simulation.solver, "exact, where the centre is free")
+
+
+def point_spread(images: Images, variance: float, margin: int) -> Images:
+    """Images (N, H, W) under the discrete Gaussian of a variance in square pixels, cut at the margin.
+
+    Its weights are e^-v I_n(v), which a convolution of two such kernels keeps and v = 0 leaves alone (T.
+    Lindeberg, IEEE Trans. Pattern Anal. Mach. Intell. 12, 234 (1990)).
+    """
+    weights = ive(abs(np.arange(-margin, margin + 1)), variance).astype(np.float32)
+    weights /= weights.sum()
+    rows = convolve1d(images, weights, axis=1, mode="constant")
+    return np.asarray(convolve1d(rows, weights, axis=2, mode="constant"))
 
 
 def log_above_floor(intensity: Images, decades: float) -> Images:

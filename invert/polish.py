@@ -1,11 +1,11 @@
 """Candidates polished by a gradient method: Levenberg-Marquardt on the standardised log pattern.
 
-The parameters are a rotation about each axis of the lab (three), the radius, the floor under the logarithm
-and, where the centre is free, the two coordinates of the beam on the detector. Derivatives are forward
-differences: four patterns, or six; the floor's costs none. Contrast and offset are eliminated by
-standardising (`invert.forward`), so that a step is the Gauss-Newton step in all of them (variable projection:
-Golub and Pereyra, SIAM J. Numer. Anal. 10, 413 (1973)). Why this and neither L-BFGS nor a simplex:
-benchmarks/refine.py.
+The parameters are a rotation about each axis of the lab (three), the radius, the floor under the logarithm,
+where the centre is free the two coordinates of the beam on the detector, and where light is spread into
+neighbouring pixels the variance of that. Derivatives are forward differences: four patterns, or six; those of
+floor and spread cost none. What images may differ by is eliminated by `invert.comparison`, so that a step is
+the Gauss-Newton step in all of it (variable projection: Golub and Pereyra, SIAM J. Numer. Anal. 10, 413
+(1973)). Why this and neither L-BFGS nor a simplex: benchmarks/refine.py.
 """
 
 from __future__ import annotations
@@ -16,27 +16,34 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
-from invert.forward import Beam, Candidate, ForwardModel, Images, log_above_floor, standardised
+from invert.comparison import Comparison
+from invert.forward import Beam, Candidate, ForwardModel, Images, log_above_floor
 from msft.rotation import from_rotation_vector, multiply
 
 FloatArray = NDArray[np.float64]
 
-DIFFERENCE = np.array([3e-4, 3e-4, 3e-4, 1e-2, 1e-2, 1e-2, 1e-2])
-"""Of the forward differences: rad three times, nm, decades, and pixels twice."""
+DIFFERENCE = np.array([3e-4, 3e-4, 3e-4, 1e-2, 1e-2, 1e-2, 1e-2, 1e-2])
+"""Of the forward differences: rad three times, nm, decades, pixels twice, and square pixels."""
 
-LARGEST_STEP = np.array([0.1, 0.1, 0.1, 5.0, 0.5, 1.0, 1.0])
+LARGEST_STEP = np.array([0.1, 0.1, 0.1, 5.0, 0.5, 1.0, 1.0, 0.5])
 """Of one iteration, in the same units."""
 
-SMALL_STEP = np.array([1e-5, 1e-5, 1e-5, 1e-4, np.inf, 1e-3, 1e-3])
+SMALL_STEP = np.array([1e-5, 1e-5, 1e-5, 1e-4, np.inf, 1e-3, 1e-3, np.inf])
 """An iteration that changes less has converged; so has one that lowers the misfit by less than the fraction
 `SMALL_GAIN` of it, or below `SMALL_MISFIT`, which is rounding."""
 
-SMALL_GAIN, SMALL_MISFIT = 1e-6, 1e-9
+SMALL_GAIN, SMALL_MISFIT = 1e-5, 1e-9
 
 ITERATIONS = 30
 
+LEAST_CORRELATION = 0.1
+"""Below which an image has no contrast in the measured one to speak of."""
+
 FLOORS = (0.5, 8.0)
 """Smallest and largest decades of the floor."""
+
+LARGEST_BLUR = 4.0
+"""Variance of the point spread in square pixels."""
 
 CORRELATED = 8
 """Pixels over which residuals may be correlated."""
@@ -56,7 +63,7 @@ class Polished:
     candidate
         The best one met.
     misfit
-        1 - r of it.
+        1 - r of it, with the weights and fields of the comparison if it has any.
     radius_sigma, orientation_sigma
         Uncertainties in nm and in rad about each axis (root of the mean variance of the three), from the
         curvature of the misfit and the residuals. What the simulation leaves out of the physics is not in
@@ -80,13 +87,15 @@ def polish(
     radius_range: tuple[float, float],
     patterns: int = 200,
     iterations: int = ITERATIONS,
+    comparison: Comparison | None = None,
 ) -> Polished:
     """Lower the misfit of a candidate until it no longer falls.
 
     Parameters
     ----------
     model
-        The frame. The beam is free within its reach, and stays where it is if that is 0.
+        The frame. The beam is free within its reach, and stays where it is if that is 0; the point spread is
+        free if the model has a margin.
     start
         Where to begin.
     radius_range
@@ -95,66 +104,117 @@ def polish(
         Patterns that may be computed.
     iterations
         Steps that may be tried; with 0 only the uncertainties are found.
+    comparison
+        What makes the misfit; by default the correlation.
 
     Returns
     -------
     See `Polished`.
     """
     last = model.patterns + patterns
+    compare = comparison or Comparison.plain(model.measured.size)
+    measured = compare(model.measured)
     best = start
-    intensity, image = _image(model, best)
-    slopes = _slopes(model, best, intensity, image)
-    misfit = _half_square(model.measured - image)
+    intensity, image = _image(model, compare, best)
+    slopes = _slopes(model, compare, best, intensity, image)
+    misfit = _half_square(measured - image)
     damping = FIRST_DAMPING
+    free = _free(model)
     for _ in range(iterations):
         if model.patterns + 1 + PATTERNS_OF_SLOPES[model.reach > 0] > last or damping > LARGEST_DAMPING:
             break
-        step = _step(slopes, model.measured - image, damping)
+        left = residual(measured, image)
+        inward = _inward(model, best, slopes, left, radius_range)
+        step = _step(inward, left, damping, LARGEST_STEP[free])
         candidate = _moved(model, best, step, radius_range)
-        intensity, trial = _image(model, candidate)
-        gain = misfit - _half_square(model.measured - trial)
+        intensity, trial = _image(model, compare, candidate)
+        gain = misfit - _half_square(measured - trial)
         if not gain > 0:
             damping *= 10
             continue
         best, image, misfit, damping = candidate, trial, misfit - gain, damping / 10
-        slopes = _slopes(model, best, intensity, image)
-        if gain < SMALL_GAIN * misfit or misfit < SMALL_MISFIT or (abs(step) < SMALL_STEP[: step.size]).all():
+        slopes = _slopes(model, compare, best, intensity, image)
+        if gain < SMALL_GAIN * misfit or misfit < SMALL_MISFIT or (abs(step) < SMALL_STEP[free]).all():
             break
-    return Polished(best, misfit, *_sigmas(model, slopes, model.measured - image))
+    return Polished(best, misfit, *_sigmas(model, slopes, residual(measured, image)))
 
 
-def _image(model: ForwardModel, candidate: Candidate) -> tuple[Images, FloatArray]:
-    """Intensity (1, P) of a candidate, and its standardised log image (P,)."""
-    intensity = model.intensity(np.array([candidate.radius]), candidate.orientation[None], candidate.beam)
-    return intensity, _standard_log(intensity, candidate.floor)[0]
+def residual(measured: FloatArray, image: FloatArray) -> FloatArray:
+    """What the image leaves of the measured one, both (P,) and of norm 1, in terms of the image's contrast.
+
+    Noise takes its share of the measured norm, and the image's own contrast there is r. With it, steps and
+    uncertainties are those of least squares with a free contrast.
+    """
+    return measured / max(float(measured @ image), LEAST_CORRELATION) - image
 
 
-def _standard_log(intensity: Images, floor: float) -> FloatArray:
-    return standardised(log_above_floor(intensity, floor)).astype(np.float64)
+def intensity_of(model: ForwardModel, candidate: Candidate) -> Images:
+    """Intensity of a candidate at the simulated pixels, shape (1, S)."""
+    return model.intensity(np.array([candidate.radius]), candidate.orientation[None], candidate.beam)
 
 
-def _slopes(model: ForwardModel, candidate: Candidate, intensity: Images, image: FloatArray) -> FloatArray:
-    """Derivatives of the standardised image with respect to the parameters, shape (P, 5) or (P, 7)."""
+def log_of(model: ForwardModel, intensity: Images, floor: float, blur: float) -> FloatArray:
+    """Logarithms above a floor of intensities (N, S) once they are spread, at the compared pixels: (N, P)."""
+    return np.asarray(log_above_floor(model.spread(intensity, blur), floor), dtype=np.float64)
+
+
+def _free(model: ForwardModel) -> NDArray[np.intp]:
+    """Which of the parameters are free."""
+    return np.array([0, 1, 2, 3, 4, *([5, 6] if model.reach else []), *([7] if model.margin else [])])
+
+
+def _image(model: ForwardModel, compare: Comparison, candidate: Candidate) -> tuple[Images, FloatArray]:
+    """Intensity (1, S) of a candidate, and its log image (P,) as it is compared."""
+    intensity = intensity_of(model, candidate)
+    return intensity, compare(log_of(model, intensity, candidate.floor, candidate.blur)[0])
+
+
+def _slopes(
+    model: ForwardModel, compare: Comparison, candidate: Candidate, intensity: Images, image: FloatArray
+) -> FloatArray:
+    """Derivatives of the compared image with respect to the K free parameters, shape (P, K)."""
     rotations = np.vstack([np.diag(DIFFERENCE[:3]), np.zeros(3)])
     radii = candidate.radius + np.array([0, 0, 0, DIFFERENCE[3]])
     changed = model.intensity(radii, turned(candidate.orientation, rotations), candidate.beam)
+    floor, blur = candidate.floor, candidate.blur
     images = [
-        *_standard_log(changed, candidate.floor),
-        *_standard_log(intensity, candidate.floor + DIFFERENCE[4]),
+        *compare(log_of(model, changed, floor, blur)),
+        *compare(log_of(model, intensity, floor + DIFFERENCE[4], blur)),
     ]
     if model.reach:
         row, column = candidate.beam
         for beam in ((row + DIFFERENCE[5], column), (row, column + DIFFERENCE[6])):
-            images.append(_image(model, replace(candidate, beam=beam))[1])
-    return np.asarray((np.array(images) - image).T / DIFFERENCE[: len(images)])
+            images.append(_image(model, compare, replace(candidate, beam=beam))[1])
+    if model.margin:
+        images.extend(compare(log_of(model, intensity, floor, blur + DIFFERENCE[7])))
+    return np.asarray((np.array(images) - image).T / DIFFERENCE[_free(model)])
 
 
-def _step(slopes: FloatArray, residual: FloatArray, damping: float) -> FloatArray:
+def _inward(
+    model: ForwardModel,
+    candidate: Candidate,
+    slopes: FloatArray,
+    residual: FloatArray,
+    radius_range: tuple[float, float],
+) -> FloatArray:
+    """The slopes, 0 where a parameter sits on the end of its range and would leave it."""
+    ranges = {3: (candidate.radius, radius_range), 4: (candidate.floor, FLOORS)}
+    if model.margin:
+        ranges[slopes.shape[1] - 1] = (candidate.blur, (0.0, LARGEST_BLUR))
+    slopes = slopes.copy()
+    for column, (value, (low, high)) in ranges.items():
+        push = slopes[:, column] @ residual
+        if (value <= low and push < 0) or (value >= high and push > 0):
+            slopes[:, column] = 0
+    return slopes
+
+
+def _step(slopes: FloatArray, residual: FloatArray, damping: float, largest: FloatArray) -> FloatArray:
     normal = slopes.T @ slopes
     # a parameter on which nothing depends stays where it is
     scale = np.diag(normal) + np.finfo(np.float64).tiny
     step = np.linalg.solve(normal + damping * np.diag(scale) + 1e-12 * np.diag(scale), slopes.T @ residual)
-    return np.asarray(step / max(1.0, float((abs(step) / LARGEST_STEP[: step.size]).max())))
+    return np.asarray(step / max(1.0, float((abs(step) / largest).max())))
 
 
 def _moved(
@@ -165,7 +225,7 @@ def _moved(
         # the differences look a little further than the beam goes
         reach = model.reach - DIFFERENCE[5]
         row, column = np.clip(
-            np.array(beam) + step[5:], np.array(model.beam) - reach, np.array(model.beam) + reach
+            np.array(beam) + step[5:7], np.array(model.beam) - reach, np.array(model.beam) + reach
         )
         beam = (float(row), float(column))
     return Candidate(
@@ -173,6 +233,7 @@ def _moved(
         turned(candidate.orientation, step[:3]),
         float(np.clip(candidate.floor + step[4], *FLOORS)),
         beam,
+        float(np.clip(candidate.blur + step[-1], 0.0, LARGEST_BLUR)) if model.margin else candidate.blur,
     )
 
 

@@ -82,7 +82,7 @@ def predict(
     configuration = checkpoint.model.configuration
     check_frames(frames, configuration)
     grey = frames.grey(configuration.floor_decades)
-    parts: list[tuple[Particles, Compared, quality.Signs, Answers]] = []
+    parts: list[tuple[Particles, Answers, Compared, quality.Signs]] = []
     for start in range(0, len(grey), BATCH):
         rows = slice(start, start + BATCH)
         parts.append(_invert(checkpoint, grey[rows], frames.valid[rows]))
@@ -90,8 +90,8 @@ def predict(
             progress(0)
         progress(len(parts[-1][0]))
     particles = _joined([part[0] for part in parts], configuration.body)
-    compared, signs = [part[1] for part in parts], [part[2] for part in parts]
-    answers = [part[3] for part in parts]
+    answers = [part[1] for part in parts]
+    compared, signs = [part[2] for part in parts], [part[3] for part in parts]
     agreement = np.concatenate([part.agreement for part in compared])
     valid = np.concatenate([part.valid for part in compared])
     score = np.concatenate([quality.score(part) for part in signs])
@@ -115,13 +115,14 @@ def predict(
 
 def _invert(
     checkpoint: Checkpoint, grey: torch.Tensor, valid: NDArray[np.bool_]
-) -> tuple[Particles, Compared, quality.Signs, Answers]:
+) -> tuple[Particles, Answers, Compared, quality.Signs]:
     """A batch of frames: the network's answers, their patterns, and the signs of quality."""
     configuration = checkpoint.model.configuration
     seen = stretch(grey, configuration.floor_decades)
     answers = checkpoint.model.invert(seen)
     turned = checkpoint.model.invert(quality.half_turned(seen)).orientation
-    particles = Particles(np.minimum(answers.radius, LARGEST_RADIUS), answers.orientation, configuration.body)
+    radius = np.minimum(answers.radius, LARGEST_RADIUS)
+    particles = Particles(radius, answers.orientation, configuration.body)
     compared = compare(grey.numpy(), valid, particles, configuration.simulation)
     signs = quality.Signs(
         agreement=compared.agreement,
@@ -129,7 +130,7 @@ def _invert(
         turned_degrees=quality.turned_degrees(answers.orientation, turned),
         smoothness=quality.smoothness(grey.numpy(), compared.valid),
     )
-    return particles, compared, signs, answers
+    return particles, answers, compared, signs
 
 
 def _joined(parts: Sequence[Particles], body: str) -> Particles:

@@ -17,12 +17,16 @@ from invert.fitted import APART_NM, PICTURE, Fitted, conclude, gather
 from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam, check_seed
 from invert.frames import Frames
 from invert.polish import PATTERNS_OF_SLOPES, Polished, polish, turned
+from invert.response import settle
 from msft.errors import ParameterError
 from msft.particle import Particles
 from msft.pattern import Simulation
 from msft.seeding import generator_of
 
 FloatArray = NDArray[np.float64]
+
+SETTLING = 60
+"""Patterns that are kept for the detector's response."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +149,10 @@ def _refine_frame(
         model, used = model.around(beam, BEAM_REACH), used + 1 + model.patterns
     floor = float(model.misfit(radius[:1], orientation[:1], FLOORS)[1][0])
     answers: list[Polished] = []
+    last = refinement.patterns - used - PICTURE
+    settling = SETTLING if last > 2 * SETTLING else 0
     for index in range(refinement.starts):
-        left = refinement.patterns - used - model.patterns - PICTURE
+        left = last - settling - model.patterns
         share = (
             left if index == refinement.starts - 1 else max(left // 2, left // (refinement.starts - index))
         )
@@ -154,6 +160,7 @@ def _refine_frame(
             break
         start = Candidate(float(radius[index]), orientation[index], floor, model.beam)
         answers.append(polish(model, start, refinement.radius_range, share))
+    answers = settle(model, answers, refinement.radius_range, last - model.patterns)
     return conclude(model, answers, used + model.patterns)
 
 

@@ -35,7 +35,7 @@ from msft.layout import PROCESS
 COMMIT_SECONDS = 5.0
 """Time between two commits: what a kill costs at most."""
 
-OWN = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
+LEARNED = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
 CURVATURE = "per axis, from the curvature of the misfit and the residuals; without errors of the physics"
 
 
@@ -63,7 +63,7 @@ class Inverter:
     @property
     def sigma_means(self) -> str:
         """What its uncertainties are."""
-        return OWN if self.refinement is None else CURVATURE
+        return LEARNED if self.refinement is None else CURVATURE
 
     def __call__(self, frames: Frames, progress: Callable[[int], None] = lambda done: None) -> Inversion:
         """Invert some frames; `progress` is called with the number of frames of each part that is done."""

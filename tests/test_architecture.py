@@ -17,7 +17,12 @@ FOLDERS = {"msft": "msft", "augment": "augment", "invert": "invert", "msft_cli":
 ROOMS = {
     "matplotlib": {"msft/plot.py", "augment/figures.py", "invert/figures.py", "invert/label_figures.py"},
     "mpl_toolkits": {"msft/plot.py", "invert/figures.py"},
-    "numba": {"msft/solvers/overlay.py", "msft/backends/with_numba.py"},
+    "numba": {
+        "msft/solvers/overlay.py",
+        "msft/backends/with_numba.py",
+        "msft/backends/cosine_sine.py",
+        "msft/backends/counter.py",
+    },
     "cupy": set[str](),
     "pyplot": set[str](),
 }

@@ -8,13 +8,13 @@ pixel of it needs them.
 
 The functions are compiled for the type of their arguments. None is a closure: numba finds no closure over
 other compiled functions in its cache, and would compile anew in every process. All are inlined: a function
-that a fresh process calls on its own and a cached kernel has inside would round differently in the two.
+that a fresh process calls on its own and a cached kernel has inside would round differently in the two. Numba
+compiles anew when this file changes, but not when one does that it takes a function from.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -22,6 +22,8 @@ import numpy as np
 from numba.extending import overload
 from numpy.typing import NDArray
 
+from msft.backends.cosine_sine import cosine_sine
+from msft.backends.counter import take_next
 from msft.detector import ScatteringVectors
 from msft.solvers.overlay import Meshes
 
@@ -41,49 +43,9 @@ TASK = 8 * BLOCK
 NEAR_SINGLE, NEAR_DOUBLE = 0.5, 0.1
 """`with_numpy.NEAR` for each precision: where digits are fewer, differences lose too many of them earlier."""
 
-# Fits of cos(2 pi t) and sin(2 pi t) / t in t^2 for |t| <= 1/2, by Chebyshev interpolation when the module is
-# loaded; 9 terms leave 1e-12, far below the rounding of single precision.
-_TERMS = 9
-
-
-def _fit(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
-    polynomial = np.polynomial.Chebyshev.interpolate(function, _TERMS - 1, domain=[0.0, 0.25])
-    return np.asarray(polynomial.convert(kind=np.polynomial.Polynomial, domain=[-1, 1]).coef)
-
-
-_COSINE = tuple(_fit(lambda u: np.cos(2 * np.pi * np.sqrt(u))).astype(np.float32))
-_SINE = tuple(_fit(lambda u: 2 * np.pi * np.sinc(2 * np.sqrt(u))).astype(np.float32))
-(_C0, _C1, _C2, _C3, _C4, _C5, _C6, _C7, _C8) = _COSINE
-(_S0, _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8) = _SINE
-_TURN = np.float32(1 / (2 * np.pi))
-_HALF = np.float32(0.5)
-
-
-def _cis(phase: Any) -> Any:
-    """Cos and sin of a phase in radians, in its own precision."""
-
 
 def _near(phase: Any) -> Any:
     """`with_numpy.NEAR` for the precision of a number: larger where digits are fewer."""
-
-
-def _cis_single(phase):  # type: ignore[no-untyped-def]
-    # fold to half a turn, then polynomials
-    t = phase * _TURN
-    t -= np.floor(t + _HALF)
-    u = t * t
-    cosine = _C0 + u * (_C1 + u * (_C2 + u * (_C3 + u * (_C4 + u * (_C5 + u * (_C6 + u * (_C7 + u * _C8)))))))
-    sine = _S0 + u * (_S1 + u * (_S2 + u * (_S3 + u * (_S4 + u * (_S5 + u * (_S6 + u * (_S7 + u * _S8)))))))
-    return cosine, t * sine
-
-
-def _cis_double(phase):  # type: ignore[no-untyped-def]
-    return math.cos(phase), math.sin(phase)
-
-
-@overload(_cis, jit_options={"fastmath": True, "forceinline": True})
-def _cis_of_type(phase):  # type: ignore[no-untyped-def]
-    return _cis_single if phase == numba.float32 else _cis_double
 
 
 @overload(_near, jit_options={"forceinline": True})
@@ -102,7 +64,7 @@ def _vertices(points, s_re, s_im, q, value):  # type: ignore[no-untyped-def]
         shift = real(s_im * points[v, 3])
         row = value[2 * BLOCK * v : 2 * BLOCK * (v + 1)]
         for p in range(BLOCK):
-            cosine, sine = _cis(q[_Z + p] * p_z - q[p] * p_x - q[_Y + p] * p_y - shift)
+            cosine, sine = cosine_sine(q[_Z + p] * p_z - q[p] * p_x - q[_Y + p] * p_y - shift)
             row[p] = decay * cosine
             row[BLOCK + p] = decay * sine
 
@@ -207,36 +169,49 @@ def _edge_sums(points, edges, none, s_re, s_im, q, value, weight, out):  # type:
 
 # without the GIL: patterns are compressed and written while the next ones are computed
 @numba.njit(parallel=True, nogil=True, **_FAST)
-def _kernel(points, edges, cells, loops, counts, q_x, q_y, q_z, s_re, s_im, out_re, out_im):  # type: ignore[no-untyped-def]
-    pixels = q_x.size
-    tasks_each = (pixels + TASK - 1) // TASK
-    for task in numba.prange(len(counts) * tasks_each):
-        i, start = task // tasks_each, (task % tasks_each) * TASK
-        n_points, n_edges, n_cells = counts[i, 0], counts[i, 1], counts[i, 2]
-        q = np.zeros(3 * BLOCK, q_x.dtype)
-        out = np.empty(2 * BLOCK, q_x.dtype)
-        value = np.empty(2 * BLOCK * n_points, q_x.dtype)
-        # one cell more, of weight 0: what lies outside
-        weight = np.zeros(4 * BLOCK * (n_cells + 1), q_x.dtype)
-        flat = np.empty(n_cells, np.bool_)
-        extents = np.empty(n_cells, np.float64)
-        for c in range(n_cells):
-            extents[c] = _extent(points[i], loops[i, c])
-        for begin in range(start, min(start + TASK, pixels), BLOCK):
-            size = min(BLOCK, pixels - begin)
-            q[:size] = q_x[begin : begin + size]
-            q[_Y : _Y + size] = q_y[begin : begin + size]
-            q[_Z : _Z + size] = q_z[begin : begin + size]
-            out[:] = 0
-            _vertices(points[i, :n_points], s_re, s_im, q, value)
-            _weights(cells[i, :n_cells], extents, s_re, s_im, q, weight, flat)
-            _edge_sums(points[i], edges[i, :n_edges], n_cells, s_re, s_im, q, value, weight, out)
-            for c in range(n_cells):
-                if flat[c]:
-                    own = weight[4 * BLOCK * c : 4 * BLOCK * (c + 1)]
-                    _add_flat(points[i], cells[i, c], loops[i, c], own, complex(s_re, s_im), q, size, out)
-            out_re[i, begin : begin + size] = out[:size]
-            out_im[i, begin : begin + size] = out[BLOCK : BLOCK + size]
+def _kernel(points, edges, cells, loops, counts, q_x, q_y, q_z, s, out_re, out_im, counter, threads):  # type: ignore[no-untyped-def]
+    tasks_each = (q_x.size + TASK - 1) // TASK
+    for _ in numba.prange(threads):
+        task = take_next(counter)
+        while task < len(counts) * tasks_each:
+            i, start = task // tasks_each, (task % tasks_each) * TASK
+            n_points, n_edges, n_cells = counts[i, 0], counts[i, 1], counts[i, 2]
+            mesh = (points[i, :n_points], edges[i, :n_edges], cells[i, :n_cells], loops[i, :n_cells])
+            part = slice(start, min(start + TASK, q_x.size))
+            _pixels(mesh, (q_x[part], q_y[part], q_z[part]), s, out_re[i, part], out_im[i, part])
+            task = take_next(counter)
+
+
+@numba.njit(**_INLINED)
+def _pixels(mesh, vectors, s, out_re, out_im):  # type: ignore[no-untyped-def]
+    """The pixels of one task, block by block."""
+    points, edges, cells, loops = mesh
+    q_x, q_y, q_z = vectors
+    s_re, s_im = s.real, s.imag
+    q = np.zeros(3 * BLOCK, q_x.dtype)
+    out = np.empty(2 * BLOCK, q_x.dtype)
+    value = np.empty(2 * BLOCK * len(points), q_x.dtype)
+    # one cell more, of weight 0: what lies outside
+    weight = np.zeros(4 * BLOCK * (len(cells) + 1), q_x.dtype)
+    flat = np.empty(len(cells), np.bool_)
+    extents = np.empty(len(cells), np.float64)
+    for c in range(len(cells)):
+        extents[c] = _extent(points, loops[c])
+    for begin in range(0, q_x.size, BLOCK):
+        size = min(BLOCK, q_x.size - begin)
+        q[:size] = q_x[begin : begin + size]
+        q[_Y : _Y + size] = q_y[begin : begin + size]
+        q[_Z : _Z + size] = q_z[begin : begin + size]
+        out[:] = 0
+        _vertices(points, s_re, s_im, q, value)
+        _weights(cells, extents, s_re, s_im, q, weight, flat)
+        _edge_sums(points, edges, len(cells), s_re, s_im, q, value, weight, out)
+        for c in range(len(cells)):
+            if flat[c]:
+                own = weight[4 * BLOCK * c : 4 * BLOCK * (c + 1)]
+                _add_flat(points, cells[c], loops[c], own, s, q, size, out)
+        out_re[begin : begin + size] = out[:size]
+        out_im[begin : begin + size] = out[BLOCK : BLOCK + size]
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -291,7 +266,8 @@ def _face_sums(meshes: Meshes, vectors: ScatteringVectors, s: complex, dtype: st
     shape = (len(meshes.counts), vectors.x.size)
     real, imaginary = np.empty(shape, dtype), np.empty(shape, dtype)
     q = (component.astype(dtype) for component in (vectors.x, vectors.y, vectors.z))
-    _kernel(*meshes, *q, s.real, s.imag, real, imaginary)
+    counter, threads = np.zeros(1, np.int64), numba.get_num_threads()
+    _kernel(*meshes, *q, complex(s), real, imaginary, counter, threads)
     return real + 1j * imaginary
 
 

@@ -105,6 +105,14 @@ def test_what_is_no_hdf5_is_refused(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_nexpy_finds_the_stack_of_images_at_once(path: Path) -> None:
+    nexus = pytest.importorskip("nexusformat.nexus", reason="NeXpy's library is not installed")
+    root = nexus.nxload(str(path))
+    assert root.plottable_data.nxpath == "/entry_1/data_1"
+    assert root.plottable_data.nxsignal.shape == (20, 12, 12)
+    assert root.plottable_data.nxsignal.interpretation == "image"
+
+
 def test_silx_finds_the_stack_of_images_at_once(path: Path) -> None:
     silx = pytest.importorskip("silx.io", reason="silx is not installed")
     nxdata = pytest.importorskip("silx.io.nxdata")

@@ -1,0 +1,148 @@
+"""What a detector does to a pattern without changing the particle: sensitivity, noise and point spread.
+
+A second polishing takes them as they show in the residuals of the first. Sensitivity that varies slowly over
+the image adds a smooth field to its logarithm: such fields are eliminated together with contrast and offset.
+Noise depends on brightness, as that of photons and of a floor: pixels are weighted by the inverse of the
+variance that residuals of like brightness have. The width of the point spread is one parameter more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.polynomial.legendre import legvander2d
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from invert.comparison import Comparison
+from invert.fitted import best_and_rival
+from invert.forward import MARGIN, Candidate, ForwardModel
+from invert.polish import FLOORS, Polished, intensity_of, log_of, polish, residual
+
+FloatArray = NDArray[np.float64]
+
+DEGREE = 4
+"""Total degree of the polynomials that stand for uneven sensitivity, ..."""
+
+PIXELS_OF_FIELD = 100
+"""... less where there are fewer compared pixels than this for each of them."""
+
+SHADES, PIXELS_OF_SHADE = 24, 32
+"""Classes of brightness in which the noise is estimated, at most, and the pixels of each, at least."""
+
+LEAST_VARIANCE = 0.02
+"""Of a class, as a fraction of their median: no pixel shall decide alone."""
+
+ROUNDS = 2
+"""Times that weights are estimated."""
+
+FIRST_BLUR = 0.5
+"""Variance of the point spread from which it is sought, in square pixels."""
+
+FEWEST_PATTERNS = 32
+"""For one answer: each round takes eight to begin with."""
+
+FLOOR_STEP = 0.25
+"""Between the floors, in decades, that are tried for the final correlation."""
+
+WITHIN_NM = 4.0
+"""Farthest that a radius moves: where the outermost fringes are half a fringe off another answer begins, and
+a wide point spread washes out what tells the two apart."""
+
+EXPLAINED = 1e-6
+"""Misfit below which there is nothing left that a detector might have done."""
+
+
+def settle(
+    model: ForwardModel, answers: Sequence[Polished], radius_range: tuple[float, float], patterns: int = 200
+) -> list[Polished]:
+    """Polish the best of some answers, and its rival if it has one, with the detector's response free.
+
+    Parameters
+    ----------
+    model
+        The frame that the answers belong to; it counts the patterns.
+    answers
+        Where the first polishing ended.
+    radius_range
+        Smallest and largest radius in nm.
+    patterns
+        Patterns that may be computed. With fewer than `FEWEST_PATTERNS` for each, they stay as they are.
+
+    Returns
+    -------
+    The one or two new answers, the better one first. Their `misfit` is 1 - r of the spread pattern, without
+    weights and fields, above the floor that makes it least.
+    """
+    best, rival = best_and_rival(answers)
+    rivals = [best] if rival is None else [best, rival]
+    share = patterns // len(rivals)
+    return sorted(
+        (_settled(model, answer, radius_range, share) for answer in rivals), key=lambda one: one.misfit
+    )
+
+
+def _settled(
+    model: ForwardModel, answer: Polished, radius_range: tuple[float, float], patterns: int
+) -> Polished:
+    if answer.misfit < EXPLAINED or patterns < FEWEST_PATTERNS:
+        return answer
+    wide = model.around(model.beam, model.reach, MARGIN)
+    radius = answer.candidate.radius
+    near = max(radius_range[0], radius - WITHIN_NM), min(radius_range[1], radius + WITHIN_NM)
+    candidate = replace(answer.candidate, blur=FIRST_BLUR)
+    for turn in range(ROUNDS):
+        image = log_of(wide, intensity_of(wide, candidate), candidate.floor, candidate.blur)[0]
+        comparison = _comparison(wide, image)
+        # the last pattern tells the correlation
+        share = (patterns - wide.patterns - 1) // (ROUNDS - turn)
+        settled = polish(wide, candidate, near, share, comparison=comparison)
+        candidate = settled.candidate
+    floor, misfit = _plainly(wide, candidate)
+    model.patterns += wide.patterns
+    return replace(settled, candidate=replace(candidate, floor=floor), misfit=misfit)
+
+
+def _plainly(model: ForwardModel, candidate: Candidate) -> tuple[float, float]:
+    """The floor under which a candidate correlates best with the frame, and 1 - r there."""
+    plain = Comparison.plain(model.measured.size)
+    measured, intensity = plain(model.measured), intensity_of(model, candidate)
+
+    def misfit(floor: float) -> float:
+        return 1 - float(measured @ plain(log_of(model, intensity, floor, candidate.blur)[0]))
+
+    least = min(np.arange(FLOORS[0], FLOORS[1] + FLOOR_STEP, FLOOR_STEP), key=misfit)
+    near = (max(FLOORS[0], least - FLOOR_STEP), min(FLOORS[1], least + FLOOR_STEP))
+    found = minimize_scalar(misfit, bounds=near, method="bounded", options={"xatol": 1e-3})
+    return float(found.x), float(found.fun)
+
+
+def _comparison(model: ForwardModel, image: FloatArray) -> Comparison:
+    """Weights and fields for the residuals of a log image (P,)."""
+    fields = _fields(model)
+    plain = Comparison.of(np.ones(image.size), fields)
+    root_weight = 1 / np.sqrt(_variance(image, residual(plain(model.measured), plain(image))))
+    return Comparison.of(root_weight / np.sqrt((root_weight**2).mean()), fields)
+
+
+def _variance(image: FloatArray, left: FloatArray) -> FloatArray:
+    """Variance (P,) of what is left as a function of brightness, by classes of as many pixels each."""
+    shades = np.array_split(np.argsort(image), max(1, min(SHADES, image.size // PIXELS_OF_SHADE)))
+    brightness = np.array([image[shade].mean() for shade in shades])
+    variance = np.array([(left[shade] ** 2).mean() for shade in shades])
+    variance = np.maximum(variance, LEAST_VARIANCE * np.median(variance)) + np.finfo(np.float64).tiny
+    return np.asarray(np.exp(np.interp(image, brightness, np.log(variance))))
+
+
+def _fields(model: ForwardModel) -> FloatArray:
+    """Polynomials of both coordinates, the constant first, at the compared pixels: shape (P, K)."""
+    rows, columns = (
+        np.interp(axis, (axis.min(), axis.max()), (-1.0, 1.0)) for axis in model.compared_positions()
+    )
+    degree = DEGREE
+    while degree and (degree + 1) * (degree + 2) // 2 > len(rows) / PIXELS_OF_FIELD:
+        degree -= 1
+    powers = np.add.outer(np.arange(degree + 1), np.arange(degree + 1)).ravel()
+    return np.asarray(legvander2d(rows, columns, [degree, degree])[:, powers <= degree])
