@@ -16,7 +16,7 @@ from invert.explain import explanations, heatmap, relevance
 from invert.inputs import InputConfiguration, inputs
 from msft.errors import ParameterError
 from tests.invert.conftest import frames_of
-from tests.invert.labelled import PIXELS, stamp
+from tests.invert.labelled import PIXELS, images_and_labels, stamp
 
 
 def leaky(value: float) -> float:
@@ -104,14 +104,14 @@ def test_vgg_networks_are_explained_at_their_last_3x3_maps() -> None:
 
 def test_explained_frames_are_the_most_probable_ones(classifier_folder: Path) -> None:
     model = classifiers.load(classifier_folder).classifier
-    images = np.random.default_rng(3).random((6, PIXELS, PIXELS))
-    images[4, 16] += 3
-    frames = frames_of(images, numbers=np.arange(10, 16))
+    images, labels = images_and_labels(16, 3)
+    frames = frames_of(images, numbers=np.arange(10, 26))
     shown = explanations(model, frames, ["line", "cross"], 2)
     assert shown.images.shape == shown.relevance.shape == (2, 2, PIXELS, PIXELS)
-    assert shown.frames[0, 0] == 14
+    for column, numbers in enumerate(shown.frames):
+        assert labels[numbers - 10, column].all()
     chances = model.probabilities(inputs(frames, model.configuration.input)).numpy()
     assert shown.probabilities[0].tolist() == sorted(chances[:, 0].tolist(), reverse=True)[:2]
-    assert explanations(model, frames, ["line"], 99).frames.shape == (1, 6)
+    assert explanations(model, frames, ["line"], 99).frames.shape == (1, 16)
     with pytest.raises(ParameterError, match="label: got streak; allowed: one of line, cross"):
         explanations(model, frames, ["streak"])
