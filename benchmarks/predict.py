@@ -98,8 +98,8 @@ def main() -> None:
             count = len(batch.images)
             grey = batch.grey(configuration.floor_decades)
             seen = stretch(grey, configuration.floor_decades)
-            radius, orientation = loaded.model.invert(seen)
-            particles = Particles(radius, orientation)
+            answers = loaded.model.invert(seen)
+            particles = Particles(answers.radius, answers.orientation)
             parts = {
                 "reading": seconds(lambda: source.read(range(count)), 5) / count,
                 "grey values": seconds(lambda: batch.grey(configuration.floor_decades), 5) / count,

@@ -16,6 +16,9 @@ from msft.errors import ParameterError
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
+ModelFolder = Path("model")
+"""Where `invert train` writes."""
+
 Config = Annotated[
     Path | None, typer.Option("--config", help="TOML file with any of the parameters; options win over it.")
 ]

@@ -9,12 +9,21 @@ from typing import Annotated
 import typer
 
 from .augmentation import augment
+from .classification import (
+    Options,
+    classify,
+    evaluate_classifier,
+    explain,
+    one_process,
+    train_classifier,
+)
 from .common import (
     SIMULATION_TABLES,
     Config,
     Device,
     Force,
     Json,
+    ModelFolder,
     Quiet,
     Seed,
     command_line,
@@ -29,8 +38,6 @@ from .importing import import_pictures
 from .measured import fit, predict
 from .reporting import report as page
 from .watching import watch
-
-ModelFolder = Path("model")
 
 app = typer.Typer(
     help="Turn wide-angle diffraction patterns into particles.",
@@ -67,9 +74,17 @@ def train(
 ) -> None:
     """Train a network on a dataset and report its errors on held-out patterns.
 
-    A training that was stopped or killed is gone on with by the same command.
+    A dataset with labels trains a classifier, any other one a network that finds particles. A training that
+    was stopped or killed is gone on with by the same command.
     """
     with one_line_errors():
+        from invert.labels import are_in
+
+        if are_in(dataset):
+            one_process(online=online, devices=devices, nodes=nodes, logger=logger)
+            options = Options(device, force, quiet, as_json)
+            train_classifier(dataset, out, preset, images, seed, config, options)
+            return
         from invert.presets import Preset
         from invert.presets import preset as named
         from msft.configuration import from_mapping, to_mapping
@@ -115,7 +130,10 @@ def evaluate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Report a model's errors on a dataset that it was not trained on, clean and through every filter."""
+    """Report a model's errors on a dataset that it was not trained on, clean and through every filter.
+
+    On a dataset with labels, report a classifier's scores.
+    """
     with one_line_errors():
         from msft.output import check_writable, whole
 
@@ -123,6 +141,11 @@ def evaluate(
         picture = target.with_suffix(".png")
         check_writable(target, inputs=[dataset], suffixes=[".json"])
         check_writable(picture, inputs=[dataset])
+        from invert.labels import are_in
+
+        if are_in(dataset):
+            evaluate_classifier(model, dataset, target, Options(device, True, quiet, as_json))
+            return
         from augment.presets import RECORDINGS
         from invert import checkpoint, figures
         from invert.data import read_dataset
@@ -144,6 +167,8 @@ def evaluate(
 
 app.command()(predict)
 app.command()(fit)
+app.command()(classify)
+app.command()(explain)
 app.command("report")(page)
 app.command()(watch)
 app.command("import")(import_pictures)

@@ -78,6 +78,12 @@ def predict(
     distance: Distance = None,
     q_step: QStep = None,
     rows: Rows = ":",
+    keep: Annotated[
+        str | None, typer.Option("--keep", help="Only frames of these labels, as 'prolate & ~empty'.")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", help="What `invert classify` wrote [NAME.classes.h5].")
+    ] = None,
     pictures: Pictures = 6,
     refine: Refine = False,
     patterns: Patterns = 200,
@@ -96,9 +102,14 @@ def predict(
         reading = reading_of(
             dataset, mask, mask_good, scale, center, wavelength, pixel_size, distance, q_step
         )
-        outputs = Outputs.checked(out, frames, mask, page)
+        if keep is not None and classes is None:
+            from invert.classify import classes_of
+
+            classes = classes_of(frames)
+        outputs = Outputs.checked(out, frames, [mask, classes], page)
         from invert import shipped
         from invert.frames import open_frames, parse_rows
+        from invert.keep import select
         from invert.reading.options import chosen
         from invert.stream import invert_stream
 
@@ -107,7 +118,9 @@ def predict(
         configuration = inverter.checkpoint.model.configuration
         with open_frames(frames, reading) as source:
             source.onto(configuration.simulation.detector, configuration.simulation.optics.wavelength)
-            count = len(chosen(chosen_rows, len(source)))
+            wanted = chosen(chosen_rows, len(source))
+            selection = None if keep is None or classes is None else select(keep, classes, source)
+            count = len(wanted if selection is None else selection.numbers(wanted))
             with progress_bar("inverting", count, quiet or as_json) as progress:
                 before = invert_stream(
                     source,
@@ -117,6 +130,7 @@ def predict(
                     {**as_options(reading), **options_of(inverter)},
                     provenance_of(inverter, "invert predict"),
                     progress,
+                    selection,
                 )
             lines = shipped.describe(inverter.checkpoint)
             lines += [f"{before} frames were done before"] if before else []
@@ -203,7 +217,7 @@ def fit(
 ) -> None:
     """Invert measured frames by forward fitting alone: a Monte Carlo simplex, then a gradient method."""
     with one_line_errors():
-        outputs = Outputs.checked(out, frames, mask, page)
+        outputs = Outputs.checked(out, frames, [mask], page)
         from invert.fit import MonteCarloSimplex
         from invert.fit import fit as fit_frames
         from invert.frames import parse_rows, read_frames

@@ -24,7 +24,9 @@ class Outputs:
     page: Path | None
 
     @classmethod
-    def checked(cls, out: Path | None, frames: Path, mask: Path | None, page: bool | None) -> Outputs:
+    def checked(
+        cls, out: Path | None, frames: Path, others: Sequence[Path | None], page: bool | None
+    ) -> Outputs:
         """Where they go; refused before any work if one could not be written."""
         from msft.output import check_writable
 
@@ -33,7 +35,7 @@ class Outputs:
         target = out or frames.with_suffix(".predictions.h5")
         html = target.with_suffix(".html") if wants_page(page) else None
         outputs = cls(target, target.with_suffix(".csv"), target.with_suffix(".png"), html)
-        inputs = [frames, *([mask] if mask else [])]
+        inputs = [frames, *(path for path in others if path)]
         check_writable(outputs.predictions, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
         for path in (outputs.table, outputs.picture, *([html] if html else [])):
             check_writable(path, inputs=inputs)

@@ -23,5 +23,10 @@
 - ``simplex``: Nelder-Mead, many at once; ``polish``: Levenberg-Marquardt; ``centre``: where the beam was;
 - ``fit``: frames to estimates from random starts; ``refine``: from a network's estimates; ``fitted``: the end
   of both;
-- ``figures``: figures. The only module of this package that knows matplotlib.
+- ``inputs``: frames as classifiers see them; ``labels``: frames with labels, from files;
+- ``classifier``: which labels, input and network, and their file; ``classification_presets``: named
+  configurations; ``classification``: training; ``scores``: how good predicted labels are;
+- ``classify``: frames to labels; ``keep``: frames chosen by their labels; ``explain``: what in an image
+  speaks for a label;
+- ``figures``, ``label_figures``: figures. The only modules of this package that know matplotlib.
 """

@@ -1,14 +1,22 @@
-"""A model's file: weights as safetensors, with the configuration and the held-out errors inside."""
+"""A model's file: weights as safetensors, with the configuration and the held-out errors inside.
+
+`write` and `read` are for networks of any task, each with its own format; `save` and `load` for models.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
+from torch import nn
 
 from invert.model import Model, ModelConfiguration
 from msft.configuration import from_mapping, to_mapping
@@ -43,6 +51,37 @@ class Checkpoint(NamedTuple):
     provenance: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Weights:
+    """What a weights file holds.
+
+    Attributes
+    ----------
+    state
+        Tensors by name.
+    configuration
+        Of the network, as it was stored.
+    errors, digest, path, training, provenance
+        As in `Checkpoint`.
+    """
+
+    state: dict[str, torch.Tensor]
+    configuration: dict[str, Any]
+    errors: dict[str, Any]
+    training: dict[str, Any]
+    provenance: dict[str, Any]
+    digest: str
+    path: Path
+
+    @contextmanager
+    def fitting(self) -> Iterator[None]:
+        """Building a network of them; what does not fit becomes one line."""
+        try:
+            yield
+        except RuntimeError:
+            raise _unfit(self.path) from None
+
+
 def save(
     folder: Path,
     model: Model,
@@ -68,18 +107,7 @@ def save(
     half
         Store matrices and filters in half precision; reading makes single precision of them again.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    if half:
-        state = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state.items()}
-    metadata = {
-        "format": FORMAT,
-        "configuration": json.dumps(to_mapping(model.configuration)),
-        "training": json.dumps(training if isinstance(training, dict) else to_mapping(training)),
-        "errors": json.dumps(errors),
-        "provenance": json.dumps(provenance or {}),
-    }
-    # written by Python, which says why if it fails
-    (folder / WEIGHTS).write_bytes(serialise(state, metadata))
+    write(folder, FORMAT, model, training, errors, provenance, half)
 
 
 def load(path: Path) -> Checkpoint:
@@ -90,6 +118,47 @@ def load(path: Path) -> Checkpoint:
     ParameterError
         If there are no weights, or they are not this toolkit's.
     """
+    weights = read(path, FORMAT)
+    with weights.fitting():
+        model = Model(from_mapping(ModelConfiguration, weights.configuration, "model"))
+        model.load_state_dict(weights.state)
+    return Checkpoint(
+        model.eval(), weights.errors, weights.digest, weights.path, weights.training, weights.provenance
+    )
+
+
+def write(
+    folder: Path,
+    format_name: str,
+    network: nn.Module,
+    training: Any,
+    errors: dict[str, Any],
+    provenance: dict[str, Any] | None = None,
+    half: bool = False,
+) -> None:
+    """Write the weights of any network that has a `configuration`; see `save`."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if half:
+        state = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state.items()}
+    metadata = {
+        "format": format_name,
+        "configuration": json.dumps(to_mapping(network.configuration)),
+        "training": json.dumps(training if isinstance(training, dict) else to_mapping(training)),
+        "errors": json.dumps(errors),
+        "provenance": json.dumps(provenance or {}),
+    }
+    # written by Python, which says why if it fails
+    (folder / WEIGHTS).write_bytes(serialise(state, metadata))
+
+
+def read(path: Path, format_name: str) -> Weights:
+    """Read the weights in a folder or file.
+
+    Raises
+    ------
+    ParameterError
+        If there are none, or they are of another format.
+    """
     weights = path / WEIGHTS if path.is_dir() else path
     if not weights.is_file():
         raise ParameterError("model", path, f"a folder with {WEIGHTS}, as `invert train` writes it")
@@ -99,16 +168,21 @@ def load(path: Path) -> Checkpoint:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ParameterError("model", weights, f"readable safetensors ({error})") from None
-    if metadata.get("format") != FORMAT:
-        raise ParameterError("model", weights, f"weights of the format {FORMAT}")
-    try:
-        errors, training, provenance = (
-            json.loads(metadata[name]) for name in ("errors", "training", "provenance")
+    if metadata.get("format") != format_name:
+        raise ParameterError(
+            "model",
+            f"{weights} of the format {metadata.get('format')}",
+            f"weights of the format {format_name}",
         )
-        configuration = from_mapping(ModelConfiguration, json.loads(metadata["configuration"]), "model")
-        model = Model(configuration)
-        model.load_state_dict(state)
-    except (KeyError, json.JSONDecodeError, RuntimeError):
-        raise ParameterError("model", weights, "weights with the configuration that they fit") from None
+    try:
+        stored = {
+            name: json.loads(metadata[name]) for name in ("configuration", "errors", "training", "provenance")
+        }
+    except (KeyError, json.JSONDecodeError):
+        raise _unfit(weights) from None
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
-    return Checkpoint(model.eval(), errors, digest, weights, training, provenance)
+    return Weights(state, **stored, digest=digest, path=weights)
+
+
+def _unfit(weights: Path) -> ParameterError:
+    return ParameterError("model", weights, "weights with the configuration that they fit")

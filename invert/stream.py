@@ -22,6 +22,7 @@ from invert import quality
 from invert.checkpoint import Checkpoint
 from invert.estimate import FLAGS, Inversion
 from invert.frames import Frames, FrameSource
+from invert.keep import Selection
 from invert.predict import predict, unreadable
 from invert.predictions import RESULT, append, complete, lay_out, truncate
 from invert.reading.options import chosen
@@ -90,6 +91,7 @@ def invert_stream(
     options: Mapping[str, Any],
     provenance: Mapping[str, Any],
     progress: Callable[[int], None] = lambda done: None,
+    selection: Selection | None = None,
 ) -> int:
     """Invert the frames of a file into a file of predictions, which appears when all are there.
 
@@ -110,6 +112,8 @@ def invert_stream(
         Further attributes of ``process_1``.
     progress
         Called with 0 when the work begins, then with the number of frames done since.
+    selection
+        Which of the rows are kept; all, if there is none.
 
     Returns
     -------
@@ -123,6 +127,7 @@ def invert_stream(
         If the disk is full or fails; what was done is kept.
     """
     wanted = chosen(rows, len(source))
+    kept = None if selection is None else selection.numbers(wanted)
     simulation = inverter.checkpoint.model.configuration.simulation
     identity = json.dumps(
         {
@@ -130,7 +135,7 @@ def invert_stream(
             "weights": inverter.checkpoint.digest,
             "file": _fingerprint(source.path),
             "images": source.found.names[0],
-            "frames": [wanted.start, wanted.stop],
+            "frames": [wanted.start, wanted.stop] if kept is None else kept,
             **options,
         },
         sort_keys=True,
@@ -143,7 +148,11 @@ def invert_stream(
         readable = bool(before and (file[f"{RESULT}/flags"][:] & FLAGS["unreadable"] == 0).any())
         progress(before)
         last_commit = time.monotonic()
-        for frames in source.batches(rows, first=done):
+        if selection is None:
+            batches = source.batches(rows, first=done)
+        else:
+            batches = selection.batches(source, wanted, first=done)
+        for frames in batches:
             inversion = inverter(frames, progress)
             readable = readable or frames.readable is None or bool(frames.readable.any())
             append(file, inversion, frames.source)

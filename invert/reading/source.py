@@ -71,6 +71,11 @@ class FrameSource:
         return len(self._stack)
 
     @property
+    def title(self) -> str:
+        """The file and the arrays in it, as every frame names its source."""
+        return f"{self.path.name}:{self.found.title}"
+
+    @property
     def size(self) -> tuple[int, int]:
         """Rows and columns of a frame as it will be read."""
         return self._stack.size if self._resampling is None else self._resampling.target.size
@@ -132,7 +137,7 @@ class FrameSource:
             valid=valid,
             scale=self.scale,
             numbers=numbers,
-            source=f"{self.path.name}:{self.found.title}",
+            source=self.title,
             wavelength=self.instrument.wavelength,
             q_step=self.instrument.q_step if in_place else None,
             geometry=self.instrument.geometry if in_place else None,

@@ -201,13 +201,16 @@ def rescaled(image: NDArray[np.floating], pixels: int) -> NDArray[np.float32]:
         raise ParameterError("pixels", pixels, "1 or more per side")
     if image.shape[0] == pixels:
         return np.asarray(image, dtype=np.float32)
-    weights = _overlaps(image.shape[0], pixels)
+    weights = overlaps(image.shape[0], pixels)
     return np.asarray(weights @ image.astype(np.float32) @ weights.T, dtype=np.float32)
 
 
 @lru_cache(maxsize=8)
-def _overlaps(before: int, after: int) -> NDArray[np.float32]:
-    """Shares of the pixels of a row in those of another one over the same length, (after, before)."""
+def overlaps(before: int, after: int) -> NDArray[np.float32]:
+    """Shares of the pixels of a row in those of another one over the same length, (after, before).
+
+    Float32; each of the `after` rows sums to 1.
+    """
     edges, wanted = np.arange(before + 1) / before, np.arange(after + 1) / after
     low = np.maximum(wanted[:-1, None], edges[None, :-1])
     high = np.minimum(wanted[1:, None], edges[None, 1:])

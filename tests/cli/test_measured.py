@@ -50,9 +50,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, solver in (("model", "exact"), ("other", "chebyshev")):
         simulation = Simulation(detector=EwaldDetector(32, 0.0148), solver=solver)  # type: ignore[arg-type]
         configuration = ModelConfiguration(ResidualConfiguration((1, 1), 4), simulation=simulation)
-        errors = {"experiment": {"radius_median_nm": 1.0, "orientation_median_degrees": 1.0}}
         (folder / name).mkdir()
-        save(folder / name, Model(configuration), TrainingConfiguration(), errors)
+        save(folder / name, Model(configuration), TrainingConfiguration(), {})
     return folder
 
 

@@ -12,7 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from invert.backbone import ResidualConfiguration
+from invert.classification import train as train_classifier
+from invert.classification_presets import ClassificationPreset, ClassificationTraining
 from invert.frames import Frames
+from invert.inputs import InputConfiguration
+from invert.labels import read_labelled
 from invert.presets import Preset, TrainingConfiguration
 from invert.train import train
 from msft.detector import PAPER_Q_STEP, EwaldDetector
@@ -21,6 +25,7 @@ from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 from msft.solvers import exact
 from msft.symmetry import misorientation
+from tests.invert.labelled import images_and_labels, write_labelled
 
 SMALL = Simulation(detector=EwaldDetector(pixels=32, q_step=2 * PAPER_Q_STEP))
 SMALL_PRESET = Preset(
@@ -100,3 +105,19 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
 
     monkeypatch.setattr(exact, "amplitudes", amplitudes)
     return counted
+
+
+@pytest.fixture(scope="session")
+def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of lines and crosses, as `invert train` leaves it."""
+    folder = tmp_path_factory.mktemp("classifier")
+    path = write_labelled(folder / "labelled.h5", *images_and_labels(600, 1))
+    preset = ClassificationPreset(
+        ResidualConfiguration(
+            (1, 1), 8, "leaky_relu", preactivated=True, pool=3, first_stride=1, first_activation="logarithmic"
+        ),
+        InputConfiguration(pixels=32),
+        ClassificationTraining(epochs=12, batch=32, decay_epochs=8, learning_rate=0.05, momentum=0.9),
+    )
+    train_classifier(read_labelled(path), folder / "model", preset, torch.device("cpu"))
+    return folder / "model"

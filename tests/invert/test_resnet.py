@@ -26,7 +26,8 @@ def test_paper_network_has_the_parameters_counted_by_hand() -> None:
     stem = 7 * 7 * 64 + 2 * 64
     stacks = stack(64, 64, 3) + stack(64, 128, 4) + stack(128, 256, 6) + stack(256, 512, 4)
     assert count(ResidualNetwork(ResidualConfiguration())) == stem + stacks == 26_003_264
-    assert count(Model(ModelConfiguration())) == stem + stacks + 512 * 5 + 5
+    model = Model(ModelConfiguration())  # the head for uncertainties is not the paper's
+    assert count(model.backbone) + count(model.head) == stem + stacks + 512 * 5 + 5
 
 
 def test_paper_network_has_34_layers_on_the_longest_path_plus_the_second_last_stack() -> None:

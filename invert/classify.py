@@ -1,0 +1,204 @@
+"""Frames to labels with a classifier, and their file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+import msft
+from invert.classifier import Classifier, check_size
+from invert.frames import Frames, FrameSource
+from invert.inputs import inputs
+from invert.reading.options import chosen
+from invert.reading.source import require_readable
+from invert.scores import THRESHOLD
+from msft.dataset import CXI_VERSION, open_hdf5
+from msft.errors import ParameterError
+from msft.helium import labels as helium
+from msft.output import whole
+
+RESULT = "/entry_1/result_1"
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Which labels N frames have, by a classifier.
+
+    Attributes
+    ----------
+    names
+        Of the C labels.
+    probabilities
+        Float32, shape (N, C); NaN for frames that their file did not give.
+    frames
+        Number of each frame in its source, int64, shape (N,).
+    source
+        The file and the array in it.
+    threshold
+        Probability from which on a frame has a label.
+    """
+
+    names: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    frames: NDArray[np.int64]
+    source: str
+    threshold: float = THRESHOLD
+
+    def __len__(self) -> int:
+        """The number of frames."""
+        return len(self.frames)
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """0 or 1, shape (N, C)."""
+        return np.asarray(self.probabilities >= self.threshold, dtype=np.uint8)
+
+    def names_of(self, row: int) -> list[str]:
+        """The labels of one frame."""
+        return [name for name, has in zip(self.names, self.labels[row], strict=True) if has]
+
+    def broken_rules(self) -> dict[str, int]:
+        """Frames that break each rule of the helium labels; empty for other labels."""
+        return helium.broken_rules(self.labels) if self.names == helium.NAMES else {}
+
+    def lines(self) -> list[str]:
+        """How many frames have each label, for people."""
+        counts = self.labels.sum(axis=0)
+        rows = [f"{name:14} {count:6d} frames" for name, count in zip(self.names, counts, strict=True)]
+        broken = [f"{count} frames break: {rule}" for rule, count in self.broken_rules().items() if count]
+        return [*rows, *broken]
+
+
+def classes_of(frames: Path) -> Path:
+    """The file that `invert classify` writes about frames, unless it is told another one."""
+    return frames.with_suffix(".classes.h5")
+
+
+def classify(
+    classifier: Classifier,
+    frames: Frames,
+    threshold: float = THRESHOLD,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Labelling:
+    """Label frames.
+
+    Parameters
+    ----------
+    classifier
+        The network.
+    frames
+        Of any size that the network can see.
+    threshold
+        Probability from which on a frame has a label, in (0, 1).
+    progress
+        Called with 0 once the frames are found good, then with the number of frames of each batch.
+
+    Raises
+    ------
+    ParameterError
+        If the frames are too small or the threshold is none.
+    """
+    if not 0 < threshold < 1:
+        raise ParameterError("threshold", threshold, "a probability between 0 and 1")
+    configuration = classifier.configuration
+    check_size(min(frames.images.shape[1:]), configuration.network, "frames")
+    images = inputs(frames, configuration.input)
+    probabilities = np.empty((len(images), len(configuration.labels)), dtype=np.float32)
+    progress(0)
+    for start in range(0, len(images), CHUNK):
+        rows = slice(start, start + CHUNK)
+        probabilities[rows] = classifier.probabilities(images[rows]).numpy()
+        progress(len(images[rows]))
+    if frames.readable is not None:
+        probabilities[~frames.readable] = np.nan
+    return Labelling(configuration.labels, probabilities, frames.numbers, frames.source, threshold)
+
+
+def classify_stream(
+    classifier: Classifier,
+    source: FrameSource,
+    rows: slice = slice(None),
+    threshold: float = THRESHOLD,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Labelling:
+    """Label the frames of an open file batch by batch; see `classify`.
+
+    Raises
+    ------
+    ParameterError
+        If no frame is chosen, or none can be read; and see `classify`.
+    """
+    chosen(rows, len(source))
+    parts, readable = [], []
+    for frames in source.batches(rows):
+        parts.append(classify(classifier, frames, threshold, progress))
+        readable.append(np.ones(len(frames.images), bool) if frames.readable is None else frames.readable)
+    require_readable(source.path, np.concatenate(readable))
+    return replace(
+        parts[0],
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        frames=np.concatenate([part.frames for part in parts]),
+    )
+
+
+def write_labelling(path: Path, labelling: Labelling, provenance: dict[str, Any]) -> None:
+    """Write labels and probabilities as HDF5, whole or not at all; `provenance` becomes attributes."""
+    with whole(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        file["cxi_version"] = CXI_VERSION
+        file.attrs["default"] = "entry_1"
+        entry = file.create_group("entry_1")
+        entry.attrs.update(NX_class="NXentry", default="result_1")
+        result = file.create_group(RESULT)
+        result.attrs.update(NX_class="NXdata", signal="probabilities", threshold=labelling.threshold)
+        for name in ("labels", "probabilities"):
+            result[name] = getattr(labelling, name)
+            result[name].attrs["names"] = list(labelling.names)
+        result["frame"] = labelling.frames
+        result.create_dataset("source", data=[labelling.source] * len(labelling), dtype=h5py.string_dtype())
+        process = entry.create_group("process_1")
+        process.attrs.update(NX_class="NXprocess", version=msft.__version__)
+        process.attrs.update(provenance)
+
+
+def write_table(path: Path, labelling: Labelling) -> None:
+    """Write probabilities as CSV, a row per frame with the names of its labels, whole or not at all."""
+    with whole(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["frame", "labels", *labelling.names])
+        for row, frame in enumerate(labelling.frames):
+            probabilities = (f"{value:.4f}" for value in labelling.probabilities[row])
+            writer.writerow([frame, " ".join(labelling.names_of(row)), *probabilities])
+
+
+def read_labelling(path: Path) -> Labelling:
+    """Read what `write_labelling` wrote.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else.
+    """
+    with open_hdf5(path, "classes") as file:
+        try:
+            result = file[RESULT]
+            probabilities = np.asarray(result["probabilities"][()], dtype=np.float32)
+            labelling = Labelling(
+                tuple(map(str, result["probabilities"].attrs["names"])),
+                probabilities,
+                np.asarray(result["frame"][()], dtype=np.int64),
+                str(result["source"].asstr()[0]) if len(probabilities) else "",
+                float(result.attrs["threshold"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise ParameterError("classes", path, "a file that `invert classify` wrote") from None
+    if probabilities.shape != (len(labelling), len(labelling.names)):
+        raise ParameterError("classes", path, "a row of probabilities for every frame")
+    return labelling

@@ -1,0 +1,186 @@
+"""Frames chosen by their labels: expressions such as ``prolate & ~(bent | streak > 0.9)``.
+
+A name stands for having the label, ``name > 0.9`` (or ``<``, ``>=``, ``<=``) compares its probability; ``~``
+binds tighter than ``&``, and ``&`` tighter than ``|``. Nothing of an expression is evaluated as Python.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invert.classify import Labelling, read_labelling
+from invert.frames import Frames, FrameSource
+from msft.errors import ParameterError
+
+Chosen = NDArray[np.bool_]
+
+LONGEST = 400
+"""Characters of an expression; its parser calls itself for every bracket."""
+
+_TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w/-]*)|(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(<=|>=|[<>&|~()]))")
+_COMPARISONS: dict[str, Callable[[NDArray[np.float32], float], Chosen]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def choose(expression: str, labelling: Labelling) -> Chosen:
+    """Which frames fulfil an expression, bool, shape (N,).
+
+    Raises
+    ------
+    ParameterError
+        If it is not an expression, or names a label that the classifier does not know.
+    """
+    if len(expression) > LONGEST:
+        raise ParameterError("keep", f"{len(expression)} characters", f"at most {LONGEST}")
+    return _Parser(expression, labelling).whole()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which frames of a file fulfil an expression.
+
+    Attributes
+    ----------
+    expression
+        On labels.
+    chosen
+        Whether each frame that was labelled does, by its number.
+    """
+
+    expression: str
+    chosen: dict[int, bool]
+
+    def numbers(self, wanted: range) -> list[int]:
+        """Numbers of those of some frames that fulfil it.
+
+        Raises
+        ------
+        ParameterError
+            If one of them was not labelled, or none fulfils it.
+        """
+        missing = next((number for number in wanted if number not in self.chosen), None)
+        if missing is not None:
+            raise ParameterError("classes", f"labels without frame {missing}", "labels of every frame")
+        numbers = [number for number in wanted if self.chosen[number]]
+        if not numbers:
+            raise ParameterError("keep", self.expression, f"labels that one of {len(wanted)} frames has")
+        return numbers
+
+    def batches(self, source: FrameSource, wanted: range, first: int = 0) -> Iterator[Frames]:
+        """These frames of an open file without the first few, in portions that fit into memory."""
+        left = frozenset(self.numbers(wanted)[first:])
+        for frames in source.batches(slice(wanted.start, wanted.stop)):
+            rows = np.flatnonzero([number in left for number in frames.numbers.tolist()])
+            if len(rows):
+                yield _rows_of(frames, rows)
+
+
+def select(expression: str, classes: Path, source: FrameSource) -> Selection:
+    """The frames of an open file that fulfil an expression, by what `invert classify` wrote about them.
+
+    Raises
+    ------
+    ParameterError
+        If the expression is wrong, or the labels are of another file.
+    """
+    labelling = read_labelling(classes)
+    chosen = dict(zip(labelling.frames.tolist(), choose(expression, labelling).tolist(), strict=True))
+    if labelling.source != source.title:
+        raise ParameterError("classes", f"{classes.name} of {labelling.source}", f"labels of {source.title}")
+    return Selection(expression, chosen)
+
+
+def _rows_of(frames: Frames, rows: NDArray[np.intp]) -> Frames:
+    return replace(
+        frames,
+        images=frames.images[rows],
+        valid=frames.valid[rows],
+        numbers=frames.numbers[rows],
+        truth=None if frames.truth is None else frames.truth[rows],
+        readable=None if frames.readable is None else frames.readable[rows],
+    )
+
+
+class _Parser:
+    """Recursive descent: each method takes the tokens of its rule and returns which frames fulfil it."""
+
+    def __init__(self, expression: str, labelling: Labelling) -> None:
+        self.expression, self.labelling = expression, labelling
+        self.tokens = self._tokens()
+
+    def whole(self) -> Chosen:
+        chosen = self._either()
+        if self.tokens:
+            raise self._wrong(f"{self.tokens[0]!r} where the expression should end")
+        return chosen
+
+    def _tokens(self) -> list[str]:
+        tokens, place, text = [], 0, self.expression.rstrip()
+        while place < len(text):
+            match = _TOKEN.match(text, place)
+            if match is None:
+                raise self._wrong(f"{text[place:].strip()[0]!r}")
+            tokens.append(match.group().strip())
+            place = match.end()
+        return tokens
+
+    def _either(self) -> Chosen:
+        chosen = self._both()
+        while self._next_is("|"):
+            chosen = self._both() | chosen
+        return chosen
+
+    def _both(self) -> Chosen:
+        chosen = self._one()
+        while self._next_is("&"):
+            chosen = self._one() & chosen
+        return chosen
+
+    def _one(self) -> Chosen:
+        if self._next_is("~"):
+            return ~self._one()
+        if self._next_is("("):
+            chosen = self._either()
+            if not self._next_is(")"):
+                raise self._wrong("a bracket that is not closed")
+            return chosen
+        return self._label()
+
+    def _label(self) -> Chosen:
+        name = self._take()
+        if name not in self.labelling.names:
+            raise self._wrong(f"{name!r} for a label")
+        column = self.labelling.names.index(name)
+        if not self.tokens or self.tokens[0] not in _COMPARISONS:
+            return np.asarray(self.labelling.labels[:, column], dtype=np.bool_)
+        compare, limit = _COMPARISONS[self._take()], self._take()
+        try:
+            return compare(self.labelling.probabilities[:, column], float(limit))
+        except ValueError:
+            raise self._wrong(f"{limit!r} for a number") from None
+
+    def _next_is(self, token: str) -> bool:
+        if self.tokens and self.tokens[0] == token:
+            self.tokens.pop(0)
+            return True
+        return False
+
+    def _take(self) -> str:
+        if not self.tokens:
+            raise self._wrong("its end where a label or number should stand")
+        return self.tokens.pop(0)
+
+    def _wrong(self, what: str) -> ParameterError:
+        names = ", ".join(self.labelling.names)
+        return ParameterError("keep", f"{self.expression!r} with {what}", f"& | ~ ( ) and < > with {names}")
