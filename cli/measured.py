@@ -136,7 +136,7 @@ def predict(
             lines += [f"{before} frames were done before"] if before else []
             if inverter.alone.agreement:
                 lines.append("network alone: " + inverter.alone.line())
-            outputs.finish(source.truth, pictures, source_notes(source), lines, quiet, as_json)
+            outputs.finish(source.truth, pictures, source_notes(source), lines, quiet, as_json, classes)
 
 
 def inverter_of(

@@ -49,6 +49,7 @@ class Outputs:
         lines: Sequence[str],
         quiet: bool,
         as_json: bool,
+        classes: Path | None = None,
     ) -> None:
         """Table, picture and page of the predictions that are written, and what is printed about them."""
         from invert.predictions import open_predictions
@@ -68,7 +69,9 @@ class Outputs:
             if self.page is not None:
                 from invert.report import write_report
 
-                write_report(self.page, predictions)
+                from .reporting import labels_of
+
+                write_report(self.page, predictions, labels=labels_of(classes))
                 files.append(self.page)
             first = predictions.estimates(slice(0, 10))
         result = {

@@ -18,6 +18,9 @@ def report(
     pictures: Annotated[
         int, typer.Option("--pictures", min=0, help="Frames with pictures: the best, and those flagged.")
     ] = 200,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", help="Labels of `invert classify`, for the table.")
+    ] = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -28,15 +31,29 @@ def report(
 
         wants_page(True)
         target = out or predictions.with_suffix(".html")
-        check_writable(target, force or out is None, inputs=[predictions], suffixes=[".html"])
+        check_writable(
+            target,
+            force or out is None,
+            inputs=[predictions, *([classes] if classes else [])],
+            suffixes=[".html"],
+        )
         from invert.predictions import open_predictions
         from invert.report import write_report
 
         with open_predictions(predictions) as opened:
-            shown = write_report(target, opened, pictures)
+            shown = write_report(target, opened, pictures, labels_of(classes))
             count = len(opened)
         lines = [f"{target}: {count} frames, {shown} of them with pictures"]
         say({"file": target, "frames": count, "pictures": shown}, lines, quiet, as_json)
+
+
+def labels_of(classes: Path | None) -> dict[int, str] | None:
+    """The labels of each frame, if there is a file of them."""
+    if classes is None:
+        return None
+    from invert.classify import read_labelling
+
+    return read_labelling(classes).by_frame()
 
 
 def wants_page(wanted: bool | None) -> bool:

@@ -65,6 +65,10 @@ class Labelling:
         """The labels of one frame."""
         return [name for name, has in zip(self.names, self.labels[row], strict=True) if has]
 
+    def by_frame(self) -> dict[int, str]:
+        """The labels of each frame in one line, by the number of the frame."""
+        return {int(frame): ", ".join(self.names_of(row)) for row, frame in enumerate(self.frames)}
+
     def broken_rules(self) -> dict[str, int]:
         """Frames that break each rule of the helium labels; empty for other labels."""
         return helium.broken_rules(self.labels) if self.names == helium.NAMES else {}

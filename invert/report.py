@@ -12,6 +12,7 @@ import io
 import json
 import math
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,12 @@ GREYS = 254
 """Grey values of a picture, from 1; 0 stands for pixels that were not compared."""
 
 
-def write_report(path: Path, predictions: Predictions, pictures: int = MOST_PICTURES) -> int:
+def write_report(
+    path: Path,
+    predictions: Predictions,
+    pictures: int = MOST_PICTURES,
+    labels: Mapping[int, str] | None = None,
+) -> int:
     """Write the page, whole or not at all.
 
     Parameters
@@ -47,6 +53,8 @@ def write_report(path: Path, predictions: Predictions, pictures: int = MOST_PICT
         What it shows.
     pictures
         Frames that have pictures, at most.
+    labels
+        Labels of frames by their numbers, for a column of the table; without it there is none.
 
     Returns
     -------
@@ -57,7 +65,8 @@ def write_report(path: Path, predictions: Predictions, pictures: int = MOST_PICT
     estimates = predictions.estimates(slice(0, MOST_ROWS))
     shown = chosen(estimates, pictures)
     data = {
-        "rows": _rows(estimates),
+        "rows": _rows(estimates, labels or {}),
+        "labelled": labels is not None,
         "pictures": _pictures(predictions, shown),
         "bodies": {name: mesh(name) for name in sorted(set(estimates.particles.bodies.tolist()))},
         "extent": _extent(predictions),
@@ -109,7 +118,7 @@ def mesh(body: str) -> dict[str, Any] | None:
     }
 
 
-def _rows(estimates: Estimates) -> list[list[Any]]:
+def _rows(estimates: Estimates, labels: Mapping[int, str]) -> list[list[Any]]:
     """What the table shows, and the particle: in the order in which the page's script takes it."""
     score = np.full(len(estimates), np.nan) if estimates.score is None else estimates.score
     return [
@@ -125,6 +134,7 @@ def _rows(estimates: Estimates) -> list[list[Any]]:
             [_number(component, 5) for component in estimates.particles.orientation[row]],
             str(estimates.particles.bodies[row]),
             [_number(pixel, 2) for pixel in estimates.beam[row]],
+            labels.get(int(estimates.frames[row])),
         ]
         for row in range(len(estimates))
     ]

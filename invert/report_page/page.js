@@ -3,6 +3,8 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const COLUMNS = ["frame", "radius (nm)", "± (nm)", "orientation ± (°)", "agreement", "score", "patterns", "flags"];
   const DIGITS = [0, 2, 2, 2, 3, 3, 0, null];
+  const PLACES = [0, 1, 2, 3, 4, 5, 6, 7];
+  if (data.labelled) { COLUMNS.push("labels"); DIGITS.push(null); PLACES.push(11); }
   const [RADIUS, AGREEMENT, SCORE, FLAGS, QUATERNION, BODY, BEAM] = [1, 4, 5, 7, 8, 9, 10];
   const PER_PAGE = 50;
   const QUIET = { displayModeBar: false, responsive: true };
@@ -36,7 +38,7 @@
   }
 
   function sort() {
-    const key = (index) => data.rows[index][state.column];
+    const key = (index) => data.rows[index][PLACES[state.column]];
     const sign = state.down ? -1 : 1;
     const good = at("filter").value === "good";
     state.order = data.rows.map((_, index) => index).filter((index) => !good || data.rows[index][FLAGS] === "");
@@ -85,7 +87,7 @@
       row.dataset.index = index;
       row.className = (index === state.open ? "open " : "") + (data.pictures[index] ? "pictured" : "");
       DIGITS.forEach((digits, column) => {
-        row.appendChild(document.createElement("td")).textContent = shown(data.rows[index][column], digits);
+        row.appendChild(document.createElement("td")).textContent = shown(data.rows[index][PLACES[column]], digits);
       });
       row.addEventListener("click", () => open(index));
       return row;

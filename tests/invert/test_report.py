@@ -88,6 +88,7 @@ def test_the_page_holds_every_frame_and_some_pictures(predictions: Path, tmp_pat
     data = data_of(text)
     assert [row[0] for row in data["rows"]] == list(range(100, 100 + COUNT))
     assert data["rows"][5][2] is None  # no uncertainty
+    assert not data["labelled"]
     assert data["rows"][0][7] == "poor_agreement, not_explained"
     assert len(data["pictures"]) == 20
     answer = inversion()
@@ -162,7 +163,8 @@ def test_in_a_browser_it_renders_sorts_and_opens_frames(
 
     page = tmp_path / "p.html"
     with open_predictions(predictions) as opened:
-        write_report(page, opened, pictures=COUNT)
+        labels = {100 + row: "prolate, bent" if row % 2 else "" for row in range(COUNT)}
+        write_report(page, opened, pictures=COUNT, labels=labels)
     browser.get(page.as_uri())
     wait = WebDriverWait(browser, 60)
 
@@ -177,6 +179,11 @@ def test_in_a_browser_it_renders_sorts_and_opens_frames(
     assert len(script("[...document.querySelectorAll('#summary .main-svg')].map(x => 1)")) >= 4
     assert column(1)[:3] == ["100", "101", "102"] or column(1)[0].endswith("100")
     assert len(column(1)) == 50
+    labelled = browser.find_elements(By.CSS_SELECTOR, "#table th")[8]
+    assert labelled.text == "labels"
+    labelled.click()
+    labelled.click()
+    assert set(column(9)) == {"prolate, bent"}
     radius = browser.find_elements(By.CSS_SELECTOR, "#table th")[1]
     for descending in (False, True):
         radius.click()
