@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from invert.comparison import Comparison
-from invert.fitted import best_and_rival
+from invert.fitted import APART_NM, best_and_rival
 from invert.forward import MARGIN, Candidate, ForwardModel
 from invert.polish import FLOORS, Polished, intensity_of, log_of, polish, residual
 
@@ -41,15 +41,16 @@ ROUNDS = 2
 FIRST_BLUR = 0.5
 """Variance of the point spread from which it is sought, in square pixels."""
 
-FEWEST_PATTERNS = 32
+FEWEST_PATTERNS, MOST_PATTERNS = 32, 120
 """For one answer: each round takes eight to begin with."""
 
 FLOOR_STEP = 0.25
 """Between the floors, in decades, that are tried for the final correlation."""
 
-WITHIN_NM = 10.0
-"""Farthest that a radius moves, about one order of the fringes at the detector's edge: a wide point spread
-washes out what tells orders apart, and what is left must not lead away."""
+WITHIN_NM, HELD_NM = 10.0, 2.0
+"""Farthest that a radius moves, about one order of the fringes at the detector's edge, and how far if it is
+held: a wide point spread washes out what tells orders apart, so an answer that went far has a rival that
+stayed."""
 
 EXPLAINED, UNEXPLAINED = 1e-6, 0.2
 """Misfits below which nothing is left that a detector might have done, and above which too few photons, or
@@ -57,7 +58,7 @@ another particle, hide what it did: weights then made answers worse."""
 
 
 def settle(
-    model: ForwardModel, answers: Sequence[Polished], radius_range: tuple[float, float], patterns: int = 200
+    model: ForwardModel, answers: Sequence[Polished], radius_range: tuple[float, float], patterns: int = 400
 ) -> list[Polished]:
     """Polish the best of some answers, and its rival if it has one, with the detector's response free.
 
@@ -74,25 +75,34 @@ def settle(
 
     Returns
     -------
-    The one or two new answers, the better one first. Their `misfit` is 1 - r of the spread pattern, without
-    weights and fields, above the floor that makes it least.
+    The new answers, the best one first. Their `misfit` is 1 - r of the spread pattern, without weights and
+    fields, above the floor that makes it least.
     """
     best, rival = best_and_rival(answers)
     rivals = [best] if rival is None else [best, rival]
-    share = patterns // len(rivals)
-    return sorted(
-        (_settled(model, answer, radius_range, share) for answer in rivals), key=lambda one: one.misfit
-    )
+    last, share = model.patterns + patterns, min(MOST_PATTERNS, patterns // len(rivals))
+    settled = [_settled(model, answer, radius_range, WITHIN_NM, share) for answer in rivals]
+    for answer, found in zip(rivals, list(settled), strict=True):
+        if abs(found.candidate.radius - answer.candidate.radius) > APART_NM:
+            held = _settled(model, answer, radius_range, HELD_NM, last - model.patterns)
+            if held is not answer:
+                settled.append(held)
+    return sorted(settled, key=lambda one: one.misfit)
 
 
 def _settled(
-    model: ForwardModel, answer: Polished, radius_range: tuple[float, float], patterns: int
+    model: ForwardModel,
+    answer: Polished,
+    radius_range: tuple[float, float],
+    within: float,
+    patterns: int,
 ) -> Polished:
+    """An answer polished with the response free, its radius within so many nm of where it was."""
     if not EXPLAINED < answer.misfit < UNEXPLAINED or patterns < FEWEST_PATTERNS:
         return answer
     wide = model.around(model.beam, model.reach, MARGIN)
     radius = answer.candidate.radius
-    near = max(radius_range[0], radius - WITHIN_NM), min(radius_range[1], radius + WITHIN_NM)
+    near = max(radius_range[0], radius - within), min(radius_range[1], radius + within)
     candidate = replace(answer.candidate, blur=FIRST_BLUR)
     for turn in range(ROUNDS):
         image = log_of(wide, intensity_of(wide, candidate), candidate.floor, candidate.blur)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -38,7 +39,7 @@ def test_the_colour_map_is_undone_by_a_continuous_curve() -> None:
 @pytest.mark.skipif(not PATTERNS.exists(), reason="MEASURED PATTERNS ARE NOT THERE: shared/data/barke2015")
 def test_predict_runs_on_the_measured_patterns(tmp_path: Path) -> None:
     convert(PATTERNS, tmp_path / "exp.h5")
-    errors = {"experiment": {"radius_median_nm": 1.0, "orientation_median_degrees": 1.0}}
+    errors: dict[str, Any] = {}
     model = Model(ModelConfiguration(ResidualConfiguration((1, 1), 4)))
     save(tmp_path, model, TrainingConfiguration(), errors)
     result = CliRunner().invoke(app, ["predict", str(tmp_path / "exp.h5"), "--model", str(tmp_path)])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -31,7 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     configuration = ModelConfiguration(
         ResidualConfiguration((1,), 4), simulation=Simulation(detector=EwaldDetector(32, 0.0148))
     )
-    errors = {"experiment": {"radius_median_nm": 1.0, "orientation_median_degrees": 1.0}}
+    errors: dict[str, Any] = {}
     save(folder, Model(configuration), TrainingConfiguration(), errors)
     return folder
 

@@ -210,9 +210,12 @@ def test_a_frame_without_a_pattern_is_flagged_and_the_others_stay() -> None:
 def test_the_same_seed_gives_the_same_and_a_frame_is_its_own() -> None:
     images = photons(SMALL.intensity(PARTICLES[:3]), 1e5, np.random.default_rng(1))
     start, refinement = near(PARTICLES[:3], 3.0, 3.0), Refinement(RANGE)
-    first, again, other = (refine(start, frames_of(images), SMALL, refinement, seed) for seed in (4, 4, 5))
+    first, again = (refine(start, frames_of(images), SMALL, refinement, 4) for _ in range(2))
     assert_same(again, first)
-    assert not np.array_equal(other.estimates.particles.radius, first.estimates.particles.radius)
+    # where the patterns suffice, how many it takes depends on where the further starts are
+    ample = replace(refinement, patterns=2000)
+    used = [refine(start, frames_of(images), SMALL, ample, seed).estimates.patterns_used for seed in (4, 5)]
+    assert not np.array_equal(*used)
     alone = Estimates(
         start.particles[2:],
         start.radius_sigma[2:],
