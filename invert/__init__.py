@@ -20,7 +20,8 @@
 - ``predictions``: estimates as HDF5; ``table``: as CSV and for people; ``report``: as a page;
 - ``watch``: a folder in which frames appear; ``pictures``: PNG, TIFF and arrays to HDF5;
 - ``forward``: a frame and the simulation that candidates are compared with; ``setting``: which simulation;
-- ``simplex``: Nelder-Mead, many at once; ``polish``: Levenberg-Marquardt; ``centre``: where the beam was;
+- ``simplex``: Nelder-Mead, many at once; ``polish``: Levenberg-Marquardt on what ``comparison`` counts;
+  ``response``: again with the detector's point spread, sensitivity and noise free; ``centre``: the beam;
 - ``fit``: frames to estimates from random starts; ``refine``: from a network's estimates; ``fitted``: the end
   of both;
 - ``inputs``: frames as classifiers see them; ``labels``: frames with labels, from files;
