@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Iterator
@@ -149,6 +150,24 @@ def write(
     }
     # written by Python, which says why if it fails
     (folder / WEIGHTS).write_bytes(serialise(state, metadata))
+
+
+def write_records(
+    folder: Path,
+    configuration: Any,
+    training: Any,
+    report: dict[str, Any],
+    history: list[dict[str, float]],
+    provenance: dict[str, Any],
+) -> None:
+    """Write what stands beside the weights: ``configuration.json``, ``report.json`` and ``curves.csv``."""
+    resolved = {**provenance, "model": to_mapping(configuration), "training": to_mapping(training)}
+    (folder / "configuration.json").write_text(json.dumps(resolved, indent=2) + "\n")
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    with (folder / "curves.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)
 
 
 def read(path: Path, format_name: str) -> Weights:

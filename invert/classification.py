@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -232,16 +230,8 @@ def _write(
     with whole(out) as folder:
         folder.mkdir()
         save(folder, trained.classifier, preset.training, scores, provenance)
-        resolved = {
-            **provenance,
-            "model": to_mapping(trained.classifier.configuration),
-            "training": to_mapping(preset.training),
-        }
-        (folder / "configuration.json").write_text(json.dumps(resolved, indent=2) + "\n")
-        (folder / "report.json").write_text(json.dumps(scores, indent=2) + "\n")
-        with (folder / "curves.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(trained.history[0]))
-            writer.writeheader()
-            writer.writerows(trained.history)
+        checkpoint.write_records(
+            folder, trained.classifier.configuration, preset.training, scores, trained.history, provenance
+        )
         figure = label_figures.training(trained.history, trained.scores)
         label_figures.save(figure, folder / "scores.png")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invert.estimate import FLAGS, POOR_FIT, Alternatives, Estimates, Inversion
-from invert.forward import MARGIN, Candidate, ForwardModel, log_above_floor, point_spread, standardised
+from invert.forward import MARGIN, Candidate, ForwardModel, log_above_floor, spread_pixels, standardised
 from invert.polish import Polished
 from msft.particle import Particles
 from msft.symmetry import misorientation, to_fundamental_domain
@@ -97,7 +97,8 @@ def as_displayed(model: ForwardModel, candidate: Candidate) -> NDArray[np.float3
     particle = Particles(candidate.radius, candidate.orientation, model.body)
     intensity = simulation.intensity_at(particle, vectors)
     if candidate.blur:
-        intensity = _spread(intensity, vectors.pixel, model.grey.shape, candidate.blur)
+        pixel = vectors.pixel
+        intensity = spread_pixels(intensity, pixel, pixel, model.grey.shape, candidate.blur, MARGIN)
     return with_contrast_of(model.grey, model.valid, intensity[0], vectors.pixel, candidate.floor)
 
 
@@ -132,14 +133,6 @@ def with_contrast_of(
     image = np.zeros(grey.size, dtype=np.float32)
     image[pixel] = np.clip(seen.mean() + contrast * (log - log[compared].mean()), 0, 1)
     return image.reshape(grey.shape)
-
-
-def _spread(
-    intensity: NDArray[np.float32], pixel: NDArray[np.intp], shape: tuple[int, ...], blur: float
-) -> NDArray[np.float32]:
-    image = np.zeros((1, *shape), dtype=np.float32)
-    image.reshape(1, -1)[:, pixel] = intensity
-    return point_spread(image, blur, MARGIN).reshape(1, -1)[:, pixel]
 
 
 def gather(

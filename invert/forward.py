@@ -12,6 +12,7 @@ valid never enter: neither their values nor their number.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,10 +164,7 @@ class ForwardModel:
         """Intensities (N, S) as a point spread of that variance brings them to the compared pixels."""
         if not self.margin:
             return intensity
-        images = np.zeros((len(intensity), self.grey.size), dtype=np.float32)
-        images[:, self._simulated] = intensity
-        spread = point_spread(images.reshape(len(images), *self.grey.shape), blur, self.margin)
-        return spread.reshape(images.shape)[:, self._compared]
+        return spread_pixels(intensity, self._simulated, self._compared, self.grey.shape, blur, self.margin)
 
     def compared_positions(self) -> tuple[FloatArray, FloatArray]:
         """Rows and columns of the compared pixels, each of shape (P,)."""
@@ -214,6 +212,21 @@ def point_spread(images: Images, variance: float, margin: int) -> Images:
     weights /= weights.sum()
     rows = convolve1d(images, weights, axis=1, mode="constant")
     return np.asarray(convolve1d(rows, weights, axis=2, mode="constant"))
+
+
+def spread_pixels(
+    intensity: Images,
+    seen: NDArray[np.bool_] | NDArray[np.int64],
+    wanted: NDArray[np.bool_] | NDArray[np.int64],
+    shape: tuple[int, ...],
+    variance: float,
+    margin: int,
+) -> Images:
+    """Intensities (N, S) at the pixels `seen` of an image, brought to those `wanted` by `point_spread`."""
+    images = np.zeros((len(intensity), math.prod(shape)), dtype=np.float32)
+    images[:, seen] = intensity
+    spread = point_spread(images.reshape(len(images), *shape), variance, margin)
+    return np.asarray(spread.reshape(images.shape)[:, wanted])
 
 
 def log_above_floor(intensity: Images, decades: float) -> Images:

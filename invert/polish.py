@@ -194,7 +194,7 @@ def _inward(
     model: ForwardModel,
     candidate: Candidate,
     slopes: FloatArray,
-    residual: FloatArray,
+    left: FloatArray,
     radius_range: tuple[float, float],
 ) -> FloatArray:
     """The slopes, 0 where a parameter sits on the end of its range and would leave it."""
@@ -203,17 +203,17 @@ def _inward(
         ranges[slopes.shape[1] - 1] = (candidate.blur, (0.0, LARGEST_BLUR))
     slopes = slopes.copy()
     for column, (value, (low, high)) in ranges.items():
-        push = slopes[:, column] @ residual
+        push = slopes[:, column] @ left
         if (value <= low and push < 0) or (value >= high and push > 0):
             slopes[:, column] = 0
     return slopes
 
 
-def _step(slopes: FloatArray, residual: FloatArray, damping: float, largest: FloatArray) -> FloatArray:
+def _step(slopes: FloatArray, left: FloatArray, damping: float, largest: FloatArray) -> FloatArray:
     normal = slopes.T @ slopes
     # a parameter on which nothing depends stays where it is
     scale = np.diag(normal) + np.finfo(np.float64).tiny
-    step = np.linalg.solve(normal + damping * np.diag(scale) + 1e-12 * np.diag(scale), slopes.T @ residual)
+    step = np.linalg.solve(normal + damping * np.diag(scale) + 1e-12 * np.diag(scale), slopes.T @ left)
     return np.asarray(step / max(1.0, float((abs(step) / largest).max())))
 
 
@@ -237,11 +237,11 @@ def _moved(
     )
 
 
-def _half_square(residual: FloatArray) -> float:
-    return float(residual @ residual) / 2
+def _half_square(left: FloatArray) -> float:
+    return float(left @ left) / 2
 
 
-def _sigmas(model: ForwardModel, slopes: FloatArray, residual: FloatArray) -> tuple[float, float]:
+def _sigmas(model: ForwardModel, slopes: FloatArray, left: FloatArray) -> tuple[float, float]:
     """Uncertainty of radius and orientation: the sandwich covariance A^-1 B A^-1 of least squares.
 
     A is the curvature. B sums the products of the scores (slope times residual) of each two pixels that are
@@ -253,7 +253,7 @@ def _sigmas(model: ForwardModel, slopes: FloatArray, residual: FloatArray) -> tu
         return float("inf"), float("inf")
     used = scale > 0
     unit = slopes[:, used] / scale[used]
-    scores = unit * residual[:, None]
+    scores = unit * left[:, None]
     weights = 1 - abs(np.arange(-CORRELATED + 1, CORRELATED)) / CORRELATED
     images = model.on_detector(scores.T)
     spread = convolve1d(convolve1d(images, weights, 1, mode="constant"), weights, 2, mode="constant")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -216,17 +214,9 @@ def _write(out: Path, trained: Trained, preset: Preset, provenance: dict[str, An
     with whole(out) as folder:
         folder.mkdir()
         checkpoint.save(folder, trained.model, preset.training, errors, provenance)
-        resolved = {
-            **provenance,
-            "model": to_mapping(trained.model.configuration),
-            "training": to_mapping(preset.training),
-        }
-        (folder / "configuration.json").write_text(json.dumps(resolved, indent=2) + "\n")
-        (folder / "report.json").write_text(json.dumps(errors, indent=2) + "\n")
-        with (folder / "curves.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(trained.history[0]))
-            writer.writeheader()
-            writer.writerows(trained.history)
+        checkpoint.write_records(
+            folder, trained.model.configuration, preset.training, errors, trained.history, provenance
+        )
         figures.save(figures.curves(trained.history), folder / "curves.png")
         figures.save(figures.error_histogram(trained.evaluation.cases["identity"]), folder / "errors.png")
 
