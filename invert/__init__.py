@@ -7,6 +7,7 @@
 - ``model``: configuration, backbone, head and target as one; ``checkpoint``: its file;
 - ``presets``: named configurations;
 - ``data``: datasets in memory; ``examples``: what a regression learns from, stored or simulated meanwhile;
+  ``dihedral``: the symmetries of the square that one pattern is shown in;
 - ``trainer``: training with Lightning, whatever is learned; ``plan``: how long and in which order;
   ``hardware``: on how many devices; ``ahead``: batches made beside the network; ``synchronised``: batch
   normalisation over processes; ``loggers``, ``quiet``: what Lightning writes, and what it does not;

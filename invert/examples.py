@@ -9,26 +9,38 @@ import torch
 from torch.utils.dlpack import from_dlpack
 
 from invert.data import PatternDataset
+from invert.dihedral import turned_orientations
 from invert.targets import Target
 from invert.trainer import Batch
 from msft.particle import Particles
 from msft.seeding import generator_of
 from msft.shots import Recipe
+from msft.symmetry import to_fundamental_domain
 
 
 class Stored:
-    """Intensities of a dataset with their encoded targets."""
+    """Intensities of a dataset with their encoded targets, of each symmetry that a pattern is shown in.
 
-    def __init__(self, dataset: PatternDataset, target: Target) -> None:
+    Parameters
+    ----------
+    dataset
+        Of a centrosymmetric body, if there are symmetries.
+    target
+        What the particles are encoded as.
+    symmetries
+        How many; see `invert.dihedral`.
+    """
+
+    def __init__(self, dataset: PatternDataset, target: Target, symmetries: int = 1) -> None:
         self.intensity = dataset.intensity
-        self.numbers = _encoded(target, dataset.particles)
+        self.numbers = _encoded(target, dataset.particles, symmetries)
 
     def __len__(self) -> int:
         """The number of patterns."""
         return len(self.intensity)
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """Intensities (B, H, W) and numbers (B, size)."""
+        """Intensities (B, H, W) and numbers (B, symmetries, size)."""
         return self.intensity[indices], self.numbers[indices]
 
 
@@ -56,12 +68,15 @@ class Fresh:
         return self.count
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """Intensities (B, H, W) and numbers (B, size)."""
+        """Intensities (B, H, W) and numbers (B, 1, size)."""
         shots = self.recipe.shots(np.array(indices, dtype=np.int64))
         # an engine on the GPU hands its memory over as it is
         return from_dlpack(shots.intensity()), _encoded(self.target, shots.particles)
 
 
-def _encoded(target: Target, particles: Particles) -> torch.Tensor:
-    numbers = target.encode(particles.radius, particles.orientation)
-    return torch.from_numpy(np.asarray(numbers, dtype=np.float32))
+def _encoded(target: Target, particles: Particles, symmetries: int = 1) -> torch.Tensor:
+    """Numbers (N, symmetries, size)."""
+    turned = turned_orientations(particles.orientation, symmetries)
+    orientation = to_fundamental_domain(turned.reshape(-1, 4))
+    numbers = target.encode(np.repeat(particles.radius, symmetries), orientation)
+    return torch.from_numpy(np.asarray(numbers, dtype=np.float32)).reshape(len(particles), symmetries, -1)
