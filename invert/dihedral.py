@@ -72,7 +72,7 @@ def turned_patterns(images: torch.Tensor, symmetry: torch.Tensor) -> torch.Tenso
     partner[partner == pixels] = 0
     partner = partner.to(images.device)
     turned = torch.empty_like(images)
-    for number in symmetry.unique().tolist():
+    for number in set(symmetry.tolist()):
         rows = (symmetry == number).nonzero()[:, 0].to(images.device)
         own = images.index_select(0, rows)
         if number & _EXCHANGE:

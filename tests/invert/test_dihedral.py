@@ -17,7 +17,7 @@ from msft.symmetry import misorientation
 
 PARTICLES = ParticleDistribution((50.0, 120.0)).draw(3, range(3))
 
-DETECTORS = {
+DETECTORS: dict[str, Detector] = {
     "even": EwaldDetector(pixels=64, q_step=2 * PAPER_Q_STEP),
     "odd": EwaldDetector(pixels=63, q_step=2 * PAPER_Q_STEP),
     "polarised": EwaldDetector(pixels=63, q_step=2 * PAPER_Q_STEP, polarisation="y"),
@@ -25,7 +25,7 @@ DETECTORS = {
 }
 
 
-def patterns(detector: Detector, orientation: np.ndarray) -> torch.Tensor:  # type: ignore[type-arg]
+def patterns(detector: Detector, orientation: np.ndarray) -> torch.Tensor:
     simulation = Simulation(detector=detector, precision="double")
     return torch.from_numpy(simulation.intensity(Particles(PARTICLES.radius, orientation)))
 
