@@ -16,8 +16,8 @@
 - ``uncertainty``: how sure a trained network is;
 - ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
 - ``frames``: measured frames from HDF5, by ``reading``; ``estimate``: what every inverter returns;
-- ``predict``: frames to estimates with a network, judged by ``agreement`` and ``quality``; ``stream``: all
-  frames of a file;
+- ``predict``: frames to estimates with a network, judged by ``agreement`` and ``quality`` with
+  ``fringes``; ``stream``: all frames of a file;
 - ``predictions``: estimates as HDF5; ``table``: as CSV and for people; ``report``: as a page;
 - ``watch``: a folder in which frames appear; ``pictures``: PNG, TIFF and arrays to HDF5;
 - ``forward``: a frame and the simulation that candidates are compared with; ``setting``: which simulation;

@@ -1,4 +1,4 @@
-"""Fringes finer than one particle makes: two at once, a distance d apart, have fringes of the period 2 pi / d.
+"""Fringes finer than one particle makes: those of two, a distance d apart, have the period 2 pi / d.
 
 A pattern's Fourier transform holds what lies within twice the particle's radius, and a second particle's
 interference outside of it. Patterns are whitened first: smaller structure than the fringes' is all that is
@@ -68,8 +68,7 @@ def _whitened(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np
 
     def mean(values: NDArray[np.float32], width: float) -> NDArray[np.float32]:
         weight = np.maximum(gaussian_filter(inside, (0, width, width)), 1e-3)
-        averaged: NDArray[np.float32] = gaussian_filter(values, (0, width, width)) / weight
-        return averaged
+        return np.asarray(gaussian_filter(values, (0, width, width)) / weight, dtype=np.float32)
 
     fine = (grey - mean(grey * inside, FINE)) * inside
     return np.asarray(fine / np.sqrt(mean(fine**2, EVEN) + 1e-12), dtype=np.float32)
@@ -78,7 +77,5 @@ def _whitened(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np
 @cache
 def _distances(pixels: int, q_step: float) -> FloatArray:
     """Distance in nm that each period of a real transform (n, n // 2 + 1) belongs to."""
-    x, y = (
-        2 * np.pi * frequency(pixels, q_step) for frequency in (scipy.fft.rfftfreq, scipy.fft.fftfreq)
-    )
+    x, y = (2 * np.pi * frequency(pixels, q_step) for frequency in (scipy.fft.rfftfreq, scipy.fft.fftfreq))
     return np.hypot(y[:, None], x[None, :])

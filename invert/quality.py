@@ -1,10 +1,10 @@
-"""Whether a frame shows what the network was trained on: a score from four signs that need no truth.
+"""Whether a frame shows what the network was trained on: a score from five signs that need no truth.
 
 A network answers whatever it is shown. Frames that no particle explains give themselves away: the simulated
-pattern agrees badly; rings around the beam explain the frame better than the particle does; and the answer
-does not turn with the frame. How much each sign weighs is fitted by benchmarks/quality.py to frames of the
-preset `experiment`: icosahedra against spheres, spheroids, two particles at once, other polyhedra, halos and
-noise.
+pattern agrees badly; rings around the beam explain the frame better than the particle does; the answer does
+not turn with the frame; and there are fringes finer than the particle makes. How much each sign weighs is
+fitted by benchmarks/quality.py to frames of the preset `experiment`: icosahedra against spheres, spheroids,
+two particles at once, other polyhedra, halos and noise.
 """
 
 from __future__ import annotations
@@ -48,18 +48,22 @@ class Signs:
         Distance of the orientation from that of the frame turned by 180 degrees, turned back.
     smoothness
         Correlation of neighbouring pixels: what noise destroys.
+    fringes
+        Of two particles at once; see `invert.fringes`.
     """
 
     agreement: FloatArray
     roundness: FloatArray
     turned_degrees: FloatArray
     smoothness: FloatArray
+    fringes: FloatArray
 
     def columns(self) -> FloatArray:
-        """As the score takes them, shape (N, 5), the last one constant."""
+        """As the score takes them, shape (N, 6), the last one constant."""
         turn = np.log10(np.maximum(self.turned_degrees, SMALLEST_TURN))
         ones = np.ones_like(self.agreement)
-        return np.stack([self.agreement, self.roundness, turn, self.smoothness, ones], axis=1)
+        signs = [self.agreement, self.roundness, turn, self.smoothness, self.fringes, ones]
+        return np.stack(signs, axis=1)
 
 
 def joined(parts: Sequence[Signs]) -> Signs:
@@ -67,8 +71,8 @@ def joined(parts: Sequence[Signs]) -> Signs:
     return Signs(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Signs)))
 
 
-NETWORK = (19.43, -6.94, -3.48, -4.69, -1.03)
-REFINED = (29.03, -5.64, -2.35, -11.50, -8.97)
+NETWORK = (19.43, -6.94, -3.48, -4.69, 0.0, -1.03)
+REFINED = (29.03, -5.64, -2.35, -11.50, 0.0, -8.97)
 """Weights of the signs, for the network's own answers and for polished ones."""
 
 LEAST_SCORE = 0.25
