@@ -25,6 +25,22 @@ _ROWS, _COLUMNS, _EXCHANGE = 1, 2, 4
 _NORMALS = {_EXCHANGE: (1.0, -1.0, 0.0), _ROWS: (0.0, 1.0, 0.0), _COLUMNS: (1.0, 0.0, 0.0)}
 
 
+def _turns() -> FloatArray:
+    turns = np.tile([1.0, 0.0, 0.0, 0.0], (8, 1))
+    for symmetry in range(8):
+        for bit, normal in _NORMALS.items():
+            if symmetry & bit:
+                turns[symmetry] = multiply(from_axis_angle(normal, math.pi), turns[symmetry])
+    return turns
+
+
+TURNS = _turns()
+"""How each symmetry of a pattern turns the body: unit quaternions (8, 4). The first changes nothing."""
+
+HALF_TURN = _ROWS | _COLUMNS
+"""The symmetry that turns by 180 degrees about the beam."""
+
+
 def order(detector: Detector) -> int:
     """How many symmetries a detector's patterns have: 8, or 4 where the light is polarised linearly."""
     return 4 if detector.polarisation in ("x", "y") else 8
@@ -44,14 +60,7 @@ def turned_orientations(orientation: FloatArray, symmetries: int) -> FloatArray:
     -------
     Float64 array (N, symmetries, 4); symmetry 0 changes nothing.
     """
-    turned = []
-    for symmetry in range(symmetries):
-        turn = np.array([1.0, 0.0, 0.0, 0.0])
-        for bit, normal in _NORMALS.items():
-            if symmetry & bit:
-                turn = multiply(from_axis_angle(normal, math.pi), turn)
-        turned.append(multiply(turn, orientation))
-    return np.stack(turned, axis=1)
+    return multiply(TURNS[:symmetries], orientation[:, None])
 
 
 def turned_patterns(images: torch.Tensor, symmetry: torch.Tensor) -> torch.Tensor:

@@ -122,7 +122,6 @@ def _invert(
     simulation = configuration.simulation
     seen = stretch(grey, configuration.floor_decades)
     answers = checkpoint.model.invert(seen)
-    turned = checkpoint.model.invert(quality.half_turned(seen)).orientation
     radius = np.minimum(answers.radius, LARGEST_RADIUS)
     particles = Particles(radius, answers.orientation, configuration.body)
     compared = compare(grey.numpy(), valid, particles, simulation)
@@ -130,7 +129,7 @@ def _invert(
     signs = quality.Signs(
         agreement=compared.agreement,
         roundness=quality.roundness(grey.numpy(), compared.valid),
-        turned_degrees=quality.turned_degrees(answers.orientation, turned),
+        spread_degrees=np.degrees(answers.orientation_spread),
         smoothness=quality.smoothness(grey.numpy(), compared.valid),
         fringes=fringes(grey.numpy(), compared.valid, radius, configuration.radius_range[1], q_step),
     )

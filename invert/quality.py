@@ -13,25 +13,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from msft.particle import Particles
-from msft.rotation import multiply
-from msft.symmetry import misorientation
 
 FloatArray = NDArray[np.float64]
 Images = NDArray[np.float32]
 Masks = NDArray[np.bool_]
 
-HALF_TURN = np.array([[0.0, 0.0, 0.0, 1.0]])
-"""About the beam, as a quaternion."""
-
 RING = 0.5
 """Width in pixels of the rings that a frame is averaged over."""
 
-SMALLEST_TURN = 0.3
-"""Degrees; smaller differences between two answers are alike."""
+SMALLEST_SPREAD = 0.1
+"""Degrees; smaller ones are alike."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +38,8 @@ class Signs:
         Correlation with the re-simulated pattern.
     roundness
         Correlation with the frame's own mean over rings around the beam.
-    turned_degrees
-        Distance of the orientation from that of the frame turned by 180 degrees, turned back.
+    spread_degrees
+        How far the answers to the frame in several symmetries of the square are apart.
     smoothness
         Correlation of neighbouring pixels: what noise destroys.
     fringes
@@ -54,15 +48,15 @@ class Signs:
 
     agreement: FloatArray
     roundness: FloatArray
-    turned_degrees: FloatArray
+    spread_degrees: FloatArray
     smoothness: FloatArray
     fringes: FloatArray
 
     def columns(self) -> FloatArray:
         """As the score takes them, shape (N, 6), the last one constant."""
-        turn = np.log10(np.maximum(self.turned_degrees, SMALLEST_TURN))
+        spread = np.log10(np.maximum(self.spread_degrees, SMALLEST_SPREAD))
         ones = np.ones_like(self.agreement)
-        signs = [self.agreement, self.roundness, turn, self.smoothness, self.fringes, ones]
+        signs = [self.agreement, self.roundness, spread, self.smoothness, self.fringes, ones]
         return np.stack(signs, axis=1)
 
 
@@ -89,19 +83,6 @@ def score(signs: Signs, weights: tuple[float, ...] = NETWORK) -> FloatArray:
 def polished(signs: Signs, agreement: FloatArray) -> FloatArray:
     """The scores once forward fitting has reached an agreement (N,)."""
     return score(replace(signs, agreement=agreement), REFINED)
-
-
-def half_turned(grey: torch.Tensor) -> torch.Tensor:
-    """Frames (N, H, W) turned by 180 degrees about pixel [n/2, n/2]; what comes from outside is dark."""
-    rows, columns = ((length + 1) % 2 for length in grey.shape[1:])
-    turned = torch.zeros_like(grey)
-    turned[:, rows:, columns:] = grey[:, rows:, columns:].flip(1, 2)
-    return turned
-
-
-def turned_degrees(straight: FloatArray, turned: FloatArray) -> FloatArray:
-    """How far answers (N, 4) of half-turned frames, turned back, are from those of the frames as they are."""
-    return np.asarray(np.degrees(misorientation(straight, multiply(HALF_TURN, turned))))
 
 
 def roundness(grey: Images, valid: Masks) -> FloatArray:
