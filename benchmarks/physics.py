@@ -31,6 +31,7 @@ from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 from msft.rotation import as_quaternions
 from msft.solvers import propagation
+from msft.solvers.propagation_grid import PropagationGrid
 
 FloatArray = NDArray[np.float64]
 
@@ -112,7 +113,7 @@ def evanescent() -> list[dict[str, float]]:
     for delta in (-0.1, 0.1, 0.2):
         for radius in (30.0, 80.0):
             optics = Optics(absorption="refractive", delta=delta, beta=0.0)
-            grid = propagation.PropagationGrid.of(radius, optics, EwaldDetector().q_step, 0.03)
+            grid = PropagationGrid.of(radius, optics, EwaldDetector().q_step, 0.03)
             spectrum = propagation.propagate(
                 named("icosahedron"), np.array([radius]), orientation, optics, grid, dtype="complex128"
             )[0]
