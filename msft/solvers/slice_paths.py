@@ -106,13 +106,18 @@ def _of_chords(
     dtype: str,
 ) -> Iterator[SlicePath | None]:
     found = [body.chords(centres[None, :], centres[:, None], *particle) for particle in particles]
+    shape = (len(particles), *found[0][0].shape)
     # depths in slices
-    z_in = np.stack([enter for enter, _ in found]) / grid.thickness
-    z_out = np.maximum(np.stack([leave for _, leave in found]) / grid.thickness, z_in)
-    by_row, by_column = _Extent.of(z_in, z_out, 2), _Extent.of(z_in, z_out, 3)
-    enter, leave = xp.asarray(z_in.astype(dtype)), xp.asarray(z_out.astype(dtype))
+    z_in, z_out = np.empty(shape, dtype), np.empty(shape, dtype)
+    for one_in, one_out, (enter, leave) in zip(z_in, z_out, found, strict=True):
+        np.divide(enter, grid.thickness, out=one_in, casting="same_kind")
+        np.divide(leave, grid.thickness, out=one_out, casting="same_kind")
+    missed = z_out <= z_in
+    z_in[missed] = z_out[missed] = math.inf
+    by_row, by_column = _Extent.of(z_in, z_out, missed, 2), _Extent.of(z_in, z_out, missed, 3)
+    enter, leave = xp.asarray(z_in), xp.asarray(z_out)
     densities = xp.asarray(np.array(body.densities, dtype=dtype)[:, None, None])
-    alike = z_in.shape[1] == 1 and body.densities == (1.0,)
+    alike = shape[1] == 1 and body.densities == (1.0,)
     taps = xp.asarray(_lanczos().astype(dtype))
     deepest = grid.deepest(max(radius for _, radius in particles))
     for index in range(-deepest, deepest + 1):
@@ -145,14 +150,12 @@ class _Extent(NamedTuple):
     last: FloatArray
 
     @classmethod
-    def of(cls, z_in: FloatArray, z_out: FloatArray, axis: int) -> _Extent:
+    def of(cls, z_in: NDArray[Any], z_out: NDArray[Any], missed: NDArray[np.bool_], axis: int) -> _Extent:
         """Over the chords that a block along an axis is made of."""
         others = tuple(other for other in range(4) if other != axis)
-        hit = z_out > z_in
-        first = np.where(hit, z_in, math.inf).min(axis=others)
-        last = np.where(hit, z_out, -math.inf).max(axis=others)
+        last = np.where(missed, -math.inf, z_out).max(axis=others)
         return cls(
-            sliding_window_view(first, REACH)[::STEP].min(axis=-1),
+            sliding_window_view(z_in.min(axis=others), REACH)[::STEP].min(axis=-1),
             sliding_window_view(last, REACH)[::STEP].max(axis=-1),
         )
 
