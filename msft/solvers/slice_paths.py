@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -105,19 +107,21 @@ def _of_chords(
     xp: ModuleType,
     dtype: str,
 ) -> Iterator[SlicePath | None]:
-    found = [body.chords(centres[None, :], centres[:, None], *particle) for particle in particles]
-    shape = (len(particles), *found[0][0].shape)
-    # depths in slices
-    z_in, z_out = np.empty(shape, dtype), np.empty(shape, dtype)
-    for one_in, one_out, (enter, leave) in zip(z_in, z_out, found, strict=True):
-        np.divide(enter, grid.thickness, out=one_in, casting="same_kind")
-        np.divide(leave, grid.thickness, out=one_out, casting="same_kind")
+    def depths(particle: tuple[FloatArray, float]) -> list[NDArray[Any]]:
+        """Where chords begin and end, in slices."""
+        found = body.chords(centres[None, :], centres[:, None], *particle)
+        return [(depth / grid.thickness).astype(dtype) for depth in found]
+
+    # those of a batch in threads: a device waits for nothing else; alone, a particle is in a thread already
+    with ThreadPoolExecutor() if len(particles) > 1 else nullcontext() as pool:
+        ends = list(pool.map(depths, particles) if pool else map(depths, particles))
+    z_in, z_out = (np.stack(one) for one in zip(*ends, strict=True))
     missed = z_out <= z_in
     z_in[missed] = z_out[missed] = math.inf
     by_row, by_column = _Extent.of(z_in, z_out, missed, 2), _Extent.of(z_in, z_out, missed, 3)
     enter, leave = xp.asarray(z_in), xp.asarray(z_out)
     densities = xp.asarray(np.array(body.densities, dtype=dtype)[:, None, None])
-    alike = shape[1] == 1 and body.densities == (1.0,)
+    alike = z_in.shape[1] == 1 and body.densities == (1.0,)
     taps = xp.asarray(_lanczos().astype(dtype))
     deepest = grid.deepest(max(radius for _, radius in particles))
     for index in range(-deepest, deepest + 1):
