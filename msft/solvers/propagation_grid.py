@@ -58,7 +58,8 @@ class PropagationGrid:
           again, since the transform of the wave is the same: (7.2 delta^2 + 2.5 beta^2) (2 R / L)^2.
 
         At most k dx = 1.9 and k dz = 2 are taken, for the low intensities at large angles: what a grid
-        confuses with a spatial frequency is 2 pi / dx away from it, 3.3 k.
+        confuses with a spatial frequency is 2 pi / dx away from it, 3.3 k. For particles of a few nm both are
+        at most R / 2 and R sqrt(accuracy / 0.12).
 
         The forms are those of second-order errors, and of light that a particle scatters twice; the numbers
         are bounds on icosahedra and spheres of 30 to 170 nm with delta from -0.1 to 0.2, beta from 0 to 0.1
@@ -83,8 +84,9 @@ class PropagationGrid:
         k = optics.wavenumber
         contrast = 0.6 + 80 * (optics.delta**2 + optics.beta**2)
         each = math.sqrt((1 - BOX_SHARE**2) / 2) * accuracy
-        spacing = min(math.sqrt(each / (0.0011 * contrast)), 1.9) / k
-        thickness = min(math.sqrt(each / (0.001 * contrast)), 2.0) / k
+        smallest = radius * min(0.5, math.sqrt(accuracy / 0.12))
+        spacing = min(math.sqrt(each / (0.0011 * contrast)) / k, 1.9 / k, smallest)
+        thickness = min(math.sqrt(each / (0.001 * contrast)) / k, 2.0 / k, smallest)
         twice = 7.2 * optics.delta**2 + 2.5 * optics.beta**2
         diameters = max(1.25, math.sqrt(twice / (BOX_SHARE * accuracy)))
         least = max(diameters * 2 * radius, 2 * radius + (2 * LOBES + 3 + BLOCK) * spacing)

@@ -87,6 +87,17 @@ def test_the_error_is_what_was_asked_for(body: str, radius: float, delta: float,
     assert relative(found, finer) < 0.03
 
 
+@pytest.mark.parametrize("body", ["icosahedron", "sphere"])
+@pytest.mark.parametrize("radius", [2.0, 5.0])
+def test_small_particles_are_resolved(body: str, radius: float) -> None:
+    particle = Particles(radius, GENERIC, body)
+    detector = EwaldDetector(pixels=16, q_step=K / 9)
+    finer = Simulation(SILVER, detector, "propagation", propagation_accuracy=0.002).amplitude(particle)
+    found = Simulation(SILVER, detector, "propagation").amplitude(particle)
+    # measured at most 0.017; 0.06 if spacing and thickness did not depend on the radius
+    assert relative(found, finer) < 0.025
+
+
 def errors_in_rings(propagation_accuracy: float) -> FloatArray:
     """Relative L2 errors against the closed form where hardly anything scatters twice, by q / k."""
     weak = Optics(absorption="refractive", delta=1e-5, beta=0.0)
