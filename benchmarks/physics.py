@@ -1,13 +1,13 @@
 """Which physics to trust: every model against Mie theory, with its speed beside it.
 
-    python benchmarks/physics.py [--quick]
+    python benchmarks/physics.py [--quick | --speeds]
 
 Writes benchmarks/records/physics.json and docs/physics.png, and prints the tables of docs/physics.md. The
 error is the rms of log10 of the intensity over Mie theory's (unpolarised light), after one scale, over 1 to
 30 degrees. Models: ``saxs`` (projected density, q_z = 0), ``born`` (no absorption), ``amplitude`` and
 ``intensity`` (absorption length of the amplitude, of the intensity; it belongs to beta), ``refractive``
 (complex index on the way in) and ``propagation``. Speeds are of icosahedra of 30-160 nm on the default
-detector, all in turn in each repeat.
+detector, all in turn in each repeat; `--speeds` measures nothing else.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 from msft.rotation import as_quaternions
 from msft.solvers import propagation
+from msft.solvers.propagation_grid import PropagationGrid
 
 FloatArray = NDArray[np.float64]
 
@@ -45,6 +47,8 @@ SEEN = np.degrees(THETA) > 1
 TABLE_RADII = (30.0, 80.0, 160.0)
 MAPS = ("intensity", "refractive", "propagation")
 MAP_RADIUS = 80.0
+RINGS = (0.0, 0.4, 0.8, 0.9, 0.97)
+"""Bounds in q_perp / k."""
 
 
 def absorbing(optics: Optics, model: str) -> Optics:
@@ -85,15 +89,21 @@ def error(model: str, radius: float, optics: Optics) -> float:
 def speeds(patterns: int, repeats: int) -> dict[str, tuple[float, float]]:
     """Patterns per second: the median over the repeats, and the best of them."""
     particles = ParticleDistribution().draw(0, range(patterns))
-    large = Particles(np.full(patterns, 160.0), particles.orientation)
+    propagated = Simulation(solver="propagation")
     cases = {
         "exact (born to refractive)": (Simulation(), particles),
         "chebyshev 1e-2 (born to refractive)": (
             Simulation(solver="chebyshev", accuracy=1e-2),
             particles[: max(1, patterns // 4)],
         ),
-        "propagation": (Simulation(solver="propagation"), particles),
-        "propagation, all R = 160 nm": (Simulation(solver="propagation"), large),
+        "propagation": (propagated, particles),
+        **{
+            f"propagation, all R = {radius:g} nm": (
+                propagated,
+                Particles(np.full(patterns, radius), particles.orientation),
+            )
+            for radius in TABLE_RADII
+        },
     }
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for repeat in range(repeats + 1):
@@ -112,12 +122,34 @@ def evanescent() -> list[dict[str, float]]:
     for delta in (-0.1, 0.1, 0.2):
         for radius in (30.0, 80.0):
             optics = Optics(absorption="refractive", delta=delta, beta=0.0)
-            grid = propagation.PropagationGrid.of(radius, optics, EwaldDetector().q_step, 0.03)
+            grid = PropagationGrid.of(radius, optics, EwaldDetector().q_step, 0.03)
             spectrum = propagation.propagate(
                 named("icosahedron"), np.array([radius]), orientation, optics, grid, dtype="complex128"
             )[0]
             share = propagation.lost_area(spectrum, grid) / (math.pi * radius**2)
             rows.append({"delta": delta, "radius_nm": radius, "lost": share})
+    return rows
+
+
+def weak() -> list[dict[str, Any]]:
+    """What remains of the propagation's error where hardly anything scatters twice, by angle."""
+    optics = Optics(absorption="refractive", delta=1e-5, beta=0.0)
+    turns = as_quaternions([[0.9, 0.25, -0.1, 0.33], [7, 1, 6, -2], [2, 8, 3, 5]])
+    particles = Particles([60.0] * 3, turns)
+    exact = Simulation(optics, precision="double").amplitude(particles)
+    axis = EwaldDetector().axis / K
+    q = np.hypot(axis[:, None], axis)
+    rows = []
+    for accuracy in (0.03, 0.003):
+        simulation = Simulation(
+            optics, solver="propagation", precision="double", propagation_accuracy=accuracy
+        )
+        difference = simulation.amplitude(particles) - exact
+        errors = []
+        for low, high in pairwise(RINGS):
+            ring = (q >= low) & (q < high)
+            errors.append(float(np.linalg.norm(difference[:, ring]) / np.linalg.norm(exact[:, ring])))
+        rows.append({"accuracy": accuracy, "errors": errors})
     return rows
 
 
@@ -171,23 +203,33 @@ def main() -> None:
     """Measure, print the tables, write figure and record."""
     parser = argparse.ArgumentParser(description="Every model against Mie theory.")
     parser.add_argument("--quick", action="store_true", help="few radii and indices, no record, no figure")
+    parser.add_argument("--speeds", action="store_true", help="speeds alone, no record, no figure")
     parser.add_argument("--patterns", type=int, default=16, help="patterns per timing")
     parser.add_argument("--repeats", type=int, default=9)
     options = parser.parse_args()
     root = Path(__file__).parents[1]
 
-    table = {model: [error(model, radius, SILVER) for radius in TABLE_RADII] for model in MODELS}
     rates = speeds(options.patterns, 1 if options.quick else options.repeats)
-    lost = evanescent()
-    print("| model | R = 30 nm | R = 80 nm | R = 160 nm |\n|---|---|---|---|")
-    for model, values in table.items():
-        print(f"| {model} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
-    print("\n| solver | patterns/s, median | best |\n|---|---|---|")
+    print("| solver | patterns/s, median | best |\n|---|---|---|")
     for name, (median, best) in rates.items():
         print(f"| {name} | {median:.1f} | {best:.1f} |")
+    if options.speeds:
+        return
+    table = {model: [error(model, radius, SILVER) for radius in TABLE_RADII] for model in MODELS}
+    lost, alone = evanescent(), weak()
+    print("\n| model | R = 30 nm | R = 80 nm | R = 160 nm |\n|---|---|---|---|")
+    for model, values in table.items():
+        print(f"| {model} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
     print("\n| delta | R (nm) | power cut, in geometric cross-sections |\n|---|---|---|")
     for row in lost:
         print(f"| {row['delta']:g} | {row['radius_nm']:g} | {row['lost']:.4f} |")
+    print(
+        "\n| accuracy | "
+        + " | ".join(f"{a:g}-{b:g} k" for a, b in pairwise(RINGS))
+        + " |\n|---|---|---|---|---|"
+    )
+    for ring in alone:
+        print(f"| {ring['accuracy']:g} | " + " | ".join(f"{value:.4f}" for value in ring["errors"]) + " |")
     if options.quick:
         return
     radii = np.array([10, 20, 30, 40, 50, 60, 80, 100, 120, 140, 160], dtype=np.float64)
@@ -216,6 +258,7 @@ def main() -> None:
             "speeds": rates,
             "timing": {"patterns": options.patterns, "repeats": options.repeats},
             "evanescent": lost,
+            "weak": {"rings": RINGS, "rows": alone},
             "by_radius": {"radii_nm": radii.tolist(), "errors": by_radius},
             "by_index": {"delta": deltas.tolist(), "beta": betas.tolist(), "errors": maps},
         },

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from msft.backends.arrays import arrays_of
 from msft.bodies import Body, Twins
 from msft.detector import Detector, EwaldDetector, ScatteringVectors
 from msft.errors import ParameterError
@@ -16,17 +17,18 @@ from msft.optics import Optics
 from msft.particle import Particles
 from msft.rotation import rotation_matrix
 from msft.solvers import chebyshev, exact, interpolation, propagation, slices
+from msft.solvers.propagation_grid import PropagationGrid
 
 FloatArray = NDArray[np.float64]
 Solver = Literal["exact", "chebyshev", "slices", "propagation"]
-Backend = Literal["auto", "numpy", "numba"]
+Backend = Literal["auto", "numpy", "numba", "cupy"]
 Precision = Literal["single", "double"]
 
 BACKENDS_OF: dict[str, tuple[str, ...]] = {
     "exact": ("numba", "numpy"),
     "chebyshev": ("numpy",),
     "slices": ("numpy",),
-    "propagation": ("numpy",),
+    "propagation": ("numpy", "cupy"),
 }
 """The back ends of each solver, the default first."""
 
@@ -113,7 +115,8 @@ class Simulation:
             grid.check_fits(radius)
             grid.padding(detector)
         elif self.solver == "propagation":
-            propagation.PropagationGrid.of(radius, self.optics, detector.q_step, self.propagation_accuracy)
+            arrays_of(self.backend)
+            PropagationGrid.of(radius, self.optics, detector.q_step, self.propagation_accuracy)
 
     def amplitude(self, particles: Particles) -> NDArray[np.complexfloating]:
         """Scattering amplitudes A of N particles.
@@ -138,7 +141,8 @@ class Simulation:
         if len(groups) == 1:
             return of_group(groups[0])
         # propagation is parallel over particles: over groups where each has a stretch of its own
-        workers = propagation.cores() if self.solver == "propagation" else 1
+        parallel = self.solver == "propagation" and self.backend != "cupy"
+        workers = propagation.cores() if parallel else 1
         pixels = self.detector.pixels
         images: NDArray[np.complexfloating] | None = None
         with ThreadPoolExecutor(workers) as pool:
@@ -246,10 +250,8 @@ class Simulation:
         """Images (N, n, n) by the solvers that need pixels on a grid in q_perp."""
         if self.solver == "propagation":
             dtype = "complex64" if self.precision == "single" else "complex128"
-            accuracy = self.propagation_accuracy
-            values = propagation.amplitudes(
-                body, radii, orientations, self.optics, detector, accuracy, dtype=dtype
-            )
+            how = self.propagation_accuracy, arrays_of(self.backend), dtype
+            values = propagation.amplitudes(body, radii, orientations, self.optics, detector, *how)
             return _image(values, detector.scattering_vectors(self.optics.wavenumber), detector)
         images = np.empty((len(radii), detector.pixels, detector.pixels), dtype=np.complex128)
         for image, radius, orientation in zip(images, radii, orientations, strict=True):

@@ -1,6 +1,8 @@
-"""Back ends of the exact solver's kernel, chosen by name at each call.
+"""Back ends, chosen by name at each call.
 
-Each is one module with the same signature, `face_sums(meshes, vectors, s)`:
+- ``arrays``: the array namespaces, NumPy's and CuPy's, for solvers that are written once on either.
+
+Of the exact solver's kernel each is one module with the same signature, `face_sums(meshes, vectors, s)`:
 
 - ``with_numpy``: complex128, the reference;
 - ``with_numba``: complex64 and complex128, compiled, all cores.

@@ -126,17 +126,17 @@ class ConvexPolyhedron(ConvexBody):
         self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
     ) -> tuple[FloatArray, FloatArray]:
         """Where the beam at (x, y) enters and leaves the body; see `ConvexBody.columns`."""
-        x, y = np.broadcast_arrays(x, y)
-        z_in = np.full(x.shape, -radius, dtype=np.float64)
-        z_out = np.full(x.shape, radius, dtype=np.float64)
+        shape = np.broadcast_shapes(np.shape(x), np.shape(y))
+        z_in = np.full(shape, -radius, dtype=np.float64)
+        z_out = np.full(shape, radius, dtype=np.float64)
         for (n_x, n_y, n_z), offset in zip(self.normals @ rotation.T, self.offsets * radius, strict=True):
-            distance = offset - n_x * x - n_y * y
+            # x and y apart: on a grid each is an axis, and the only sum over it is this one
             if n_z < -GRAZING:
-                np.maximum(z_in, distance / n_z, out=z_in)
+                np.maximum(z_in, (offset - n_x * x) / n_z - n_y / n_z * y, out=z_in)
             elif n_z > GRAZING:
-                np.minimum(z_out, distance / n_z, out=z_out)
+                np.minimum(z_out, (offset - n_x * x) / n_z - n_y / n_z * y, out=z_out)
             else:
-                z_out[distance < 0] = -radius
+                z_out[offset - n_x * x - n_y * y < 0] = -radius
         return z_in, z_out
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:

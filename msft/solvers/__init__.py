@@ -1,6 +1,13 @@
-"""Solvers of the multi-slice Fourier transform.
+"""Solvers.
+
+Of the multi-slice Fourier transform:
 
 - ``exact``: convex polyhedra, closed form, any detector; on ``overlay``, the projected mesh;
 - ``chebyshev``: any body with one chord per column, on a grid in q_perp;
 - ``slices``: the papers' discretisation, the reference.
+
+Of the wave: ``propagation``, the split step, any body; on ``propagation_grid``, how finely a particle is
+sampled, and ``slice_paths``, its material in each slice.
+
+``interpolation``: from grids in q_perp to flat detectors.
 """

@@ -1,4 +1,4 @@
-"""Bodies without absorption against closed forms, quadrature and BornAgain's polyhedra."""
+"""Bodies without absorption against closed forms, quadrature, tetrahedra and BornAgain's polyhedra."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.integrate import quad
+from scipy.linalg import expm
+from scipy.spatial import Delaunay
 from scipy.special import j0, j1
 
 from msft.bodies import Body, Dumbbell, Ellipsoid, named
+from msft.bodies.archimedean import VERTICES
 from msft.detector import EwaldDetector
 from msft.optics import Optics
 from msft.pattern import Simulation
@@ -141,6 +144,20 @@ def test_polyhedra_are_those_of_bornagain(name: str) -> None:
     elsewhere = in_body_frame() @ turn_about_z(10).T @ turn.T
     wrong = [abs(solid.formfactorAtBottom(bornagain.C3(*map(complex, row)))) for row in elsewhere]
     assert relative(found, wrong) > 0.05
+
+
+@pytest.mark.parametrize("name", sorted(VERTICES))
+def test_every_named_polyhedron_is_the_sum_of_its_tetrahedra(name: str) -> None:
+    body: Any = named(name)
+    corners = RADIUS * body.vertices[Delaunay(body.vertices).simplices]
+    volume = np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1])) / 6
+    assert volume.sum() == pytest.approx(RADIUS**3 * body.volume)
+    # over a tetrahedron e^f with f linear is 6 V times the divided difference of exp at its corners, which is
+    # a corner of the exponential of a matrix (Opitz)
+    exponents = -1j * np.einsum("pd,tcd->ptc", in_body_frame()[::37], corners)
+    matrices = np.eye(4, k=1) + exponents[..., None] * np.eye(4)
+    expected = (6 * volume * expm(matrices)[..., 0, 3]).sum(axis=1)
+    assert relative(simulated(body, "exact")[::37], expected) < 1e-9
 
 
 def test_the_form_factor_of_a_disc() -> None:
