@@ -23,7 +23,7 @@ ROOMS = {
         "msft/backends/cosine_sine.py",
         "msft/backends/counter.py",
     },
-    "cupy": set[str](),
+    "cupy": {"msft/backends/with_cupy.py"},
     "pyplot": set[str](),
 }
 """Where a heavy package may be imported."""
