@@ -131,16 +131,17 @@ def fit(
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)
         model = Model(configuration)
+    device = hardware.kind if isinstance(hardware, Hardware) else hardware
     task = Regression(
         model,
-        _examples(dataset.part(slice(0, taught)), model, training),
+        _examples(dataset.part(slice(0, taught)), model, training, device),
         Stored(dataset.part(slice(taught, taught + chosen)), model.target),
         training,
     )
     plan = Plan(training.images, training.batch, training.seed)
     state, history = trainer.train(task, plan, hardware, progress, left=left, keep=keep, logger=logger)
     model.load_state_dict(state)
-    model.to(hardware.kind if isinstance(hardware, Hardware) else hardware).eval()
+    model.to(device).eval()
     uncertainty.learn(
         model,
         dataset.part(slice(0, taught)),
@@ -151,7 +152,9 @@ def fit(
     return Trained(model, history, evaluation)
 
 
-def _examples(taught: PatternDataset, model: Model, training: TrainingConfiguration) -> Examples:
+def _examples(
+    taught: PatternDataset, model: Model, training: TrainingConfiguration, device: torch.device
+) -> Examples:
     if not training.online:
         symmetries = dihedral.order(taught.simulation.detector) if training.symmetric else 1
         return Stored(taught, model.target, symmetries)
@@ -160,7 +163,7 @@ def _examples(taught: PatternDataset, model: Model, training: TrainingConfigurat
             "training.online", True, "false for a dataset that `msft generate` did not write"
         )
     shown = Plan(training.images, training.batch, training.seed).steps * training.batch
-    return Fresh(taught.recipe, shown, model.target, training.seed)
+    return Fresh(taught.recipe, shown, model.target, training.seed, device)
 
 
 def train(

@@ -41,8 +41,8 @@ class ScatteringVectors:
     pixel: NDArray[np.int64]
     weight: NDArray[np.float64]
 
-    def only(self, chosen: NDArray[np.bool_]) -> ScatteringVectors:
-        """Some of the pixels, by a bool array (P,)."""
+    def only(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> ScatteringVectors:
+        """Some of the pixels, by a bool array (P,) or by their numbers."""
         return ScatteringVectors(
             self.x[chosen], self.y[chosen], self.z[chosen], self.pixel[chosen], self.weight[chosen]
         )
