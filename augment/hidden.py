@@ -1,4 +1,10 @@
-"""Hidden pixels: 0 among grey values, and NaN where the logarithm is still to come."""
+"""Hidden pixels: 0 among grey values, and NaN where the logarithm is still to come.
+
+Networks see the 0, in training as in prediction. `benchmarks/mask.py` trained the network of the preset quick
+in three ways, with two seeds, each on 30,000 images of 3,000 patterns. Medians on 400 other patterns through
+the preset experiment: 3.0 and 3.1 degrees, 4.5 and 4.6 nm with the value 0; 3.4 and 3.3 degrees, 6.7 and
+5.9 nm with -1; 3.0 and 3.1 degrees, 4.5 and 4.8 nm with a second channel, no better and one more input.
+"""
 
 from __future__ import annotations
 

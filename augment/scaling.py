@@ -59,7 +59,8 @@ def log_scale(
             )
         light = light.where(valid, 0.0)
     peak = light.amax(dim=(1, 2), keepdim=True)
-    decades = torch.as_tensor(floor_decades, dtype=light.dtype).reshape(-1, 1, 1).to(light.device)
+    decades = torch.as_tensor(floor_decades, dtype=light.dtype).reshape(-1, 1, 1)
+    decades = decades.to(light.device, non_blocking=True)
     light.div_(peak.where(peak > 0.0, 1.0)).mul_(torch.pow(10.0, decades)).log1p_()
     # the logarithm of the maximum, as it was rounded there: the end points are exactly 0 and 1
     top = light.amax(dim=(1, 2), keepdim=True)

@@ -41,12 +41,14 @@ def augment(
 ) -> None:
     """Write a dataset's patterns as a detector might have recorded them."""
     with one_line_errors():
+        from msft.output import beside
+
         if preview:
-            target = out or dataset.with_suffix(".preview.png")
+            target = out or beside(dataset, ".preview.png")
             _draw(dataset, target, pattern, seed, force or out is None)
             report({"file": target, "pattern": pattern}, [str(target)], quiet, as_json)
             return
-        target = out or dataset.with_suffix(".augmented.h5")
+        target = out or beside(dataset, ".augmented.h5")
         from augment.files import augment_file
         from msft.dataset import open_patterns
 

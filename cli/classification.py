@@ -106,9 +106,9 @@ def explain(
 ) -> None:
     """Draw where the frames that most probably have a label show it: GradCAM++ as PNG."""
     with one_line_errors():
-        from msft.output import check_writable
+        from msft.output import beside, check_writable
 
-        target = out or frames.with_suffix("." + "_".join(label) + ".png")
+        target = out or beside(frames, "." + "_".join(label) + ".png", "frames")
         check_writable(target, inputs=[frames, *([mask] if mask else [])], suffixes=[".png"])
         from invert import label_figures
         from invert.classifier import load

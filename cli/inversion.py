@@ -135,9 +135,9 @@ def evaluate(
     On a dataset with labels, report a classifier's scores.
     """
     with one_line_errors():
-        from msft.output import check_writable, whole
+        from msft.output import beside, check_writable, whole
 
-        target = out or dataset.with_suffix(".evaluation.json")
+        target = out or beside(dataset, ".evaluation.json")
         picture = target.with_suffix(".png")
         check_writable(target, inputs=[dataset], suffixes=[".json"])
         check_writable(picture, inputs=[dataset])

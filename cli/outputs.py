@@ -28,11 +28,11 @@ class Outputs:
         cls, out: Path | None, frames: Path, others: Sequence[Path | None], page: bool | None
     ) -> Outputs:
         """Where they go; refused before any work if one could not be written."""
-        from msft.output import check_writable
+        from msft.output import beside, check_writable
 
         from .reporting import wants_page
 
-        target = out or frames.with_suffix(".predictions.h5")
+        target = out or beside(frames, ".predictions.h5", "frames")
         html = target.with_suffix(".html") if wants_page(page) else None
         outputs = cls(target, target.with_suffix(".csv"), target.with_suffix(".png"), html)
         inputs = [frames, *(path for path in others if path)]

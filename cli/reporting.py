@@ -27,10 +27,10 @@ def report(
 ) -> None:
     """Write a page to look at: histograms, a table that sorts, pictures and turning particles."""
     with one_line_errors():
-        from msft.output import check_writable
+        from msft.output import beside, check_writable
 
         wants_page(True)
-        target = out or predictions.with_suffix(".html")
+        target = out or beside(predictions, ".html", "predictions")
         check_writable(
             target,
             force or out is None,

@@ -40,9 +40,9 @@ def show(
     with one_line_errors():
         from msft import plot
         from msft.dataset import open_patterns
-        from msft.output import check_writable
+        from msft.output import beside, check_writable
 
-        target = out or dataset.with_suffix(".png")
+        target = out or beside(dataset, ".png")
         check_writable(target, inputs=[dataset], suffixes=[".png"])
         with open_patterns(dataset) as patterns:
             plot.save(plot.gallery(patterns, count), target)

@@ -22,7 +22,7 @@ from invert.scores import THRESHOLD
 from msft.dataset import CXI_VERSION, open_hdf5
 from msft.errors import ParameterError
 from msft.helium import labels as helium
-from msft.output import whole
+from msft.output import beside, whole
 
 RESULT = "/entry_1/result_1"
 CHUNK = 256
@@ -83,7 +83,7 @@ class Labelling:
 
 def classes_of(frames: Path) -> Path:
     """The file that `invert classify` writes about frames, unless it is told another one."""
-    return frames.with_suffix(".classes.h5")
+    return beside(frames, ".classes.h5", "frames")
 
 
 def classify(

@@ -35,6 +35,19 @@ def check_writable(
         raise ParameterError("out", f"{path}, which exists", "a new name, or --force to replace it")
 
 
+def beside(path: Path, ending: str, field: str = "dataset") -> Path:
+    """The name of an output that was given none: that of the input with another ending.
+
+    Raises
+    ------
+    ParameterError
+        If the input, which the message calls `field`, has no name, as the folder ``.`` has none.
+    """
+    if not path.name:
+        raise ParameterError(field, path, "a file, not a folder")
+    return path.with_suffix(ending)
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, for a file or folder; it takes the place of `path` on success.

@@ -129,6 +129,8 @@ def test_stacks_that_are_no_patterns_are_refused(
     (tmp_path / "text.h5").write_text("not HDF5")
     for name in ("text", "missing"):
         assert_refused(run(invert, "augment", tmp_path / f"{name}.h5", *preview), "dataset")
+    for folder in (".", "..", "/", tmp_path):
+        assert_refused(run(invert, "augment", folder, *preview), "dataset")
 
 
 @pytest.mark.parametrize(
