@@ -24,6 +24,7 @@ blur.py      Gaussian blur and jitter
 crop.py      rectangular and circular crop around the beam
 mask.py      central hole
 gaps.py      gaps between modules
+hidden.py    what hidden pixels hold
 window.py    rectangular window with cut corners
 shift.py     shift by whole pixels
 response.py  blind spots, amplification, full well
@@ -34,7 +35,7 @@ background.py   uniform background of linear intensity, in four levels
 polar.py     images over radius and angle
 correlation.py  two-point cross-correlation maps in place of images
 fields.py    random pixels from one seed per image
-grid.py      pixel offsets from the beam
+grid.py      pixel offsets and distances from the beam
 """
 
 from augment.background import Background

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import pad
 
-from augment.fields import draw_seeds, uniform_pixels
-from augment.filter import Filter, Parameters
+from augment.fields import draw_seeds, random_words
+from augment.filter import Filter, Parameters, per_image
 from augment.ranges import Range, check_count, check_range, draw
 
 _CUT = 4.0  # sigmas; less than 1e-4 of a Gaussian lies beyond
@@ -46,32 +45,52 @@ class GaussianBlur(Filter):
         return {"sigma": draw(self.sigma, (count,), generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        height, width = images.shape[1:]
-        down = _gaussian_matrices(parameters["sigma"], height).to(images.device)
-        across = down if width == height else _gaussian_matrices(parameters["sigma"], width).to(images.device)
-        blurred = torch.empty_like(images)
-        # One product per image, of tensors that begin their own memory: how a batched product rounds, or one
-        # that begins elsewhere, depends on what is beside the image.
-        for result, image, rows, columns in zip(blurred, images, down, across, strict=True):
-            result.copy_(rows.clone() @ image.clone() @ columns.T.clone())
+        # the widest first: every neighbour that fewer images need costs less
+        order = parameters["sigma"].argsort(descending=True)
+        taps, needed = _gaussian_taps(parameters["sigma"][order])
+        sorted_images = images.index_select(0, order.to(images.device, non_blocking=True))
+        weights = taps.to(images.device, non_blocking=True)[:, :, None, None]
+        blurred = _weighted(_weighted(sorted_images, weights, needed, axis=1), weights, needed, axis=2)
         # a mean does not exceed the largest value, but its rounding may
-        return blurred.minimum(images.amax(dim=(1, 2), keepdim=True))
+        blurred = blurred.minimum(sorted_images.amax(dim=(1, 2), keepdim=True))
+        return blurred.index_select(0, order.argsort().to(images.device, non_blocking=True))
 
 
-def _gaussian_matrices(sigma: torch.Tensor, length: int) -> torch.Tensor:
-    """Return the matrices that blur an axis by each sigma: (B,) to float32 (B, length, length)."""
-    reach = max(length, math.ceil(_CUT * float(sigma.amax() if len(sigma) else 0.0)) + 1)
-    offsets = torch.arange(reach)
-    wide = sigma.double().clamp_min(_NARROWEST)[:, None]
-    taps = torch.exp(-0.5 * (offsets / wide) ** 2).where(offsets <= (_CUT * wide).ceil(), 0.0)
-    taps /= 2.0 * taps.sum(dim=1, keepdim=True) - taps[:, :1]
-    # the outermost pixels go on beyond the edges: theirs is the weight of everything out there
-    beyond = taps.flip(1).cumsum(1).flip(1)[:, :length].float()
-    side = taps[:, :length].float()
-    matrices = torch.cat([side.flip(1), side[:, 1:]], dim=1).unfold(1, length, 1).flip(1).contiguous()
-    matrices[:, :, 0] = beyond
-    matrices[:, :, -1] = beyond.flip(1)
-    return matrices if length > 1 else torch.ones_like(matrices)
+def _gaussian_taps(sigma: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
+    """Return the weights of the pixels at distance 0, 1, ... on one side, and how many images need each.
+
+    Parameters
+    ----------
+    sigma
+        In pixels, falling: float32, shape (B,), on the CPU.
+
+    Returns
+    -------
+    tuple of torch.Tensor and list of int
+        float32, shape (distances, B), 0 beyond the cut; numbers of images for distances from 1.
+    """
+    wide = sigma.double().clamp_min(_NARROWEST)
+    cut = (_CUT * wide).ceil()
+    distance = torch.arange(int(cut.amax()) + 1 if len(cut) else 1)[:, None]
+    taps = torch.exp(-0.5 * (distance / wide).square()).where(distance <= cut, 0.0)
+    taps /= 2.0 * taps.sum(dim=0) - taps[0]
+    return taps.float(), (distance[1:] <= cut).sum(dim=1).tolist()
+
+
+def _weighted(images: torch.Tensor, weights: torch.Tensor, needed: list[int], axis: int) -> torch.Tensor:
+    """Return sums of each pixel and its neighbours along an axis, each image with its own symmetric weights.
+
+    Neighbour by neighbour. A product of matrices for each image takes longer, and a batched one rounds in
+    another way beside other images.
+    """
+    reach, length = len(needed), images.shape[axis]
+    ends = (0, 0, reach, reach) if axis == 1 else (reach, reach, 0, 0)
+    around = pad(images[:, None], ends, mode="replicate")[:, 0]
+    total, both = images * weights[0], torch.empty_like(images)
+    for distance, count in enumerate(needed, start=1):
+        before, after = (around[:count].narrow(axis, reach + side * distance, length) for side in (-1, 1))
+        total[:count].addcmul_(torch.add(before, after, out=both[:count]), weights[distance, :count])
+    return total
 
 
 @dataclass(frozen=True)
@@ -106,19 +125,20 @@ class Jitter(Filter):
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         height, width = images.shape[1:]
-        around = pad(images[:, None], (self.reach,) * 4, mode="replicate").flatten(1)
-        stride = width + 2 * self.reach
-        rows = torch.arange(height, dtype=torch.int32, device=images.device)[:, None] * stride
-        corner = (rows + torch.arange(width, dtype=torch.int32, device=images.device)).flatten()
-        pixels = uniform_pixels(parameters["seed"], (height * width,), images.device)
-        moved = torch.empty_like(images)
-        # one image at a time stays in the cache
-        for k, reach in enumerate(parameters["reach"].tolist()):
-            # every displacement has a number; the table says how far in memory it leads from the corner
-            side = torch.arange(2 * reach + 1, dtype=torch.int32, device=images.device) + self.reach - reach
-            table = (side[:, None] * stride + side).flatten()
-            # rounding of a value just below 1 must not give one displacement too many
-            number = pixels[k].mul_(len(table)).int().clamp_(max=len(table) - 1)
-            source = table.index_select(0, number).add_(corner)
-            moved[k] = around[k].index_select(0, source).reshape(height, width)
-        return moved
+        around = pad(images[:, None], (self.reach,) * 4, mode="replicate")
+        # the halves of a word are the displacements along the two axes, as fractions of what is allowed
+        words = random_words(parameters["seed"], (height, width), images.device)
+        reach = per_image(parameters["reach"].int(), images)
+        side = 2 * reach + 1
+        down = (words >> 16).add_(1 << 15).mul_(side).bitwise_right_shift_(16).sub_(reach)
+        across = words.bitwise_and_(0xFFFF).mul_(side).bitwise_right_shift_(16).sub_(reach)
+        stride, rows = width + 2 * self.reach, height + 2 * self.reach
+        # places in the memory of all images; small numbers are read faster
+        kind = torch.int32 if around.numel() < 2**31 else torch.int64
+        image, row, column = (
+            torch.arange(length, dtype=kind, device=images.device) for length in images.shape
+        )
+        corner = (image * rows)[:, None, None] + (row + self.reach)[:, None]
+        corner = corner * stride + column + self.reach
+        source = corner.add_(down.mul_(stride)).add_(across)
+        return around.flatten().index_select(0, source.flatten()).reshape(images.shape)

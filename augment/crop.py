@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from augment.filter import Filter, Parameters, per_image
-from augment.grid import beam_offsets, within_radius
+from augment.grid import beam_offsets, within_half, within_radius
 from augment.ranges import Range, check_number, check_range, draw
 
 
@@ -64,7 +64,9 @@ class CenterCrop(Filter):
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         rows, columns = beam_offsets(images)
-        keep = within_radius(images, per_image(parameters["radius"], images))
-        keep &= rows.abs() <= per_image(parameters["half_height"], images)
-        keep &= columns.abs() <= per_image(parameters["half_width"], images)
-        return images.where(keep, 0.0)
+        radius, half_height, half_width = (
+            per_image(parameters[name], images) for name in ("radius", "half_height", "half_width")
+        )
+        inside = within_radius(images, radius)
+        inside.mul_(within_half(rows, half_height)).mul_(within_half(columns, half_width))
+        return inside.mul_(images)

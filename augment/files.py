@@ -16,7 +16,6 @@ from augment.scaling import FLOOR_DECADES
 from msft.dataset import MASK_MISSING, PatternFile, create, missing_pixels, open_patterns
 from msft.errors import ParameterError
 from msft.output import check_writable
-from msft.particle import Particles
 
 BATCH = 64
 
@@ -62,7 +61,8 @@ def augment_file(
 
     The preset ``paper`` makes eleven images of each pattern, one by each of its filters; they stand one after
     another, so that no division of the file by position tears them apart. ``experiment`` makes one. The file
-    also holds which pixels are left (a CXI mask per image), and what was drawn for each image (JSON).
+    also holds which pixels are left (a CXI mask per image), what was drawn for each image (JSON), and what
+    the dataset says of each pattern: its particle, its optics, its labels.
 
     Parameters
     ----------
@@ -108,7 +108,10 @@ def augment_file(
         missing = missing_pixels(patterns.simulation)
         count = len(names) * len(patterns)
         progress(0)
-        with create(out, count, patterns.simulation, provenance, scale="log") as writer:
+        optics, labels = patterns.shots.optics, patterns.label_names
+        with create(
+            out, count, patterns.simulation, provenance, scale="log", varying=list(optics), labels=labels
+        ) as writer:
             for start in range(0, len(patterns), BATCH):
                 rows = slice(start, min(start + BATCH, len(patterns)))
                 intensity = torch.from_numpy(patterns.patterns(rows))
@@ -117,13 +120,10 @@ def augment_file(
                 images = torch.stack([image for image, _ in made], dim=1).flatten(0, 1)
                 hidden = ~torch.stack([record.measured(size) for _, record in made], dim=1).flatten(0, 1)
                 steps = [json.dumps(asdict(record[k])) for k in range(len(intensity)) for _, record in made]
-                writer.append(images.numpy(), _repeated(patterns.particles[rows], len(names)))
+                # every image of a pattern shows what the pattern does
+                shown = np.repeat(np.arange(len(patterns))[rows], len(names))
+                varied = {name: values[shown] for name, values in optics.items()}
+                writer.append(images.numpy(), patterns.particles[shown], varied, patterns.labels[shown])
                 writer.append_filtered(np.where(hidden.numpy(), MASK_MISSING, 0) | missing, steps)
                 progress(len(intensity))
         return count
-
-
-def _repeated(particles: Particles, times: int) -> Particles:
-    """Each of the particles so many times, one after another."""
-    radius, orientation = np.repeat(particles.radius, times), np.repeat(particles.orientation, times, axis=0)
-    return Particles(radius, orientation, particles.body)

@@ -83,12 +83,7 @@ class Filter(ABC):
         ParameterError
             The images are not a float32 batch, or the parameters are for another number of images.
         """
-        _check_images(images)
-        for name, values in parameters.items():
-            if len(values) != len(images):
-                raise ParameterError(
-                    name, f"values for {len(values)} images", f"one for each of {len(images)}"
-                )
+        check_batch(images, parameters)
         clean = images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         if self.from_intensity:
             return self._apply(clean.clamp_(min=0.0), parameters)
@@ -235,7 +230,16 @@ def take(parameters: Parameters, chosen: torch.Tensor) -> Parameters:
 
 def per_image(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """Return one value per image, shape (B,), as (B, 1, 1) on the device of the images."""
-    return values.to(images.device)[:, None, None]
+    # a copy that waits would stop the GPU at every parameter
+    return values.to(images.device, non_blocking=True).view(-1, 1, 1)
+
+
+def check_batch(images: torch.Tensor, parameters: Parameters) -> None:
+    """Raise ParameterError unless there are parameters for a float32 batch of so many images."""
+    _check_images(images)
+    for name, values in parameters.items():
+        if len(values) != len(images):
+            raise ParameterError(name, f"values for {len(values)} images", f"one for each of {len(images)}")
 
 
 def _check_images(images: torch.Tensor) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from augment.filter import Filter, Parameters, per_image
 from augment.grid import beam_offsets
+from augment.hidden import check_hidden, hide
 from augment.ranges import Range, check_number, check_range, draw
 
 
@@ -30,7 +31,7 @@ class Gaps(Filter):
     Raises
     ------
     ParameterError
-        A range or the probability is not as described.
+        A range or the probability is not as described, or hidden pixels cannot hold that value.
 
     Notes
     -----
@@ -48,6 +49,7 @@ class Gaps(Filter):
         check_number("probability", self.probability, 0.0, 1.0)
         check_range("width", self.width)
         check_range("distance", self.distance, highest=0.5)
+        check_hidden(self.hidden)
 
     def sample(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Parameters:
         """Draw the first pixel from the beam and the width of both gaps; see `Filter.sample`.
@@ -66,5 +68,7 @@ class Gaps(Filter):
         row, height, column, width = (
             per_image(parameters[name], images) for name in ("row", "height", "column", "width")
         )
-        gap = ((rows >= row) & (rows < row + height)) | ((columns >= column) & (columns < column + width))
-        return images.masked_fill(gap, self.hidden)
+        # outside the strips: (B, H, 1) and (B, 1, W)
+        beside_rows = ((rows < row) | (rows >= row + height)).float()
+        beside_columns = ((columns < column) | (columns >= column + width)).float()
+        return hide(images, beside_rows * beside_columns, self.hidden)

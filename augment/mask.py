@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 
 from augment.filter import Filter, Parameters, per_image
-from augment.grid import within_radius
+from augment.grid import beyond_radius
+from augment.hidden import check_hidden, hide
 from augment.ranges import Range, check_range, draw
 
 
@@ -26,7 +27,7 @@ class CentralHole(Filter):
     Raises
     ------
     ParameterError
-        The range is not one of finite numbers >= 0.
+        The range is not one of finite numbers >= 0, or hidden pixels cannot hold that value.
 
     Notes
     -----
@@ -40,11 +41,12 @@ class CentralHole(Filter):
 
     def __post_init__(self) -> None:
         check_range("radius", self.radius)
+        check_hidden(self.hidden)
 
     def sample(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Parameters:
         """Draw `radius` in pixels; see `Filter.sample`."""
         return {"radius": draw(self.radius, (count,), generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        hole = within_radius(images, per_image(parameters["radius"], images))
-        return images.masked_fill(hole, self.hidden)
+        outside = beyond_radius(images, per_image(parameters["radius"], images))
+        return hide(images, outside, self.hidden)

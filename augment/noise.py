@@ -44,7 +44,7 @@ class UniformNoise(Filter):
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         pixels = uniform_pixels(parameters["seed"], tuple(images.shape[1:]), images.device)
-        margin = pixels.mul_(2.0).sub_(1.0).mul_(per_image(parameters["amplitude"], images))
+        margin = pixels.sub_(0.5).mul_(per_image(2.0 * parameters["amplitude"], images))
         return margin.add_(images).clamp_(0.0, 1.0)
 
 
@@ -79,8 +79,9 @@ class SaltAndPepper(Filter):
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         pixels = uniform_pixels(parameters["seed"], tuple(images.shape[1:]), images.device)
         fraction = per_image(parameters["fraction"], images)
-        salted = images.masked_fill(pixels < fraction, 1.0)
-        return salted.masked_fill_(pixels < fraction / 2, 0.0)
+        kept = pixels.clone().ge_(fraction)  # 1 or 0
+        salt = pixels.ge_(fraction / 2).sub_(kept)
+        return salt.addcmul_(images, kept)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class ShotNoise(Filter):
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         linear = linear_scale(images, self.floor_decades)
         peak = linear.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-        rates = linear / peak * per_image(parameters["photons"], images)
+        rates = linear.div_(peak).mul_(per_image(parameters["photons"], images))
         return log_scale(poisson_pixels(parameters["seed"], rates), self.floor_decades)
 
 

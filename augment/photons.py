@@ -55,6 +55,6 @@ class PhotonStatistics(Filter):
         # first to the maximum, so that no sum of large numbers overflows
         peak = images.amax(dim=(1, 2), keepdim=True)
         light = images / peak.where(peak > 0.0, 1.0)
-        total = light.sum(dim=(1, 2), keepdim=True, dtype=torch.float64).clamp_min_(1.0).float()
+        total = light.sum(dim=2, keepdim=True).sum(dim=1, keepdim=True).clamp_min_(1.0)
         rates = light.mul_(per_image(parameters["photons"], images) / total)
         return poisson_pixels(parameters["seed"], rates.add_(per_image(parameters["stray"], images)))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from augment.filter import Filter, Parameters, Step, take
+from augment.filter import Filter, Parameters, Step, check_batch, take
 from augment.ranges import check_number
 from msft.errors import ParameterError
 
@@ -71,19 +71,22 @@ class Composite(Filter):
         return self._each("_cover", measured, parameters)
 
     def _each(self, method: str, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        images = images.clone()
         for wanted in parameters["order"].T:
-            for k in wanted.unique().tolist():
+            drawn = wanted.unique().tolist()
+            # images that get no part stay as they are
+            result = images.clone() if -1 in drawn else torch.empty_like(images)
+            for k in drawn:
                 if k < 0:
                     continue
                 part, chosen = self.filters[k], (wanted == k).nonzero()[:, 0]
-                if len(chosen) == len(images):  # spares two copies of the batch
-                    images = getattr(part, method)(images, _parameters_of(parameters, k))
+                if len(drawn) == 1:  # spares two copies of the batch
+                    result = getattr(part, method)(images, _parameters_of(parameters, k))
                 else:
-                    place = chosen.to(images.device)
+                    place = chosen.to(images.device, non_blocking=True)
                     own = take(_parameters_of(parameters, k), chosen)
                     # whole rows are copied; indexing by a tensor would take them number by number
-                    images.index_copy_(0, place, getattr(part, method)(images.index_select(0, place), own))
+                    result.index_copy_(0, place, getattr(part, method)(images.index_select(0, place), own))
+            images = result
         return images
 
     def describe(self, parameters: Parameters, index: int) -> Step:
@@ -153,6 +156,11 @@ class OneOf(Composite):
             allowed = f"{len(self.filters)} finite numbers >= 0, not all of them 0"
             raise ParameterError("weights", self.weights, allowed)
 
+    def apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        """Apply drawn parameters; see `Filter.apply`. Each part makes of its own images what it takes."""
+        check_batch(images, parameters)
+        return self._each("apply", images, parameters)
+
     def _sample_order(self, count: int, generator: torch.Generator) -> torch.Tensor:
         bounds = torch.tensor(self.weights or [1.0] * len(self.filters), dtype=torch.float64).cumsum(0)
         # float64 throughout: right=True skips parts of weight 0, and a draw is always below the last bound.
@@ -193,7 +201,9 @@ class RandomCombination(Composite):
     def _sample_order(self, count: int, generator: torch.Generator) -> torch.Tensor:
         shape = (count, len(self.filters))
         order = torch.rand(shape, generator=generator).argsort(dim=1)
-        return order.masked_fill(torch.rand(shape, generator=generator) >= self.probability, -1)
+        off = torch.rand(shape, generator=generator) >= self.probability
+        # the parts that are on first: the fewer the positions, the more images get a part together
+        return order.masked_fill(off, -1).gather(1, off.int().argsort(dim=1, stable=True))
 
 
 def _parameters_of(parameters: Parameters, k: int) -> Parameters:

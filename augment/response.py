@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from augment.filter import Filter, Parameters, per_image
-from augment.grid import within_radius
+from augment.grid import beyond_radius
 from augment.ranges import Range, check_count, check_range, draw
 from msft.errors import ParameterError
 
@@ -69,14 +69,17 @@ class UnevenSensitivity(Filter):
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         height, width = images.shape[1:]
         y, x, sigma, depth = (
-            parameters[name].to(images.device)[..., None] for name in ("y", "x", "sigma", "depth")
+            parameters[name].to(images.device, non_blocking=True)[..., None]
+            for name in ("y", "x", "sigma", "depth")
         )
-        sigma = sigma.clamp_min(_NARROWEST)
+        narrow = sigma.clamp_min(_NARROWEST)
         # A Gaussian is a product over the axes: exponentials of H + W numbers instead of H x W.
-        along_y = depth * torch.exp(-0.5 * ((torch.arange(height, device=images.device) - y) / sigma) ** 2)
-        along_x = torch.exp(-0.5 * ((torch.arange(width, device=images.device) - x) / sigma) ** 2)
+        rows, columns = (torch.arange(length, device=images.device) for length in (height, width))
+        along_y = depth * torch.exp(-0.5 * ((rows - y) / narrow).square())
+        along_x = torch.exp(-0.5 * ((columns - x) / narrow).square())
         for spot in range(along_y.shape[1]):
-            images = images * (1.0 - along_y[:, spot, :, None] * along_x[:, spot, None, :])
+            lost = along_y[:, spot, :, None] * along_x[:, spot, None, :]
+            images = torch.addcmul(images, images, lost, value=-1.0, out=lost)
         return images
 
 
@@ -144,6 +147,6 @@ class FullWell(Filter):
         return {"halo": draw(self.halo, (count,), generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        halo = within_radius(images, per_image(parameters["halo"], images))
-        level = images.masked_fill(halo, 0.0).amax(dim=(1, 2), keepdim=True)
+        outside = beyond_radius(images, per_image(parameters["halo"], images))
+        level = outside.mul_(images).amax(dim=(1, 2), keepdim=True)
         return images.minimum(level)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch.nn.functional import pad
 
 from augment.filter import Filter, Parameters
 from augment.ranges import check_count
@@ -46,21 +47,16 @@ class Shift(Filter):
         return {"dy": moves[0], "dx": moves[1]}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        height, width = images.shape[1:]
-        moved = torch.zeros_like(images)
-        for result, image, dy, dx in zip(
-            moved, images, parameters["dy"].tolist(), parameters["dx"].tolist(), strict=True
-        ):
-            to_rows, from_rows = _overlap(height, dy)
-            to_columns, from_columns = _overlap(width, dx)
-            result[to_rows, to_columns] = image[from_rows, from_columns]
-        return moved
+        count, height, width = images.shape
+        around = pad(images, (self.reach,) * 4).flatten()
+        # every row that is to come is one stretch of this memory: where it begins, and all that there are
+        stride, rows = width + 2 * self.reach, height + 2 * self.reach
+        first = torch.arange(count) * (rows * stride) + (self.reach - parameters["dy"]) * stride
+        first += self.reach - parameters["dx"]
+        begin = first.to(images.device, non_blocking=True)[:, None]
+        begin = begin + torch.arange(height, device=images.device) * stride
+        stretches = around.as_strided((max(len(around) - width + 1, 0), width), (1, 1))
+        return stretches.index_select(0, begin.flatten()).reshape(images.shape)
 
     def _cover(self, measured: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         return super()._cover(measured, parameters) if self.hides else measured
-
-
-def _overlap(length: int, move: int) -> tuple[slice, slice]:
-    """Return where on an axis pixels arrive, and where they come from."""
-    move = max(-length, min(length, move))
-    return slice(max(move, 0), length + min(move, 0)), slice(max(-move, 0), length - max(move, 0))

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 
 from augment.filter import Filter, Parameters, per_image
-from augment.grid import beam_offsets, within_radius
+from augment.grid import beam_offsets, within_half, within_radius
+from augment.hidden import check_hidden, hide
 from augment.ranges import Range, check_range, draw
 
 
@@ -29,7 +30,7 @@ class Window(Filter):
     Raises
     ------
     ParameterError
-        A range is not as described.
+        A range is not as described, or hidden pixels cannot hold that value.
 
     Notes
     -----
@@ -47,6 +48,7 @@ class Window(Filter):
     def __post_init__(self) -> None:
         for name in ("half_height", "half_width", "corner"):
             check_range(name, getattr(self, name))
+        check_hidden(self.hidden)
 
     def sample(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Parameters:
         """Draw `half_height`, `half_width` and `radius` in pixels; see `Filter.sample`."""
@@ -57,7 +59,9 @@ class Window(Filter):
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         rows, columns = beam_offsets(images)
-        inside = within_radius(images, per_image(parameters["radius"], images))
-        inside &= rows.abs() <= per_image(parameters["half_height"], images)
-        inside &= columns.abs() <= per_image(parameters["half_width"], images)
-        return images.where(inside, self.hidden)
+        radius, half_height, half_width = (
+            per_image(parameters[name], images) for name in ("radius", "half_height", "half_width")
+        )
+        inside = within_radius(images, radius)
+        inside.mul_(within_half(rows, half_height)).mul_(within_half(columns, half_width))
+        return hide(images, inside, self.hidden)

@@ -32,7 +32,7 @@ import torch
 
 from augment.background import LEVELS, Background, levels
 from augment.correlation import correlation_images
-from augment.grid import within_radius
+from augment.grid import beyond_radius
 from augment.noise import ReadoutNoise
 from augment.photons import PhotonStatistics
 from invert.backbone import NETWORKS, NetworkConfiguration, ResidualConfiguration
@@ -129,7 +129,7 @@ def detected(intensity: torch.Tensor) -> torch.Tensor:
     photons, _ = PhotonStatistics(PHOTONS, STRAY)(intensity, generator)
     photons, _ = ReadoutNoise(READOUT)(photons, generator)
     hole = torch.full((len(photons), 1, 1), HOLE * photons.shape[-1])
-    return photons.masked_fill_(within_radius(photons, hole), 0.0).clamp_(min=0.0)
+    return photons.mul_(beyond_radius(photons, hole)).clamp_(min=0.0)
 
 
 def narrowed(name: str, sizes: Sizes) -> NetworkConfiguration:

@@ -22,6 +22,7 @@ import record
 import torch
 
 from augment.scaling import log_scale
+from invert import dihedral
 from invert.data import PatternDataset
 from invert.examples import Stored
 from invert.model import Model, ModelConfiguration, pick_device
@@ -50,7 +51,8 @@ def whole(chosen: Preset, dataset: PatternDataset, device: torch.device, steps: 
     """Seconds per step of training with everything."""
     settings = chosen.training
     model = Model(ModelConfiguration(chosen.network, chosen.target))
-    examples = Stored(dataset, model.target)
+    symmetries = dihedral.order(dataset.simulation.detector) if settings.symmetric else 1
+    examples = Stored(dataset, model.target, symmetries)
     task = Regression(model, examples, Stored(dataset.part(slice(0, 2)), model.target), settings)
     moments: list[float] = []
     plan = Plan((steps + WARM_UP + 1) * settings.batch, settings.batch, 0, validations=1)

@@ -1,6 +1,6 @@
 """The presets `paper` and `best` at a reduced size, after equally many training images.
 
-    python benchmarks/training_comparison.py [--patterns 3000] [--images 50000] [--tests 2000] [--online]
+    python benchmarks/training_comparison.py [--patterns 3000] [--images 100000] [--tests 2000] [--online]
 
 Patterns of 64 x 64 pixels over the same angles as the papers', networks of 16 filters, the same number of
 images shown to each, new clean patterns to judge on: this compares recipes and says nothing of their full
@@ -131,7 +131,7 @@ def main() -> None:
     """Train, judge, print the table, write figure and record."""
     parser = argparse.ArgumentParser(description="The paper's recipe and the best one, reduced.")
     parser.add_argument("--patterns", type=int, default=3000)
-    parser.add_argument("--images", type=int, default=50_000)
+    parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--tests", type=int, default=2000)
     parser.add_argument("--parts", type=int, nargs="+", default=PARTS)
     parser.add_argument("--online", action="store_true")

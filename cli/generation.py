@@ -73,7 +73,7 @@ def generate(
     solver: Annotated[
         str | None, typer.Option(help="exact, chebyshev, slices or propagation [exact].")
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="auto, numba or numpy [auto].")] = None,
+    backend: Annotated[str | None, typer.Option(help="auto, numba, numpy or cupy [auto].")] = None,
     resume: Resume = False,
     workers: Workers = 1,
     shard: ShardOption = None,

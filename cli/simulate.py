@@ -73,7 +73,7 @@ def simulate(
         str | None,
         typer.Option(help="exact, chebyshev, slices or propagation [exact; chebyshev for smooth bodies]."),
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="auto, numba or numpy [numpy].")] = None,
+    backend: Annotated[str | None, typer.Option(help="auto, numba, numpy or cupy [numpy].")] = None,
     config: Config = None,
     force: Force = False,
     quiet: Quiet = False,

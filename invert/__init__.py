@@ -7,6 +7,7 @@
 - ``model``: configuration, backbone, head and target as one; ``checkpoint``: its file;
 - ``presets``: named configurations;
 - ``data``: datasets in memory; ``examples``: what a regression learns from, stored or simulated meanwhile;
+  ``dihedral``: the symmetries of the square that one pattern is shown in;
 - ``trainer``: training with Lightning, whatever is learned; ``plan``: how long and in which order;
   ``hardware``: on how many devices; ``ahead``: batches made beside the network; ``synchronised``: batch
   normalisation over processes; ``loggers``, ``quiet``: what Lightning writes, and what it does not;
@@ -15,8 +16,8 @@
 - ``uncertainty``: how sure a trained network is;
 - ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset;
 - ``frames``: measured frames from HDF5, by ``reading``; ``estimate``: what every inverter returns;
-- ``predict``: frames to estimates with a network, judged by ``agreement`` and ``quality``; ``stream``: all
-  frames of a file;
+- ``predict``: frames to estimates with a network, judged by ``agreement`` and ``quality`` with
+  ``fringes``; ``stream``: all frames of a file;
 - ``predictions``: estimates as HDF5; ``table``: as CSV and for people; ``report``: as a page;
 - ``watch``: a folder in which frames appear; ``pictures``: PNG, TIFF and arrays to HDF5;
 - ``forward``: a frame and the simulation that candidates are compared with; ``setting``: which simulation;

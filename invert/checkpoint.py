@@ -24,7 +24,7 @@ from msft.configuration import from_mapping, to_mapping
 from msft.errors import ParameterError
 
 WEIGHTS = "weights.safetensors"
-FORMAT = "msft-invert 2"
+FORMAT = "msft-invert 3"
 
 
 class Checkpoint(NamedTuple):

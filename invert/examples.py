@@ -9,26 +9,41 @@ import torch
 from torch.utils.dlpack import from_dlpack
 
 from invert.data import PatternDataset
+from invert.dihedral import turned_orientations
 from invert.targets import Target
 from invert.trainer import Batch
+from msft.backends.choice import BACKENDS_OF, Backend, present
 from msft.particle import Particles
 from msft.seeding import generator_of
 from msft.shots import Recipe
+from msft.symmetry import to_fundamental_domain
+
+CPU = torch.device("cpu")
 
 
 class Stored:
-    """Intensities of a dataset with their encoded targets."""
+    """Intensities of a dataset with their encoded targets, of each symmetry that a pattern is shown in.
 
-    def __init__(self, dataset: PatternDataset, target: Target) -> None:
+    Parameters
+    ----------
+    dataset
+        Of a centrosymmetric body, if there are symmetries.
+    target
+        What the particles are encoded as.
+    symmetries
+        How many; see `invert.dihedral`.
+    """
+
+    def __init__(self, dataset: PatternDataset, target: Target, symmetries: int = 1) -> None:
         self.intensity = dataset.intensity
-        self.numbers = _encoded(target, dataset.particles)
+        self.numbers = _encoded(target, dataset.particles, symmetries)
 
     def __len__(self) -> int:
         """The number of patterns."""
         return len(self.intensity)
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """Intensities (B, H, W) and numbers (B, size)."""
+        """Intensities (B, H, W) and numbers (B, symmetries, size)."""
         return self.intensity[indices], self.numbers[indices]
 
 
@@ -45,10 +60,16 @@ class Fresh:
         What the particles are encoded as.
     seed
         Of the training: another seed has other patterns.
+    device
+        Where the network learns: on a GPU the patterns are computed there and stay.
     """
 
-    def __init__(self, recipe: Recipe, count: int, target: Target, seed: int) -> None:
-        self.recipe = replace(recipe, seed=int(generator_of(recipe.seed, 2**32 - 1, seed).integers(2**62)))
+    def __init__(
+        self, recipe: Recipe, count: int, target: Target, seed: int, device: torch.device = CPU
+    ) -> None:
+        fresh = int(generator_of(recipe.seed, 2**32 - 1, seed).integers(2**62))
+        simulation = replace(recipe.simulation, backend=backend_beside(recipe, device))
+        self.recipe = replace(recipe, seed=fresh, simulation=simulation)
         self.count, self.target = count, target
 
     def __len__(self) -> int:
@@ -56,12 +77,29 @@ class Fresh:
         return self.count
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """Intensities (B, H, W) and numbers (B, size)."""
+        """Intensities (B, H, W) and numbers (B, 1, size)."""
         shots = self.recipe.shots(np.array(indices, dtype=np.int64))
-        # an engine on the GPU hands its memory over as it is
-        return from_dlpack(shots.intensity()), _encoded(self.target, shots.particles)
+        return from_dlpack(shots.intensity_on_device()), _encoded(self.target, shots.particles)
 
 
-def _encoded(target: Target, particles: Particles) -> torch.Tensor:
-    numbers = target.encode(particles.radius, particles.orientation)
-    return torch.from_numpy(np.asarray(numbers, dtype=np.float32))
+def backend_beside(recipe: Recipe, device: torch.device) -> Backend:
+    """The back end for patterns that a network on a device learns from.
+
+    ``cupy`` on a GPU that CuPy sees, too, unless the recipe asks for another one by name; a recipe that asks
+    for ``cupy`` gets ``auto`` elsewhere, since datasets travel to machines without one. Optics that differ
+    from pattern to pattern are simulated one by one, which a GPU is no good at.
+    """
+    simulation = recipe.simulation
+    wanted = simulation.backend
+    if wanted not in ("auto", "cupy"):
+        return wanted
+    possible = "cupy" in BACKENDS_OF[simulation.solver] and not recipe.uncertainty.varying
+    return "cupy" if device.type == "cuda" and possible and present("cupy") else "auto"
+
+
+def _encoded(target: Target, particles: Particles, symmetries: int = 1) -> torch.Tensor:
+    """Numbers (N, symmetries, size)."""
+    turned = turned_orientations(particles.orientation, symmetries)
+    orientation = to_fundamental_domain(turned.reshape(-1, 4))
+    numbers = target.encode(np.repeat(particles.radius, symmetries), orientation)
+    return torch.from_numpy(np.asarray(numbers, dtype=np.float32)).reshape(len(particles), symmetries, -1)

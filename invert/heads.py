@@ -20,9 +20,10 @@ class VectorHead(nn.Module):
 
 
 class UncertaintyHead(nn.Module):
-    """From features (B, F) to the uncertainties (B, 2) of the radius in nm and the orientation in radians.
+    """From signs (B, S) to the uncertainties (B, 2) of the radius in nm and the orientation in radians.
 
-    It is trained when the rest is (`invert.uncertainty`), on features that do not change any more.
+    It is trained when the rest is (`invert.uncertainty`), on signs that do not change any more: the features,
+    and how far the answers to the views of an image are apart (`invert.model`).
 
     Attributes
     ----------
@@ -32,21 +33,21 @@ class UncertaintyHead(nn.Module):
 
     shift: torch.Tensor
 
-    def __init__(self, features: int, hidden: int = 64) -> None:
+    def __init__(self, signs: int, hidden: int = 64) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.BatchNorm1d(features, affine=False, momentum=None),
-            nn.Linear(features, hidden),
+            nn.BatchNorm1d(signs, affine=False, momentum=None),
+            nn.Linear(signs, hidden),
             nn.ReLU(),
             nn.Linear(hidden, 2),
         )
         self.register_buffer("shift", torch.zeros(2))
 
-    def logarithm(self, features: torch.Tensor) -> torch.Tensor:
+    def logarithm(self, signs: torch.Tensor) -> torch.Tensor:
         """Natural logarithms (B, 2) of the uncertainties."""
-        result: torch.Tensor = self.layers(features) + self.shift
+        result: torch.Tensor = self.layers(signs) + self.shift
         return result
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
+    def forward(self, signs: torch.Tensor) -> torch.Tensor:
         """Uncertainties (B, 2)."""
-        return self.logarithm(features).exp()
+        return self.logarithm(signs).exp()

@@ -82,6 +82,26 @@ def decode(code: FloatArray) -> FloatArray:
 
 
 @cache
+def slope() -> float:
+    """Distance between the codes of orientations that hardly differ, per radian; it has no direction."""
+    turned = from_axis_angle(np.eye(3)[:1], [_DIFFERENCE])
+    moved = encode(turned) - encode(np.array([[1.0, 0.0, 0.0, 0.0]]))
+    return float(np.linalg.norm(moved) / _DIFFERENCE)
+
+
+def turning(turn: FloatArray) -> FloatArray:
+    """The orthogonal matrix T (13, 13) with encode(turn q) = encode(q) T for every q: codes turn like bodies.
+
+    Parameters
+    ----------
+    turn
+        A unit quaternion (4,).
+    """
+    orientations, codes = (values[: 8 * SIZE] for values in _candidates())
+    return np.asarray(np.linalg.lstsq(codes, encode(multiply(turn, orientations)), rcond=None)[0])
+
+
+@cache
 def _candidates() -> tuple[FloatArray, FloatArray]:
     orientations = random_orientations(np.random.default_rng(0), CANDIDATES)
     return orientations, encode(orientations)

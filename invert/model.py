@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from augment.scaling import FLOOR_DECADES, check_decades, stretch
+from invert import dihedral
 from invert.backbone import ResidualConfiguration, ResidualNetwork
 from invert.heads import UncertaintyHead, VectorHead
-from invert.targets import Target, TargetName, target_named
+from invert.targets import Joined, Target, TargetName, target_named
 from msft.errors import ParameterError
 from msft.pattern import Simulation
 
 BATCH = 64
+
+SMALLEST_SPREAD = 1e-4
+"""In nm and in radians, below which the views of an image agree."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class ModelConfiguration:
 
 
 class Answers(NamedTuple):
-    """What a model says of N images.
+    """What a model says of N images, each looked at in several symmetries of the square.
 
     Attributes
     ----------
@@ -70,12 +74,16 @@ class Answers(NamedTuple):
         Uncertainties in nm and in radians about each axis, shape (N,). Of images like those of the training,
         68 % have an error in radius below `radius_sigma`, and 68 % a misorientation below
         `invert.uncertainty.ANGLE` times `orientation_sigma`.
+    radius_spread, orientation_spread
+        How far the views' answers are from the answer, rms in nm and in radians, shape (N,).
     """
 
     radius: NDArray[np.float64]
     orientation: NDArray[np.float64]
     radius_sigma: NDArray[np.float64]
     orientation_sigma: NDArray[np.float64]
+    radius_spread: NDArray[np.float64]
+    orientation_spread: NDArray[np.float64]
 
 
 class Model(nn.Module):
@@ -87,7 +95,8 @@ class Model(nn.Module):
         self.target = configuration.build_target()
         self.backbone = ResidualNetwork(configuration.network)
         self.head = VectorHead(self.backbone.features, self.target.size)
-        self.uncertainty = UncertaintyHead(self.backbone.features)
+        # beside the features, how far the views of an image are apart
+        self.uncertainty = UncertaintyHead(self.backbone.features + 2)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Numbers (B, size) of grey images (B, H, W) in [0, 1]; each is stretched to its maximum first."""
@@ -98,6 +107,22 @@ class Model(nn.Module):
         """Features (B, F) of grey images (B, H, W) in [0, 1]."""
         result: torch.Tensor = self.backbone(stretch(images, self.configuration.floor_decades)[:, None])
         return result
+
+    def look(self, images: torch.Tensor) -> tuple[torch.Tensor, Joined]:
+        """Signs of the uncertainty (B, F + 2), and what the views of grey images (B, H, W) say together."""
+        views = self.target.views(dihedral.order(self.configuration.simulation.detector))
+        features, numbers = [], []
+        for view in views:
+            turned = dihedral.turned_patterns(images, torch.full((len(images),), view))
+            features.append(self.features(turned))
+            numbers.append(self.head(features[-1]).double().cpu().numpy())
+        joined = self.target.joined(np.array(numbers), views)
+        spread = np.log(np.maximum(joined.spread, SMALLEST_SPREAD))
+        signs = [
+            torch.stack(features).mean(dim=0).float(),
+            torch.from_numpy(spread).float().to(images.device),
+        ]
+        return torch.cat(signs, dim=1), joined
 
     @torch.inference_mode()
     def invert(self, images: torch.Tensor, batch: int = BATCH) -> Answers:
@@ -116,13 +141,13 @@ class Model(nn.Module):
             )
         device = next(self.parameters()).device
         self.eval()
-        numbers, sigma = np.empty((len(images), self.target.size)), np.empty((len(images), 2))
+        numbers = np.empty((len(images), self.target.size))
+        sigma, spread = np.empty((2, len(images), 2))
         for start in range(0, len(images), batch):
             rows = slice(start, start + batch)
-            features = self.features(images[rows].to(device))
-            numbers[rows] = self.head(features).double().cpu().numpy()
-            sigma[rows] = self.uncertainty(features).double().cpu().numpy()
-        return Answers(*self.target.decode(numbers), *sigma.T)
+            signs, (numbers[rows], spread[rows]) = self.look(images[rows].to(device))
+            sigma[rows] = self.uncertainty(signs).double().cpu().numpy()
+        return Answers(*self.target.decode(numbers), *sigma.T, *spread.T)
 
 
 def pick_device(name: str) -> torch.device:

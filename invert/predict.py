@@ -14,6 +14,7 @@ from invert.agreement import Compared, compare
 from invert.checkpoint import Checkpoint
 from invert.estimate import FLAGS, POOR_AGREEMENT, Alternatives, Estimates, Inversion
 from invert.frames import Frames
+from invert.fringes import fringes
 from invert.model import Answers, ModelConfiguration
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
@@ -118,17 +119,19 @@ def _invert(
 ) -> tuple[Particles, Answers, Compared, quality.Signs]:
     """A batch of frames: the network's answers, their patterns, and the signs of quality."""
     configuration = checkpoint.model.configuration
+    simulation = configuration.simulation
     seen = stretch(grey, configuration.floor_decades)
     answers = checkpoint.model.invert(seen)
-    turned = checkpoint.model.invert(quality.half_turned(seen)).orientation
     radius = np.minimum(answers.radius, LARGEST_RADIUS)
     particles = Particles(radius, answers.orientation, configuration.body)
-    compared = compare(grey.numpy(), valid, particles, configuration.simulation)
+    compared = compare(grey.numpy(), valid, particles, simulation)
+    q_step = simulation.detector.step_on_axis(simulation.optics.wavenumber)
     signs = quality.Signs(
         agreement=compared.agreement,
         roundness=quality.roundness(grey.numpy(), compared.valid),
-        turned_degrees=quality.turned_degrees(answers.orientation, turned),
+        spread_degrees=np.degrees(answers.orientation_spread),
         smoothness=quality.smoothness(grey.numpy(), compared.valid),
+        fringes=fringes(grey.numpy(), compared.valid, radius, configuration.radius_range[1], q_step),
     )
     return particles, answers, compared, signs
 

@@ -37,6 +37,9 @@ class TrainingConfiguration:
         equal chance; a name may stand more than once.
     floor_decades
         Decades of intensity between black and white.
+    symmetric
+        Whether each pattern is shown in all symmetries of the square, drawn with equal chance, with the
+        orientation that belongs to each (`invert.dihedral`).
     online
         Whether every image shows a particle of its own, simulated while the network learns, in place of those
         of the dataset; what is held out stays the same.
@@ -57,6 +60,7 @@ class TrainingConfiguration:
     loss: Literal["square", "smooth"] = "smooth"
     filters: tuple[str, ...] = PAPER_FILTERS
     floor_decades: float = FLOOR_DECADES
+    symmetric: bool = True
     online: bool = False
     seed: int = 0
 
@@ -92,7 +96,7 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     # Stielow et al. 2020, section 3. Their 4 h on a GTX 1060, at the 400 images/s that such a card trains
     # this network with, are the number of images.
-    "paper": Preset(training=TrainingConfiguration(loss="square")),
+    "paper": Preset(training=TrainingConfiguration(loss="square", symmetric=False)),
     # For a GPU: the smooth code of the orientation, half the paper's depth, and the images that are wanted.
     "best": Preset(
         ResidualConfiguration(blocks=(2, 2, 2, 2), width=64, activation="relu"),

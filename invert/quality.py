@@ -1,10 +1,10 @@
-"""Whether a frame shows what the network was trained on: a score from four signs that need no truth.
+"""Whether a frame shows what the network was trained on: a score from five signs that need no truth.
 
 A network answers whatever it is shown. Frames that no particle explains give themselves away: the simulated
-pattern agrees badly; rings around the beam explain the frame better than the particle does; and the answer
-does not turn with the frame. How much each sign weighs is fitted by benchmarks/quality.py to frames of the
-preset `experiment`: icosahedra against spheres, spheroids, two particles at once, other polyhedra, halos and
-noise.
+pattern agrees badly; rings around the beam explain the frame better than the particle does; the answer does
+not turn with the frame; and there are fringes finer than the particle makes. How much each sign weighs is
+fitted by benchmarks/quality.py to frames of the preset `experiment`: icosahedra against spheres, spheroids,
+two particles at once, other polyhedra, halos and noise.
 """
 
 from __future__ import annotations
@@ -13,25 +13,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from msft.particle import Particles
-from msft.rotation import multiply
-from msft.symmetry import misorientation
 
 FloatArray = NDArray[np.float64]
 Images = NDArray[np.float32]
 Masks = NDArray[np.bool_]
 
-HALF_TURN = np.array([[0.0, 0.0, 0.0, 1.0]])
-"""About the beam, as a quaternion."""
-
 RING = 0.5
 """Width in pixels of the rings that a frame is averaged over."""
 
-SMALLEST_TURN = 0.3
-"""Degrees; smaller differences between two answers are alike."""
+SMALLEST_SPREAD = 0.1
+"""Degrees; smaller ones are alike."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +38,26 @@ class Signs:
         Correlation with the re-simulated pattern.
     roundness
         Correlation with the frame's own mean over rings around the beam.
-    turned_degrees
-        Distance of the orientation from that of the frame turned by 180 degrees, turned back.
+    spread_degrees
+        How far the answers to the frame in several symmetries of the square are apart.
     smoothness
         Correlation of neighbouring pixels: what noise destroys.
+    fringes
+        Of two particles at once; see `invert.fringes`.
     """
 
     agreement: FloatArray
     roundness: FloatArray
-    turned_degrees: FloatArray
+    spread_degrees: FloatArray
     smoothness: FloatArray
+    fringes: FloatArray
 
     def columns(self) -> FloatArray:
-        """As the score takes them, shape (N, 5), the last one constant."""
-        turn = np.log10(np.maximum(self.turned_degrees, SMALLEST_TURN))
+        """As the score takes them, shape (N, 6), the last one constant."""
+        spread = np.log10(np.maximum(self.spread_degrees, SMALLEST_SPREAD))
         ones = np.ones_like(self.agreement)
-        return np.stack([self.agreement, self.roundness, turn, self.smoothness, ones], axis=1)
+        signs = [self.agreement, self.roundness, spread, self.smoothness, self.fringes, ones]
+        return np.stack(signs, axis=1)
 
 
 def joined(parts: Sequence[Signs]) -> Signs:
@@ -67,8 +65,8 @@ def joined(parts: Sequence[Signs]) -> Signs:
     return Signs(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Signs)))
 
 
-NETWORK = (19.43, -6.94, -3.48, -4.69, -1.03)
-REFINED = (29.03, -5.64, -2.35, -11.50, -8.97)
+NETWORK = (19.43, -6.94, -3.48, -4.69, 0.0, -1.03)
+REFINED = (29.03, -5.64, -2.35, -11.50, 0.0, -8.97)
 """Weights of the signs, for the network's own answers and for polished ones."""
 
 LEAST_SCORE = 0.25
@@ -85,19 +83,6 @@ def score(signs: Signs, weights: tuple[float, ...] = NETWORK) -> FloatArray:
 def polished(signs: Signs, agreement: FloatArray) -> FloatArray:
     """The scores once forward fitting has reached an agreement (N,)."""
     return score(replace(signs, agreement=agreement), REFINED)
-
-
-def half_turned(grey: torch.Tensor) -> torch.Tensor:
-    """Frames (N, H, W) turned by 180 degrees about pixel [n/2, n/2]; what comes from outside is dark."""
-    rows, columns = ((length + 1) % 2 for length in grey.shape[1:])
-    turned = torch.zeros_like(grey)
-    turned[:, rows:, columns:] = grey[:, rows:, columns:].flip(1, 2)
-    return turned
-
-
-def turned_degrees(straight: FloatArray, turned: FloatArray) -> FloatArray:
-    """How far answers (N, 4) of half-turned frames, turned back, are from those of the frames as they are."""
-    return np.asarray(np.degrees(misorientation(straight, multiply(HALF_TURN, turned))))
 
 
 def roundness(grey: Images, valid: Masks) -> FloatArray:

@@ -1,19 +1,22 @@
 """Particles as the numbers that a network regresses, and back.
 
-The two targets share one interface: `size`, `encode` and `decode`.
+The two targets share one interface: `size`, `encode`, `decode`, and for the views of an image in several
+symmetries of the square (`invert.dihedral`) `views` and `joined`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from invert import icosahedral_code
-from msft.rotation import canonical
-from msft.symmetry import component_ranges, to_fundamental_domain
+from invert.dihedral import HALF_TURN, TURNS
+from msft.rotation import canonical, conjugate, multiply
+from msft.symmetry import component_ranges, misorientation, to_fundamental_domain
 
 FloatArray = NDArray[np.float64]
 TargetName = Literal["vector", "code"]
@@ -21,6 +24,21 @@ TargetName = Literal["vector", "code"]
 RADIUS_WEIGHT = 12.0
 """What the radius's range is scaled to, beside the 13 numbers of the orientation, none of which exceeds 1.
 With the smooth loss, 12 gave smaller errors in radius than 6, and not much larger ones in orientation."""
+
+
+class Joined(NamedTuple):
+    """What the views of N images say together.
+
+    Attributes
+    ----------
+    numbers
+        As of one image each, shape (N, size).
+    spread
+        How far the views' answers are from that, rms: in nm and in radians, shape (N, 2).
+    """
+
+    numbers: FloatArray
+    spread: FloatArray
 
 
 def _scale(value: FloatArray, low: float, high: float) -> FloatArray:
@@ -62,6 +80,18 @@ class VectorTarget:
         quaternion = np.where(norm > 1e-9, quaternion / np.maximum(norm, 1e-9), [1.0, 0.0, 0.0, 0.0])
         return _radius(numbers[:, 4], self.radius_range), to_fundamental_domain(canonical(quaternion))
 
+    def views(self, symmetries: int) -> list[int]:
+        """As it is and turned by half a turn: the means of numbers that jump are none."""
+        return [0, HALF_TURN]
+
+    def joined(self, numbers: FloatArray, views: list[int]) -> Joined:
+        """The numbers (V, N, 5) of the first view, and how far the others are from it."""
+        radius, orientation = self.decode(numbers.reshape(-1, 5))
+        radius, orientation = radius.reshape(len(views), -1), orientation.reshape(len(views), -1, 4)
+        back = multiply(conjugate(TURNS[views])[:, None], orientation)
+        squares = [(radius - radius[0]) ** 2, misorientation(back[:1], back) ** 2]
+        return Joined(numbers[0], np.sqrt([square[1:].mean(axis=0) for square in squares]).T)
+
 
 @dataclass(frozen=True)
 class CodeTarget:
@@ -89,6 +119,24 @@ class CodeTarget:
         """Radii (N,) in nm and quaternions (N, 4) in the fundamental domain of numbers (N, 14)."""
         radius = _radius(numbers[:, -1] / RADIUS_WEIGHT, self.radius_range)
         return radius, icosahedral_code.decode(numbers[:, :-1])
+
+    def views(self, symmetries: int) -> list[int]:
+        """All symmetries."""
+        return list(range(symmetries))
+
+    def joined(self, numbers: FloatArray, views: list[int]) -> Joined:
+        """The mean of numbers (V, N, 14) whose codes are turned back, and how far they are from it."""
+        codes = numbers[..., :-1] @ np.swapaxes(self._turnings[views], 1, 2)
+        back = np.concatenate([codes, numbers[..., -1:]], axis=-1)
+        mean = back.mean(axis=0)
+        away = ((back - mean) ** 2).mean(axis=0)
+        width = (self.radius_range[1] - self.radius_range[0]) / RADIUS_WEIGHT
+        angle = np.sqrt(away[:, :-1].sum(axis=1)) / icosahedral_code.slope()
+        return Joined(mean, np.column_stack([width * np.sqrt(away[:, -1]), angle]))
+
+    @cached_property
+    def _turnings(self) -> FloatArray:
+        return np.array([icosahedral_code.turning(turn) for turn in TURNS])
 
 
 Target = VectorTarget | CodeTarget

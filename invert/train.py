@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 import msft
 from augment.filter import take
 from augment.presets import one_of
-from invert import checkpoint, figures, trainer, uncertainty
+from invert import checkpoint, dihedral, figures, trainer, uncertainty
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import Evaluation, evaluate
 from invert.examples import Fresh, Stored
@@ -61,6 +61,13 @@ class Regression:
         generator = draw.generator(self.settings.seed)
         # for the whole batch, so that processes which share it give what one would
         parameters = self.recording.sample(count * draw.processes, size, generator)
+        if draw.training and numbers.shape[1] > 1:
+            symmetry = torch.randint(numbers.shape[1], (count * draw.processes,), generator=generator)
+            symmetry = symmetry[draw.own(count)]
+            intensity = dihedral.turned_patterns(intensity, symmetry)
+            numbers = numbers[torch.arange(count), symmetry]
+        else:
+            numbers = numbers[:, 0]
         images = self.recording.apply(intensity, take(parameters, draw.own(count)))
         answers = self.model(images)
         if self.settings.loss == "square":
@@ -124,16 +131,17 @@ def fit(
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)
         model = Model(configuration)
+    device = hardware.kind if isinstance(hardware, Hardware) else hardware
     task = Regression(
         model,
-        _examples(dataset.part(slice(0, taught)), model, training),
+        _examples(dataset.part(slice(0, taught)), model, training, device),
         Stored(dataset.part(slice(taught, taught + chosen)), model.target),
         training,
     )
     plan = Plan(training.images, training.batch, training.seed)
     state, history = trainer.train(task, plan, hardware, progress, left=left, keep=keep, logger=logger)
     model.load_state_dict(state)
-    model.to(hardware.kind if isinstance(hardware, Hardware) else hardware).eval()
+    model.to(device).eval()
     uncertainty.learn(
         model,
         dataset.part(slice(0, taught)),
@@ -144,15 +152,18 @@ def fit(
     return Trained(model, history, evaluation)
 
 
-def _examples(taught: PatternDataset, model: Model, training: TrainingConfiguration) -> Examples:
+def _examples(
+    taught: PatternDataset, model: Model, training: TrainingConfiguration, device: torch.device
+) -> Examples:
     if not training.online:
-        return Stored(taught, model.target)
+        symmetries = dihedral.order(taught.simulation.detector) if training.symmetric else 1
+        return Stored(taught, model.target, symmetries)
     if taught.recipe is None:
         raise ParameterError(
             "training.online", True, "false for a dataset that `msft generate` did not write"
         )
     shown = Plan(training.images, training.batch, training.seed).steps * training.batch
-    return Fresh(taught.recipe, shown, model.target, training.seed)
+    return Fresh(taught.recipe, shown, model.target, training.seed, device)
 
 
 def train(

@@ -51,8 +51,8 @@ def learn(
     settings
         Of the training: the filters that the images pass, the seed, and how much is learned.
     """
-    count = min(LARGEST, max(settings.batch, settings.images // 10))
-    features, errors = _errors(model, teaching, count, settings, _TEACHING)
+    count = min(LARGEST, max(settings.batch, settings.images // 20))
+    signs, errors = _errors(model, teaching, count, settings, _TEACHING)
     head = model.uncertainty.cpu().train().requires_grad_(True)
     optimiser = torch.optim.AdamW(head.parameters(), RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=STEPS)
@@ -60,14 +60,14 @@ def learn(
     for _ in range(STEPS):
         rows = torch.from_numpy(order.integers(count, size=BATCH))
         optimiser.zero_grad()
-        pinball(errors[rows], head.logarithm(features[rows]), LEVEL).backward()  # type: ignore[no-untyped-call]
+        pinball(errors[rows], head.logarithm(signs[rows]), LEVEL).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     head.eval()
     repeats = math.ceil(LEAST / len(calibrating))
-    features, errors = _errors(model, calibrating, repeats * len(calibrating), settings, _CALIBRATING)
+    signs, errors = _errors(model, calibrating, repeats * len(calibrating), settings, _CALIBRATING)
     with torch.no_grad():
-        head.shift += (errors - head.logarithm(features)).quantile(LEVEL, dim=0)
+        head.shift += (errors - head.logarithm(signs)).quantile(LEVEL, dim=0)
     model.to(next(model.backbone.parameters()).device)
 
 
@@ -89,20 +89,21 @@ def coverage(errors: Errors, answers: Answers) -> tuple[float, float]:
 def _errors(
     model: Model, dataset: PatternDataset, count: int, settings: TrainingConfiguration, stream: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features (count, F) of recorded patterns, taken in turn, and logarithms (count, 2) of the sigmas."""
+    """Signs (count, S) of recorded patterns, taken in turn, and logarithms (count, 2) of the sigmas."""
     recording = one_of(settings.filters, settings.floor_decades)
     device = next(model.parameters()).device
     model.eval()
-    features, numbers = [], []
+    signs, numbers = [], []
     rows = np.arange(count) % len(dataset)
     for number, start in enumerate(range(0, count, settings.batch)):
         chosen = rows[start : start + settings.batch]
         seed = int(generator_of(settings.seed, stream, number).integers(2**32))
         images, _ = recording(dataset.intensity[chosen], torch.Generator().manual_seed(seed))
-        features.append(model.features(images.to(device)))
-        numbers.append(model.head(features[-1]).double())
-    radius, orientation = model.target.decode(torch.cat(numbers).cpu().numpy())
+        seen, joined = model.look(images.to(device))
+        signs.append(seen.cpu())
+        numbers.append(joined.numbers)
+    radius, orientation = model.target.decode(np.concatenate(numbers))
     truth = dataset.particles
     angle = misorientation(orientation, truth.orientation[rows]) / ANGLE
     errors = np.column_stack([np.abs(radius - truth.radius[rows]), angle])
-    return torch.cat(features).float().cpu(), torch.from_numpy(np.log(np.maximum(errors, 1e-6))).float()
+    return torch.cat(signs), torch.from_numpy(np.log(np.maximum(errors, 1e-6))).float()

@@ -41,8 +41,8 @@ class ScatteringVectors:
     pixel: NDArray[np.int64]
     weight: NDArray[np.float64]
 
-    def only(self, chosen: NDArray[np.bool_]) -> ScatteringVectors:
-        """Some of the pixels, by a bool array (P,)."""
+    def only(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> ScatteringVectors:
+        """Some of the pixels, by a bool array (P,) or by their numbers."""
         return ScatteringVectors(
             self.x[chosen], self.y[chosen], self.z[chosen], self.pixel[chosen], self.weight[chosen]
         )
@@ -121,6 +121,10 @@ class EwaldDetector:
         """q_x of the columns, and q_y of the rows, in nm^-1, float64, shape (n,)."""
         return self.q_step * np.arange(-(self.pixels // 2), (self.pixels + 1) // 2, dtype=np.float64)
 
+    def step_on_axis(self, k: float) -> float:
+        """Width in nm^-1 of a pixel: the same everywhere, for every wavenumber."""
+        return self.q_step
+
     def check(self, k: float) -> None:
         """Refuse a detector none of whose pixels but the beam's own lies inside the Ewald sphere.
 
@@ -186,6 +190,10 @@ class FlatDetector:
             value = getattr(self, field)
             if not (math.isfinite(value) and value > 0):
                 raise ParameterError(field, value, "a length above 0 mm")
+
+    def step_on_axis(self, k: float) -> float:
+        """Width in nm^-1 of a pixel next to the beam, for the wavenumber k in nm^-1."""
+        return k * self.pixel_size / self.distance
 
     def scattering_vectors(self, k: float, beam: tuple[float, float] = (0.0, 0.0)) -> ScatteringVectors:
         """Scattering vectors for the wavenumber k in nm^-1; `beam` as for `EwaldDetector`."""

@@ -43,15 +43,22 @@ class PatternWriter:
         self._file = file
         self.filled = filled
 
-    def append(self, patterns: NDArray[np.float32], particles: Particles) -> None:
-        """Write the next patterns (n, H, W) and the particles that they show."""
-        self.append_chunks(chunks(patterns), particles)
+    def append(
+        self,
+        patterns: NDArray[np.float32],
+        particles: Particles,
+        optics: Mapping[str, NDArray[np.float64]] | None = None,
+        labels: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Write the next patterns (n, H, W), with all that they show as for `append_chunks`."""
+        self.append_chunks(chunks(patterns), particles, optics, labels)
 
     def append_chunks(
         self,
         compressed: Sequence[bytes],
         particles: Particles,
         optics: Mapping[str, NDArray[np.float64]] | None = None,
+        labels: NDArray[np.uint8] | None = None,
     ) -> None:
         """Write the next patterns as `msft.compression.chunks` gives them, with all that they show.
 
@@ -61,6 +68,8 @@ class PatternWriter:
             n patterns and their particles.
         optics
             Those fields of `msft.optics.Optics` that differ from pattern to pattern, each (n,).
+        labels
+            Of a labelled file, 0 or 1, shape (n, C); those of the droplets by default.
         """
         rows = slice(self.filled, self.filled + len(compressed))
         patterns = self._file[DATA].id
@@ -73,7 +82,7 @@ class PatternWriter:
         names = np.char.encode(particles.bodies, "utf-8")
         sample["body"][rows] = names.astype(sample["body"].dtype)
         if "labels" in sample:
-            sample["labels"][rows] = labels_of(particles)
+            sample["labels"][rows] = labels_of(particles) if labels is None else labels
         for name, values in (optics or {}).items():
             self._file[OPTICS][name][rows] = values * UNIT_OF.get(name, 1.0)
         self.filled = rows.stop
@@ -87,7 +96,14 @@ class PatternWriter:
 
 @contextmanager
 def create(
-    path: Path, count: int, simulation: Simulation, provenance: Mapping[str, Any], scale: Scale = "linear"
+    path: Path,
+    count: int,
+    simulation: Simulation,
+    provenance: Mapping[str, Any],
+    scale: Scale = "linear",
+    *,
+    varying: Sequence[str] = (),
+    labels: Sequence[str] = (),
 ) -> Iterator[PatternWriter]:
     """A new file for `count` patterns, which appears whole when the block ends without an exception.
 
@@ -103,9 +119,11 @@ def create(
         Further attributes of ``process_1``.
     scale
         ``linear`` intensity, or ``log``: grey values in [0, 1] as `augment.scaling.log_scale` gives them.
+    varying, labels
+        As for `lay_out`.
     """
     with whole(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        lay_out(file, count, simulation, provenance, scale)
+        lay_out(file, count, simulation, provenance, scale, varying=varying, labels=labels)
         yield PatternWriter(file)
         file[PROCESS].attrs["complete"] = True
         # the file is closed, hence on disk as HDF5 sees it, before it gets its name

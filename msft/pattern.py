@@ -4,33 +4,24 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msft.backends.arrays import arrays_of
+from msft.backends.choice import BACKENDS_OF, Backend, Precision, engine, require
 from msft.bodies import Body, Twins
 from msft.detector import Detector, EwaldDetector, ScatteringVectors
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
 from msft.rotation import rotation_matrix
-from msft.solvers import chebyshev, exact, interpolation, propagation, slices
+from msft.solvers import chebyshev, exact, interpolation, portions, propagation, slices
 from msft.solvers.propagation_grid import PropagationGrid
 
 FloatArray = NDArray[np.float64]
 Solver = Literal["exact", "chebyshev", "slices", "propagation"]
-Backend = Literal["auto", "numpy", "numba", "cupy"]
-Precision = Literal["single", "double"]
-
-BACKENDS_OF: dict[str, tuple[str, ...]] = {
-    "exact": ("numba", "numpy"),
-    "chebyshev": ("numpy",),
-    "slices": ("numpy",),
-    "propagation": ("numpy", "cupy"),
-}
-"""The back ends of each solver, the default first."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +36,10 @@ class Simulation:
         ``exact`` (closed form, convex polyhedra), ``chebyshev`` (any body), ``slices`` (the papers') or
         ``propagation`` (split step, any body: the one to trust where the index is far from 1).
     backend
-        ``auto`` takes the fastest that the solver has.
+        ``auto`` takes the fastest on the CPU that the solver has; ``cupy`` is for the exact one.
     precision
-        Of the exact solver's numba kernel, where ``single`` is within 3e-6 of ``double`` in the relative L2
-        norm (tests/msft/test_exact.py), and of ``propagation``. Everything else computes in double.
+        Of the exact solver's numba and cupy kernels, where ``single`` is within 3e-6 of ``double`` in the
+        relative L2 norm (tests/msft/test_exact.py), and of ``propagation``. All else computes in double.
     accuracy
         Wanted relative error of the amplitude, for ``chebyshev``.
     propagation_accuracy
@@ -97,8 +88,10 @@ class Simulation:
         ------
         ParameterError
             If the body has no exact solution, or leaves the box of the slices, or that box does not give
-            the detector's pixels, or the grid of the propagation would be too large.
+            the detector's pixels, or the grid of the propagation would be too large, or there is no GPU for
+            the back end.
         """
+        require(self.backend)
         for body, members, _ in particles.groups():
             self._check(body, members.radius.max(initial=1.0))
 
@@ -115,7 +108,6 @@ class Simulation:
             grid.check_fits(radius)
             grid.padding(detector)
         elif self.solver == "propagation":
-            arrays_of(self.backend)
             PropagationGrid.of(radius, self.optics, detector.q_step, self.propagation_accuracy)
 
     def amplitude(self, particles: Particles) -> NDArray[np.complexfloating]:
@@ -171,8 +163,10 @@ class Simulation:
         if isinstance(body, Twins) and body.apart:
             return self._apart(body, radii, orientations)
         if self.solver == "exact":
-            vectors = self.scattering_vectors()
-            return _image(self._exact(body, radii, orientations, vectors), vectors, self.detector)
+            vectors, by = self.scattering_vectors(), engine(self.backend, self.precision)
+            kernels = by.face_sums, by.reference, by.xp
+            values = exact.amplitudes(body, radii, orientations, self.optics, vectors, *kernels)
+            return _image(by.to_host(values), vectors, self.detector)
         if isinstance(self.detector, EwaldDetector):
             return self._on_grid(self.detector, body, radii, orientations)
         return self._on_flat(body, radii, orientations)
@@ -203,12 +197,20 @@ class Simulation:
         ParameterError
             See `check`.
         """
+        if self.solver == "exact":
+            return np.asarray(self._exact_images(particles, np))
         amplitude = self.amplitude(particles)
         intensity = (amplitude.real**2 + amplitude.imag**2).astype(np.float32)
         if not isinstance(self.detector, EwaldDetector) or self.detector.polarisation != "none":
             vectors = self.scattering_vectors()
             intensity.reshape(len(particles), -1)[:, vectors.pixel] *= vectors.weight.astype(np.float32)
         return intensity
+
+    def intensity_on_device(self, particles: Particles) -> Any:
+        """As `intensity`, but ``cupy`` leaves it on the GPU; torch takes it by DLPack without a copy."""
+        if self.backend != "cupy":
+            return self.intensity(particles)
+        return self._exact_images(particles, engine(self.backend, self.precision).xp)
 
     def intensity_at(self, particles: Particles, vectors: ScatteringVectors) -> NDArray[np.float32]:
         """Intensities of N particles at some scattering vectors only, as `intensity` gives them.
@@ -229,20 +231,22 @@ class Simulation:
             return self.intensity(particles).reshape(len(particles), -1)[:, vectors.pixel]
         self.check(particles)
         intensity = np.empty((len(particles), vectors.pixel.size), dtype=np.float32)
-        for body, members, rows in particles.groups():
-            amplitude = self._exact(body, members.radius, members.orientation, vectors)
-            intensity[rows] = amplitude.real**2 + amplitude.imag**2
-        return intensity * vectors.weight.astype(np.float32)
+        by = engine(self.backend, self.precision)
+        portions.fill(intensity, np.arange(vectors.pixel.size), particles, self.optics, vectors, by)
+        return intensity
+
+    def _exact_images(self, particles: Particles, xp: Any) -> Any:
+        """Intensities (N, n, n) in an array of a namespace: the host's or the back end's."""
+        self.check(particles)
+        vectors, pixels = self.scattering_vectors(), self.detector.pixels
+        images = xp.zeros((len(particles), pixels * pixels), dtype=np.float32)
+        by = engine(self.backend, self.precision)
+        portions.fill(images, vectors.pixel, particles, self.optics, vectors, by, xp)
+        return images.reshape(len(particles), pixels, pixels)
 
     def scattering_vectors(self, beam: tuple[float, float] = (0.0, 0.0)) -> ScatteringVectors:
         """Of the pixels that see light, with the beam `beam` (row, column) pixels off the centre."""
         return self.detector.scattering_vectors(self.optics.wavenumber, beam)
-
-    def _exact(
-        self, body: Body, radii: FloatArray, orientations: FloatArray, vectors: ScatteringVectors
-    ) -> NDArray[np.complexfloating]:
-        kernel, double = _face_sums(self.backend, self.precision)
-        return exact.amplitudes(body, radii, orientations, self.optics, vectors, kernel, double)
 
     def _on_grid(
         self, detector: EwaldDetector, body: Body, radii: FloatArray, orientations: FloatArray
@@ -293,15 +297,3 @@ def _image(
     images = np.zeros((len(values), detector.pixels**2), dtype=values.dtype)
     images[:, vectors.pixel] = values
     return images.reshape(len(values), detector.pixels, detector.pixels)
-
-
-def _face_sums(backend: Backend, precision: Precision) -> tuple[exact.FaceSums, exact.FaceSums]:
-    """The kernel of a back end, and its double-precision twin."""
-    if backend == "numpy":
-        from msft.backends import with_numpy
-
-        return with_numpy.face_sums, with_numpy.face_sums
-    from msft.backends import with_numba
-
-    double = with_numba.face_sums_double
-    return (double if precision == "double" else with_numba.face_sums_single), double

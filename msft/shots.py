@@ -59,6 +59,13 @@ class Shots:
             patterns[index] = self.simulation_of(index).intensity(one)[0]
         return patterns
 
+    def intensity_on_device(self) -> Any:
+        """The patterns where the back end leaves them; see `Simulation.intensity_on_device`.
+
+        Those of optics that differ from shot to shot come to the host.
+        """
+        return self.intensity() if self.optics else self.simulation.intensity_on_device(self.particles)
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -23,7 +23,7 @@ ROOMS = {
         "msft/backends/cosine_sine.py",
         "msft/backends/counter.py",
     },
-    "cupy": {"msft/backends/arrays.py"},
+    "cupy": {"msft/backends/arrays.py", "msft/backends/with_cupy.py"},
     "pyplot": set[str](),
 }
 """Where a heavy package may be imported."""

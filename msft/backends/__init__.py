@@ -2,10 +2,14 @@
 
 - ``arrays``: the array namespaces, NumPy's and CuPy's, for solvers that are written once on either.
 
-Of the exact solver's kernel each is one module with the same signature, `face_sums(meshes, vectors, s)`:
+Of the exact solver's kernel each is one module with the same signature,
+`face_sums(meshes, vectors, s, wanted)`:
 
 - ``with_numpy``: complex128, the reference;
-- ``with_numba``: complex64 and complex128, compiled, all cores.
+- ``with_numba``: complex64 and complex128, compiled, all cores;
+- ``with_cupy``: complex64 and complex128, on an NVIDIA GPU, where the result stays.
 
-Of ``with_numba``: ``cosine_sine``, vectorised; ``counter``, which hands out its parallel tasks.
+``choice``: names, and what each one computes with. Of ``with_numba``: ``cosine_sine``, vectorised;
+``counter``, which hands out its parallel tasks. Of ``with_cupy``: ``face_sums.cu``, the kernels;
+``packing``, what they read of a mesh.
 """

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from msft.errors import ParameterError
+from msft.backends.choice import Backend, require
 
 
 class Arrays(NamedTuple):
@@ -36,7 +36,7 @@ class Arrays(NamedTuple):
 NUMPY = Arrays(np, scipy.fft, np.asarray, 0)
 
 
-def arrays_of(backend: str) -> Arrays:
+def arrays_of(backend: Backend) -> Arrays:
     """The namespace of a back end: ``cupy``, else NumPy.
 
     Raises
@@ -44,13 +44,10 @@ def arrays_of(backend: str) -> Arrays:
     ParameterError
         If CuPy is asked for where it, or a GPU, is missing.
     """
+    require(backend)
     if backend != "cupy":
         return NUMPY
-    try:
-        import cupy
-        import cupyx.scipy.fft
-    except ImportError as error:
-        raise ParameterError("backend", backend, f"numpy: CuPy is not there ({error})") from None
-    if not cupy.is_available():
-        raise ParameterError("backend", backend, "numpy: CuPy finds no GPU")
+    import cupy
+    import cupyx.scipy.fft
+
     return Arrays(cupy, cupyx.scipy.fft, cupy.asnumpy, 2**31)

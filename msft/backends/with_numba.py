@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from msft.backends.cosine_sine import cosine_sine
 from msft.backends.counter import take_next
+from msft.backends.with_numpy import attenuations, pixel_counts
 from msft.detector import ScatteringVectors
 from msft.solvers.overlay import Meshes
 
@@ -70,7 +71,7 @@ def _vertices(points, s_re, s_im, q, value):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**_INLINED)
-def _weights(cells, extents, s_re, s_im, q, weight, flat):  # type: ignore[no-untyped-def]
+def _weights(cells, s_re, s_im, q, weight, flat):  # type: ignore[no-untyped-def]
     """conj(kappa) / |kappa|^2 with the sign, four rows each: x and y, real and imaginary part.
 
     `flat` tells which cells have a pixel near kappa = 0, where the weight is 0 instead.
@@ -84,7 +85,7 @@ def _weights(cells, extents, s_re, s_im, q, weight, flat):  # type: ignore[no-un
         re_x, re_y = real(-s_re * cells[c, 2]), real(-s_re * cells[c, 3])
         shift_x, shift_y = real(s_im * cells[c, 2]), real(s_im * cells[c, 3])
         sign = real(cells[c, 4])
-        limit = near_squared / real(extents[c] * extents[c])
+        limit = near_squared / real(cells[c, 5] * cells[c, 5])
         squared_re = re_x * re_x + re_y * re_y
         far = zero
         row = weight[4 * BLOCK * c : 4 * BLOCK * (c + 1)]
@@ -169,16 +170,19 @@ def _edge_sums(points, edges, none, s_re, s_im, q, value, weight, out):  # type:
 
 # without the GIL: patterns are compressed and written while the next ones are computed
 @numba.njit(parallel=True, nogil=True, **_FAST)
-def _kernel(points, edges, cells, loops, counts, q_x, q_y, q_z, s, out_re, out_im, counter, threads):  # type: ignore[no-untyped-def]
+def _kernel(  # type: ignore[no-untyped-def]
+    points, edges, cells, loops, counts, q_x, q_y, q_z, s, wanted, out_re, out_im, counter, threads
+):
     tasks_each = (q_x.size + TASK - 1) // TASK
     for _ in numba.prange(threads):
         task = take_next(counter)
-        while task < len(counts) * tasks_each:
-            i, start = task // tasks_each, (task % tasks_each) * TASK
+        while task < s.size * tasks_each:
+            row, start = task // tasks_each, (task % tasks_each) * TASK
+            i, j = row // s.shape[1], row % s.shape[1]
             n_points, n_edges, n_cells = counts[i, 0], counts[i, 1], counts[i, 2]
             mesh = (points[i, :n_points], edges[i, :n_edges], cells[i, :n_cells], loops[i, :n_cells])
-            part = slice(start, min(start + TASK, q_x.size))
-            _pixels(mesh, (q_x[part], q_y[part], q_z[part]), s, out_re[i, part], out_im[i, part])
+            part = slice(start, max(start, min(start + TASK, wanted[i])))
+            _pixels(mesh, (q_x[part], q_y[part], q_z[part]), s[i, j], out_re[i, j, part], out_im[i, j, part])
             task = take_next(counter)
 
 
@@ -194,9 +198,6 @@ def _pixels(mesh, vectors, s, out_re, out_im):  # type: ignore[no-untyped-def]
     # one cell more, of weight 0: what lies outside
     weight = np.zeros(4 * BLOCK * (len(cells) + 1), q_x.dtype)
     flat = np.empty(len(cells), np.bool_)
-    extents = np.empty(len(cells), np.float64)
-    for c in range(len(cells)):
-        extents[c] = _extent(points, loops[c])
     for begin in range(0, q_x.size, BLOCK):
         size = min(BLOCK, q_x.size - begin)
         q[:size] = q_x[begin : begin + size]
@@ -204,7 +205,7 @@ def _pixels(mesh, vectors, s, out_re, out_im):  # type: ignore[no-untyped-def]
         q[_Z : _Z + size] = q_z[begin : begin + size]
         out[:] = 0
         _vertices(points, s_re, s_im, q, value)
-        _weights(cells, extents, s_re, s_im, q, weight, flat)
+        _weights(cells, s_re, s_im, q, weight, flat)
         _edge_sums(points, edges, len(cells), s_re, s_im, q, value, weight, out)
         for c in range(len(cells)):
             if flat[c]:
@@ -212,17 +213,6 @@ def _pixels(mesh, vectors, s, out_re, out_im):  # type: ignore[no-untyped-def]
                 _add_flat(points, cells[c], loops[c], own, s, q, size, out)
         out_re[begin : begin + size] = out[:size]
         out_im[begin : begin + size] = out[BLOCK : BLOCK + size]
-
-
-@numba.njit(cache=True, forceinline=True)
-def _extent(points, loop):  # type: ignore[no-untyped-def]
-    """The farthest that a corner of a cell lies from its first corner."""
-    largest = 0.0
-    for m in range(1, loop.size):
-        if loop[m] >= 0:
-            d_x, d_y = points[loop[m], 0] - points[loop[0], 0], points[loop[m], 1] - points[loop[0], 1]
-            largest = max(largest, d_x * d_x + d_y * d_y)
-    return math.sqrt(largest)
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -262,20 +252,40 @@ def _triangle(first, second, third, q_x, q_y, q_z, s):  # type: ignore[no-untype
     return twice_area * np.exp(mean) * total
 
 
-def _face_sums(meshes: Meshes, vectors: ScatteringVectors, s: complex, dtype: str) -> NDArray[Any]:
-    shape = (len(meshes.counts), vectors.x.size)
-    real, imaginary = np.empty(shape, dtype), np.empty(shape, dtype)
+def _face_sums(
+    meshes: Meshes,
+    vectors: ScatteringVectors,
+    s: complex | NDArray[np.complex128],
+    wanted: NDArray[np.int64] | None,
+    dtype: str,
+) -> NDArray[Any]:
+    each, counts = attenuations(s, meshes), pixel_counts(wanted, meshes, vectors)
+    shape = (*each.shape, vectors.x.size)
+    # empty memory is faster than zeros, which only pixels that are left out need
+    make = np.empty if wanted is None else np.zeros
+    real, imaginary = make(shape, dtype), make(shape, dtype)
     q = (component.astype(dtype) for component in (vectors.x, vectors.y, vectors.z))
     counter, threads = np.zeros(1, np.int64), numba.get_num_threads()
-    _kernel(*meshes, *q, complex(s), real, imaginary, counter, threads)
-    return real + 1j * imaginary
+    _kernel(*meshes, *q, each, counts, real, imaginary, counter, threads)
+    total = real + 1j * imaginary
+    return total if np.ndim(s) == 2 else total[:, 0]
 
 
-def face_sums_single(meshes: Meshes, vectors: ScatteringVectors, s: complex) -> NDArray[np.complex64]:
+def face_sums_single(
+    meshes: Meshes,
+    vectors: ScatteringVectors,
+    s: complex | NDArray[np.complex128],
+    wanted: NDArray[np.int64] | None = None,
+) -> NDArray[np.complex64]:
     """`with_numpy.face_sums` in complex64, all cores."""
-    return _face_sums(meshes, vectors, s, "float32")
+    return _face_sums(meshes, vectors, s, wanted, "float32")
 
 
-def face_sums_double(meshes: Meshes, vectors: ScatteringVectors, s: complex) -> NDArray[np.complex128]:
+def face_sums_double(
+    meshes: Meshes,
+    vectors: ScatteringVectors,
+    s: complex | NDArray[np.complex128],
+    wanted: NDArray[np.int64] | None = None,
+) -> NDArray[np.complex128]:
     """`with_numpy.face_sums` in complex128, all cores."""
-    return _face_sums(meshes, vectors, s, "float64")
+    return _face_sums(meshes, vectors, s, wanted, "float64")

@@ -16,7 +16,12 @@ NEAR = 0.1
 """Exponents that differ by less over an edge, or over a cell, are summed as a series."""
 
 
-def face_sums(meshes: Meshes, vectors: ScatteringVectors, s: complex) -> ComplexArray:
+def face_sums(
+    meshes: Meshes,
+    vectors: ScatteringVectors,
+    s: complex | ComplexArray,
+    wanted: NDArray[np.int64] | None = None,
+) -> ComplexArray:
     """Integrals of exp(exponent), with the cells' signs, over every mesh and at every pixel.
 
     With f linear on a cell and kappa its gradient, exp(f) is the divergence of
@@ -30,23 +35,44 @@ def face_sums(meshes: Meshes, vectors: ScatteringVectors, s: complex) -> Complex
     vectors
         Scattering vectors of P pixels.
     s
-        Attenuation in nm^-1.
+        Attenuation in nm^-1: one number, or of each mesh one (N,) or several (N, S).
+    wanted
+        Of each mesh only so many of the pixels, from the first one on, int64, shape (N,); the others are 0.
+        By default all.
 
     Returns
     -------
-    Complex128 array (N, P) in nm^2.
+    Complex128 array (N, P) or (N, S, P) in nm^2.
     """
-    total = np.empty((len(meshes.counts), vectors.x.size), dtype=np.complex128)
+    each, counts = attenuations(s, meshes), pixel_counts(wanted, meshes, vectors)
+    total = np.zeros((*each.shape, vectors.x.size), dtype=np.complex128)
     for particle, (points, edges, cells) in enumerate(meshes.counts):
-        total[particle] = _one(
-            meshes.points[particle, :points],
-            meshes.edges[particle, :edges],
-            meshes.cells[particle, :cells],
-            meshes.loops[particle, :cells],
-            vectors,
-            s,
-        )
-    return total
+        lit = vectors.only(np.arange(vectors.x.size) < counts[particle])
+        for row, rate in zip(total[particle], each[particle], strict=True):
+            row[: counts[particle]] = _one(
+                meshes.points[particle, :points],
+                meshes.edges[particle, :edges],
+                meshes.cells[particle, :cells],
+                meshes.loops[particle, :cells],
+                lit,
+                rate,
+            )
+    return total if np.ndim(s) == 2 else total[:, 0]
+
+
+def attenuations(s: complex | ComplexArray, meshes: Meshes) -> ComplexArray:
+    """The argument s of `face_sums` as complex128 array (N, S)."""
+    each = np.asarray(s, dtype=np.complex128)
+    each = each if each.ndim else np.broadcast_to(each, len(meshes.counts))
+    return np.ascontiguousarray(each if each.ndim == 2 else each[:, None])
+
+
+def pixel_counts(
+    wanted: NDArray[np.int64] | None, meshes: Meshes, vectors: ScatteringVectors
+) -> NDArray[np.int64]:
+    """The argument `wanted` of `face_sums` as int64 array (N,)."""
+    everything = np.full(len(meshes.counts), vectors.x.size, dtype=np.int64)
+    return everything if wanted is None else np.asarray(wanted, dtype=np.int64)
 
 
 def _one(
@@ -64,9 +90,8 @@ def _one(
 
     weight_x = np.empty((len(cells), vectors.x.size), dtype=np.complex128)
     weight_y = np.empty_like(weight_x)
-    for cell, (z_x, z_y, l_x, l_y, sign) in enumerate(cells):
+    for cell, (z_x, z_y, l_x, l_y, sign, extent) in enumerate(cells):
         loop = loops[cell][loops[cell] >= 0]
-        extent = max(np.hypot(*(points[v, :2] - points[loop[0], :2])) for v in loop)
         kappa_x, kappa_y = q[0] + z_x * q[2] + l_x * q[3], q[1] + z_y * q[2] + l_y * q[3]
         squared = np.abs(kappa_x) ** 2 + np.abs(kappa_y) ** 2
         flat = squared * extent**2 < NEAR**2

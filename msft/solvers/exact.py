@@ -10,7 +10,7 @@ exponential of a linear function has a closed integral.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,20 +21,47 @@ from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.solvers.overlay import Meshes, meshes
 
-NEAR_POLE = 0.5
-"""Pixels with |s - i q_z| R below this are taken from a circle in s around the removable pole."""
 
-CIRCLE = 24
-"""Points on that circle. A is entire in s with Taylor coefficients below (2 R)^n / n! of the volume, so the
-mean over the circle of radius 1 / R is A to 2^24 / 24! = 3e-17 (Cauchy)."""
+class Circle(NamedTuple):
+    """How A is found next to its removable pole s = i q_z, where it would be 0 / 0 itself.
+
+    A e^{s R} is entire in s; its n-th Taylor coefficient is at most R^n / n! times the volume, since paths
+    are 0 to 2 R long. Its mean over `points` points of a circle of radius r / R around s is therefore its
+    value at s to r^points / points! (Cauchy).
+
+    Attributes
+    ----------
+    near
+        Pixels with |s - i q_z| R below this are taken from the circle, the others lose a factor of its
+        inverse in precision.
+    radius
+        r, of the circle: so far from `near` that the circle keeps clear of the pole.
+    points
+        On the circle.
+    """
+
+    near: float
+    radius: float
+    points: int
+
+
+CIRCLES = {"complex64": Circle(0.35, 0.85, 11), "complex128": Circle(0.1, 0.5, 14)}
+"""By precision: to 0.85^11 / 11! = 4e-9 and 0.5^14 / 14! = 7e-16. With more digits, fewer are near."""
+
+AT_ONCE = 64
+"""Particles whose circles are computed together: what they take in memory."""
 
 
 class FaceSums(Protocol):
     """What a back end gives: see `msft.backends.with_numpy.face_sums`."""
 
     def __call__(  # noqa: D102
-        self, meshes: Meshes, vectors: ScatteringVectors, s: complex
-    ) -> NDArray[np.complexfloating]: ...
+        self,
+        meshes: Meshes,
+        vectors: ScatteringVectors,
+        s: complex | NDArray[np.complex128],
+        wanted: NDArray[np.int64] | None = None,
+    ) -> Any: ...
 
 
 def amplitudes(
@@ -45,7 +72,8 @@ def amplitudes(
     vectors: ScatteringVectors,
     face_sums: FaceSums,
     reference: FaceSums,
-) -> NDArray[np.complexfloating]:
+    xp: Any = np,
+) -> Any:
     """Scattering amplitudes of N particles.
 
     Parameters
@@ -62,10 +90,12 @@ def amplitudes(
         The back end for the mesh integrals; its dtype is the result's.
     reference
         The double-precision back end for the few pixels near s = i q_z.
+    xp
+        Namespace of the back end's arrays: `numpy` or `cupy`.
 
     Returns
     -------
-    Complex array (N, P) in nm^3.
+    Complex array of `xp` (N, P) in nm^3.
 
     Raises
     ------
@@ -76,14 +106,23 @@ def amplitudes(
     s = optics.attenuation
     rate = s - 1j * vectors.z
     mesh = meshes(body, radii, orientations)
-    sums = face_sums(mesh, vectors, s)
-    amplitude = sums / np.where(rate == 0, 1.0, rate).astype(sums.dtype)
-    for particle, radius in enumerate(radii):
-        near = np.abs(rate) * radius < NEAR_POLE
-        if near.any():
-            alone = mesh.only(particle)
-            amplitude[particle, near] = _around_pole(alone, vectors.only(near), s, radius, reference)
-    return np.asarray(amplitude)
+    amplitude = face_sums(mesh, vectors, s)
+    circle = CIRCLES[str(amplitude.dtype)]
+    amplitude /= xp.asarray(np.where(rate == 0, 1.0, rate).astype(amplitude.dtype))
+    # with the pixels in the order of |rate|, those near the pole are the first ones of every particle
+    order = np.argsort(abs(rate), kind="stable")
+    counts = np.searchsorted(abs(rate)[order], circle.near / radii)
+    by_size = np.argsort(-counts, kind="stable")
+    by_size = by_size[: np.count_nonzero(counts)]
+    for start in range(0, len(by_size), AT_ONCE):
+        some = by_size[start : start + AT_ONCE]
+        pixels = order[: counts[some[0]]]
+        near = np.arange(pixels.size) < counts[some, None]
+        around = (mesh.only(some), vectors.only(pixels), s, radii[some], counts[some], circle, reference, xp)
+        place = (xp.asarray(some[:, None]), xp.asarray(pixels))
+        found = _around_pole(*around).astype(amplitude.dtype)
+        amplitude[place] = xp.where(xp.asarray(near), found, amplitude[place])
+    return amplitude
 
 
 def require_polyhedron(body: Body) -> ConvexPolyhedron:
@@ -94,11 +133,20 @@ def require_polyhedron(body: Body) -> ConvexPolyhedron:
 
 
 def _around_pole(
-    mesh: Meshes, vectors: ScatteringVectors, s: complex, radius: float, face_sums: FaceSums
-) -> NDArray[np.complexfloating]:
-    """The mean of A over a circle of radius 1 / R around s, where A itself would be 0 / 0."""
-    total = np.zeros(vectors.x.size, dtype=np.complex128)
-    for angle in 2 * np.pi * (np.arange(CIRCLE) + 0.5) / CIRCLE:
-        s_on_circle = s + np.exp(1j * angle) / radius
-        total += face_sums(mesh, vectors, s_on_circle)[0] / (s_on_circle - 1j * vectors.z)
-    return total / CIRCLE
+    mesh: Meshes,
+    vectors: ScatteringVectors,
+    s: complex,
+    radii: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    circle: Circle,
+    face_sums: FaceSums,
+    xp: Any,
+) -> Any:
+    """The mean of A e^{(s' - s) R} over a circle of s' around s, at the first `counts` pixels of meshes."""
+    step = circle.radius * np.exp(2j * np.pi * (np.arange(circle.points) + 0.5) / circle.points)
+    on_circle = s + step / radii[:, None]
+    sums = face_sums(mesh, vectors, on_circle, counts)
+    rate = xp.asarray(on_circle)[:, :, None] - 1j * xp.asarray(vectors.z)
+    # a pixel that is not wanted may lie on the pole: 0 / 0
+    rate = xp.where(rate == 0, 1, rate)
+    return (sums * xp.asarray(np.exp(step) / circle.points)[:, None] / rate).sum(axis=1)

@@ -8,6 +8,7 @@ vertices and edges shared. Compiled by numba, without which a mesh would cost mo
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numba
@@ -39,8 +40,8 @@ class Meshes(NamedTuple):
         First and last vertex, the cell on the left and the one on the right (-1: none), int64,
         shape (N, E, 4).
     cells
-        Gradients dz/dx, dz/dy, dl/dx, dl/dy and the sign (+1 entry faces, -1 overlay cells), float64,
-        shape (N, C, 5).
+        Gradients dz/dx, dz/dy, dl/dx, dl/dy, the sign (+1 entry faces, -1 overlay cells) and how far in nm a
+        corner lies from the first one at most, float64, shape (N, C, 6).
     loops
         Vertices of each cell, counter-clockwise, padded with -1, int64, shape (N, C, M).
     counts
@@ -53,10 +54,12 @@ class Meshes(NamedTuple):
     loops: IntArray
     counts: IntArray
 
-    def only(self, particle: int) -> Meshes:
-        """The mesh of one particle, as a batch of one."""
-        one = slice(particle, particle + 1)
-        return Meshes(self.points[one], self.edges[one], self.cells[one], self.loops[one], self.counts[one])
+    def only(self, particles: slice | IntArray) -> Meshes:
+        """The meshes of some particles."""
+        points, edges, cells, loops, counts = self
+        return Meshes(
+            points[particles], edges[particles], cells[particles], loops[particles], counts[particles]
+        )
 
 
 def meshes(body: ConvexPolyhedron, radii: FloatArray, orientations: FloatArray) -> Meshes:
@@ -68,7 +71,7 @@ def meshes(body: ConvexPolyhedron, radii: FloatArray, orientations: FloatArray) 
     result = Meshes(
         np.zeros((count, most_points, 4)),
         np.full((count, most_points + most_cells, 4), -1, dtype=np.int64),
-        np.zeros((count, most_cells, 5)),
+        np.zeros((count, most_cells, 6)),
         np.full((count, most_cells, 2 * corners), -1, dtype=np.int64),
         np.zeros((count, 3), dtype=np.int64),
     )
@@ -84,9 +87,10 @@ def meshes(body: ConvexPolyhedron, radii: FloatArray, orientations: FloatArray) 
     )
 
 
-@numba.njit(cache=True)
+# without the GIL: a GPU computes the patterns of the meshes before
+@numba.njit(cache=True, parallel=True, nogil=True)
 def _build_all(vertices, faces, normals, offsets, radii, matrices, points, edges, cells, loops, counts):  # type: ignore[no-untyped-def]
-    for i in range(radii.size):
+    for i in numba.prange(radii.size):
         radius, matrix = radii[i], matrices[i]
         _build(
             radius * vertices @ matrix.T,
@@ -198,6 +202,9 @@ def _add_cell(polygon, gradient, radius, points, edges, cells, loops, counts):  
         return
     for field in range(5):
         cells[cell, field] = gradient[field]
+    for p in range(1, size):
+        d_x, d_y = points[loop[p], 0] - points[loop[0], 0], points[loop[p], 1] - points[loop[0], 1]
+        cells[cell, 5] = max(cells[cell, 5], math.hypot(d_x, d_y))
     counts[2] += 1
     for p in range(size):
         _add_edge(loop[p], loop[(p + 1) % size], cell, edges, counts)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from augment import (
     PAPER_FILTERS,
@@ -239,6 +241,9 @@ BAD: list[tuple[str, Callable[[], Filter]]] = [
     ("distance", lambda: Gaps(distance=(0.0, 0.6))),
     ("half_height", lambda: Window(half_height=(20.0, 10.0))),
     ("corner", lambda: Window(corner=(-1.0, 1.0))),
+    ("hidden", lambda: Window(hidden=-1.0)),
+    ("hidden", lambda: CentralHole(hidden=float("inf"))),
+    ("hidden", lambda: Gaps(hidden="white")),  # type: ignore[arg-type]
     ("knots", lambda: EightBit(((0.0, 0.0), (0.5, 0.6), (0.4, 0.7), (1.0, 1.0)))),
     ("knots", lambda: EightBit(((0.0, 0.0), (0.5, 0.6)))),
     ("decades", lambda: LogScale((0.0, 5.0))),
@@ -322,3 +327,36 @@ def test_the_fields_of_an_image_do_not_depend_on_the_threads() -> None:
         assert torch.equal(replay(intensity, record), single)
     finally:
         torch.set_num_threads(1)
+
+
+@every_filter
+def test_no_filter_asks_the_device_what_the_images_hold(part: Filter) -> None:
+    # Tensors of the device "meta" have no values, so whatever would wait for those of a GPU fails here.
+    parameters = part.sample(12, (16, 17), generator())
+    changed = part.apply(torch.empty((12, 16, 17), device="meta"), parameters)
+    assert changed.device.type == "meta"
+    assert changed.shape == (12, 16, 17)
+
+
+class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the operations, each of which a GPU has to be told."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+@every_filter
+def test_more_images_take_no_more_operations(part: Filter) -> None:
+    images = torch.rand((6, 16, 16), generator=generator())
+    parameters = part.sample(6, (16, 16), generator())
+    counts = []
+    for times in (1, 5):
+        batch = images.repeat(times, 1, 1)
+        own = {name: torch.cat([values] * times) for name, values in parameters.items()}
+        with Counter() as counter:  # type: ignore[no-untyped-call]
+            part.apply(batch, own)
+        counts.append(counter.count)
+    assert counts[0] == counts[1]

@@ -59,16 +59,24 @@ def test_photons_have_the_poisson_distribution(rate: float) -> None:
         assert counts.var(dtype=float) == pytest.approx(rate, rel=0.015 + 4e-4 / rate)
 
 
-@pytest.mark.parametrize("rate", [0.4, 5.01, 9.99, NORMAL_FROM, 11.3, 40.0])
+@pytest.mark.parametrize("rate", [0.004, 0.05, 0.4, 1.01, 5.01, 9.99, NORMAL_FROM, 11.3, 40.0])
 def test_the_poisson_quantile_is_as_exact_as_it_says(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    # instead of random numbers, the middles of 2e6 equal chances
-    chances = (np.arange(2_000_000) + 0.5) / 2_000_000
-    z = torch.from_numpy(stats.norm.ppf(chances).astype(np.float32)).reshape(1, 1000, 2000)
-    monkeypatch.setattr(fields, "normal_pixels", lambda seeds, shape, device: z.clone())
-    counts = poisson_pixels(torch.arange(1), torch.full(z.shape, rate)).numpy().ravel()
+    # instead of random words, 2^22 that are equally far from one another
+    words = (torch.arange(2**22) * 2**10 + 2**9 - 2**31).int().reshape(1, 2048, 2048)
+    monkeypatch.setattr(fields, "random_words", lambda seeds, shape, device: words.clone())
+    counts = poisson_pixels(torch.arange(1), torch.full(words.shape, rate)).numpy().ravel()
     at = np.arange(counts.max() + 2)
     found = np.searchsorted(np.sort(counts), at, side="right") / counts.size
     assert np.abs(found - stats.poisson(rate).cdf(at)).max() < 4e-4
+
+
+def test_no_count_is_negative_or_broken() -> None:
+    rates = torch.cat([torch.linspace(0.0, 60.0, 40_000), torch.logspace(1.0, 12.0, 10_000)])
+    counts = poisson_pixels(torch.arange(20), rates.reshape(1, 200, 250).repeat(20, 1, 1))
+    assert float(counts.min()) == 0.0
+    assert torch.equal(counts, counts.floor())
+    few = counts[:, rates.reshape(200, 250) < 60.0]
+    assert float(few.max()) < 60.0 + 5 * math.sqrt(60.0)
 
 
 def test_photons_of_neighbours_are_independent() -> None:

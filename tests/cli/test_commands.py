@@ -138,7 +138,8 @@ def test_one_configuration_serves_both_commands(workplace: Path, tmp_path: Path)
         (["--absorption-length", 0], "absorption_length"),
         (["--absorption", "total"], "optics.absorption"),
         (["--solver", "magic"], "solver"),
-        (["--backend", "cupy"], "backend"),
+        (["--backend", "cuda"], "backend"),
+        (["--backend", "cupy", "--solver", "chebyshev"], "backend"),
         (["--backend", "numba", "--solver", "slices"], "backend"),
         (["--body", "icosahedran"], "body"),
         (["--body", "sphere"], "solver"),
@@ -163,6 +164,18 @@ def test_bad_input_to_generate_is_one_line_and_leaves_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert_refused(run(msft, "generate", *(["--n", 2] if "--n" not in arguments else []), *arguments), field)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["generate", "--n", 2], ["simulate", "--out", "one.h5"]])
+def test_a_gpu_where_there_is_none_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[object]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("msft.backends.with_cupy.missing", lambda: "CuPy finds no NVIDIA GPU")
+    refused = run(msft, *command, "--backend", "cupy")
+    assert_refused(refused, "backend")
+    assert "auto, numba or numpy on this machine" in refused.output
     assert list(tmp_path.iterdir()) == []
 
 

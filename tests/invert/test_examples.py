@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ import torch
 
 from invert.ahead import Ahead
 from invert.data import PatternDataset, read_dataset
-from invert.examples import Fresh
+from invert.examples import Fresh, backend_beside
 from invert.targets import CodeTarget
 from invert.train import fit
 from msft.errors import ParameterError
 from msft.shots import Recipe
+from msft.uncertainty import Uncertainty
 
 from .conftest import SMALL, SMALL_PRESET
 
@@ -73,6 +75,43 @@ def test_training_on_fresh_patterns_repeats(dataset: PatternDataset) -> None:
     torch.set_num_threads(1)
     first, second = (fit(dataset, ONLINE, CPU).model.state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("asked", "solver", "device", "gpu", "taken"),
+    [
+        ("auto", "exact", "cuda", True, "cupy"),
+        ("auto", "exact", "cuda", False, "auto"),
+        ("auto", "exact", "cpu", True, "auto"),
+        ("auto", "chebyshev", "cuda", True, "auto"),
+        ("cupy", "exact", "cuda", True, "cupy"),
+        ("cupy", "exact", "cpu", True, "auto"),  # a dataset that was made elsewhere
+        ("cupy", "exact", "cuda", False, "auto"),
+        ("numba", "exact", "cuda", True, "numba"),
+    ],
+)
+def test_patterns_are_computed_where_the_network_learns(
+    monkeypatch: pytest.MonkeyPatch, asked: Any, solver: Any, device: str, gpu: bool, taken: str
+) -> None:
+    monkeypatch.setattr("msft.backends.with_cupy.missing", lambda: "" if gpu else "nothing there")
+    recipe = Recipe(1, simulation=replace(SMALL, backend=asked, solver=solver))
+    assert Fresh(recipe, 10, TARGET, 1, torch.device(device)).recipe.simulation.backend == taken
+    varied = replace(recipe, uncertainty=Uncertainty(wavelength=0.1))
+    assert backend_beside(varied, torch.device(device)) == (asked if asked == "numba" else "auto")
+
+
+def test_a_training_tells_its_patterns_where_it_runs(
+    dataset: PatternDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[torch.device] = []
+
+    def beside(recipe: Recipe, device: torch.device) -> str:
+        told.append(device)
+        return "numba"
+
+    monkeypatch.setattr("invert.examples.backend_beside", beside)
+    fit(dataset, replace(ONLINE, training=replace(ONLINE.training, images=64)), CPU)
+    assert told == [CPU]
 
 
 def test_a_dataset_of_unknown_origin_has_no_fresh_patterns(dataset: PatternDataset) -> None:

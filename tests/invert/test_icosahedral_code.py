@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from invert import icosahedral_code
-from msft.rotation import from_axis_angle, multiply
+from msft.rotation import from_axis_angle, from_rotation_vector, multiply
 from msft.symmetry import icosahedral_group, misorientation, random_orientations, to_fundamental_domain
 
 
@@ -72,3 +72,21 @@ def test_no_two_far_orientations_share_a_code() -> None:
     close = code @ code.T > 0.9
     first, second = np.nonzero(np.triu(close, 1))
     assert np.degrees(misorientation(orientation[first], orientation[second])).max() < 9
+
+
+def test_codes_turn_with_bodies() -> None:
+    generator = np.random.default_rng(4)
+    turn, orientations = random_orientations(generator, 1)[0], random_orientations(generator, 50)
+    matrix = icosahedral_code.turning(turn)
+    assert np.allclose(matrix @ matrix.T, np.eye(13), atol=1e-9)
+    expected = icosahedral_code.encode(multiply(turn, orientations))
+    assert np.allclose(icosahedral_code.encode(orientations) @ matrix, expected, atol=1e-9)
+
+
+def test_codes_of_near_orientations_are_as_far_apart_as_the_slope_says() -> None:
+    generator = np.random.default_rng(5)
+    orientations = random_orientations(generator, 50)
+    steps = 1e-3 * generator.standard_normal((50, 3))
+    moved = icosahedral_code.encode(multiply(from_rotation_vector(steps), orientations))
+    distance = np.linalg.norm(moved - icosahedral_code.encode(orientations), axis=1)
+    assert np.allclose(distance, icosahedral_code.slope() * np.linalg.norm(steps, axis=1), rtol=1e-3)

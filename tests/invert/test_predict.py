@@ -52,7 +52,7 @@ def test_agreement_is_the_correlation_over_valid_pixels(inverted: tuple[Inversio
     first, second, valid = prediction.measured[0], prediction.resimulated[0], prediction.valid[0]
     expected = np.corrcoef(first[valid], second[valid])[0, 1]
     # the picture is clipped to [0, 1], the agreement is not
-    assert prediction.estimates.agreement[0] == pytest.approx(expected, abs=1e-4)
+    assert prediction.estimates.agreement[0] == pytest.approx(expected, abs=1e-3)
     assert valid.all()  # this small detector lies wholly inside the Ewald sphere
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from invert.dihedral import HALF_TURN, turned_orientations
 from invert.targets import RADIUS_WEIGHT, Target, target_named
-from msft.symmetry import misorientation, random_orientations
+from msft.rotation import from_rotation_vector, multiply
+from msft.symmetry import misorientation, random_orientations, to_fundamental_domain
 
 RANGE = (30.0, 160.0)
 
@@ -44,3 +48,45 @@ def test_any_answer_of_a_network_is_a_particle(target: Target) -> None:
     assert (radius > 0).all()
     assert np.allclose(np.linalg.norm(orientation, axis=1), 1)
     assert np.degrees(2 * np.arccos(orientation[:, 0])).max() < 44.49
+
+
+def viewed(target: Target, views: list[int], count: int, angle: float, seed: int) -> Any:
+    """Particles, and the numbers (V, N, size) of views that each err by `angle` degrees and 1 nm."""
+    generator = np.random.default_rng(seed)
+    radius, orientation = generator.uniform(*RANGE, count), random_orientations(generator, count)
+    turned = turned_orientations(orientation, 8)
+    numbers = []
+    for view in views:
+        errors = generator.standard_normal((count, 3))
+        errors *= np.radians(angle) / np.linalg.norm(errors, axis=1, keepdims=True)
+        off = to_fundamental_domain(multiply(from_rotation_vector(errors), turned[:, view]))
+        numbers.append(target.encode(radius + generator.choice([-1, 1], count), off))
+    return radius, orientation, np.array(numbers)
+
+
+def test_views_that_err_apart_are_better_together() -> None:
+    target = target_named("code", RANGE)
+    views = target.views(8)
+    assert views == list(range(8))
+    radius, orientation, numbers = viewed(target, views, 400, 2.0, 2)
+    joined = target.joined(numbers, views)
+    found_radius, found = target.decode(joined.numbers)
+    # independent errors of 2 degrees in eight views leave 2 / sqrt(8)
+    error = np.degrees(misorientation(found, orientation))
+    assert np.sqrt((error**2).mean()) == pytest.approx(2 / np.sqrt(8), rel=0.05)
+    assert np.sqrt(((found_radius - radius) ** 2).mean()) == pytest.approx(1 / np.sqrt(8), rel=0.1)
+    expected = np.sqrt(7 / 8)  # of the spread about their own mean
+    assert np.sqrt((joined.spread[:, 0] ** 2).mean()) == pytest.approx(expected, rel=0.05)
+    assert np.degrees(np.sqrt((joined.spread[:, 1] ** 2).mean())) == pytest.approx(2 * expected, rel=0.05)
+
+
+def test_numbers_that_jump_are_not_averaged() -> None:
+    target = target_named("vector", RANGE)
+    views = target.views(8)
+    assert views == [0, HALF_TURN]
+    _, _, numbers = viewed(target, views, 400, 2.0, 3)
+    joined = target.joined(numbers, views)
+    assert np.array_equal(joined.numbers, numbers[0])
+    assert set(np.round(joined.spread[:, 0], 6)) == {0.0, 2.0}
+    assert np.degrees(joined.spread[:, 1]).max() == pytest.approx(4.0, abs=0.05)
+    assert np.sqrt((joined.spread[:, 1] ** 2).mean()) == pytest.approx(np.radians(2 * np.sqrt(2)), rel=0.05)

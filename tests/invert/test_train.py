@@ -83,7 +83,8 @@ def test_the_smooth_loss_is_linear_in_large_deviations(small_dataset: Path) -> N
     intensity, _ = examples.__getitems__([0, 1, 2, 3])
     with torch.no_grad():
         answers = model(log_scale(intensity))
-        losses = [float(task.loss((intensity, answers + by), Draw(True, 0))) for by in (0.003, 1.0, 2.0)]
+        given = [answers[:, None] + by for by in (0.003, 1.0, 2.0)]
+        losses = [float(task.loss((intensity, numbers), Draw(True, 0))) for numbers in given]
     # deviations d below beta cost d^2 / (2 beta), others d - beta / 2
     assert losses == pytest.approx([0.003**2 / (2 * SMOOTH), 1 - SMOOTH / 2, 2 - SMOOTH / 2], rel=1e-3)
 

@@ -111,7 +111,10 @@ def test_a_batch_holds_the_meshes_of_its_particles() -> None:
     radii = np.array([10.0, 50, 30, 5, 80, 20])
     together = meshes(LUMP, radii, QUATERNIONS)
     for index in range(6):
-        alone, picked = meshes(LUMP, radii[[index]], QUATERNIONS[[index]]), together.only(index)
+        alone, picked = (
+            meshes(LUMP, radii[[index]], QUATERNIONS[[index]]),
+            together.only(slice(index, index + 1)),
+        )
         np.testing.assert_array_equal(alone.counts, picked.counts)
         points, _, count = alone.counts[0]
         np.testing.assert_array_equal(alone.points[0, :points], picked.points[0, :points])

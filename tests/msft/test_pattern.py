@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
 import pytest
 
-from msft.backends import with_numba, with_numpy
+from msft.backends.choice import BACKENDS_OF
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
-from msft.pattern import BACKENDS_OF, Simulation
+from msft.pattern import Simulation
 
 SMALL = EwaldDetector(pixels=16, q_step=0.05)
 TWO = Particles([40.0, 60.0], [[0.9, 0.25, -0.1, 0.33], [1, 0, 0, 0]])
@@ -26,6 +25,7 @@ TWO = Particles([40.0, 60.0], [[0.9, 0.25, -0.1, 0.33], [1, 0, 0, 0]])
         ("backend", {"backend": "cuda"}),
         ("backend", {"backend": "numba", "solver": "chebyshev"}),
         ("backend", {"backend": "numba", "solver": "slices"}),
+        ("backend", {"backend": "cupy", "solver": "chebyshev"}),
         ("precision", {"precision": "half"}),
         ("q_step", {"detector": EwaldDetector(q_step=0.5)}),
         ("q_step", {"detector": EwaldDetector(q_step=7.4e6), "solver": "chebyshev"}),  # in m^-1
@@ -83,12 +83,6 @@ def test_no_particles_give_no_patterns() -> None:
     for solver in ("exact", "chebyshev"):
         chosen: Any = solver
         assert Simulation(detector=SMALL, solver=chosen).intensity(none).shape == (0, 16, 16)
-
-
-def test_back_ends_have_the_same_signature() -> None:
-    parameters = inspect.signature(with_numpy.face_sums).parameters.keys()
-    for twin in (with_numba.face_sums_single, with_numba.face_sums_double):
-        assert inspect.signature(twin).parameters.keys() == parameters
 
 
 def test_large_particles_at_short_wavelengths_stay_finite_in_single_precision() -> None:

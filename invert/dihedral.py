@@ -1,0 +1,94 @@
+"""The symmetries of the square: one pattern of a centrosymmetric body is eight, each of another orientation.
+
+Mirrored in a plane that holds the beam, a particle's pattern is mirrored too. A centrosymmetric body mirrored
+in a plane is the body turned by 180 degrees about the plane's normal. So rows, columns or both may be
+reversed, and exchanged where no polarisation tells them apart: not an approximation, but patterns that a
+simulation would give.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from msft.detector import Detector
+from msft.rotation import from_axis_angle, multiply
+
+FloatArray = NDArray[np.float64]
+
+_ROWS, _COLUMNS, _EXCHANGE = 1, 2, 4
+"""Bits of a symmetry's number. Rows and columns are exchanged first, then reversed."""
+
+_NORMALS = {_EXCHANGE: (1.0, -1.0, 0.0), _ROWS: (0.0, 1.0, 0.0), _COLUMNS: (1.0, 0.0, 0.0)}
+
+
+def _turns() -> FloatArray:
+    turns = np.tile([1.0, 0.0, 0.0, 0.0], (8, 1))
+    for symmetry in range(8):
+        for bit, normal in _NORMALS.items():
+            if symmetry & bit:
+                turns[symmetry] = multiply(from_axis_angle(normal, math.pi), turns[symmetry])
+    return turns
+
+
+TURNS = _turns()
+"""How each symmetry of a pattern turns the body: unit quaternions (8, 4). The first changes nothing."""
+
+HALF_TURN = _ROWS | _COLUMNS
+"""The symmetry that turns by 180 degrees about the beam."""
+
+
+def order(detector: Detector) -> int:
+    """How many symmetries a detector's patterns have: 8, or 4 where the light is polarised linearly."""
+    return 4 if detector.polarisation in ("x", "y") else 8
+
+
+def turned_orientations(orientation: FloatArray, symmetries: int) -> FloatArray:
+    """The orientations that a centrosymmetric body has in the patterns of each symmetry.
+
+    Parameters
+    ----------
+    orientation
+        Unit quaternions (N, 4).
+    symmetries
+        How many; see `order`.
+
+    Returns
+    -------
+    Float64 array (N, symmetries, 4); symmetry 0 changes nothing.
+    """
+    return multiply(TURNS[:symmetries], orientation[:, None])
+
+
+def turned_patterns(images: torch.Tensor, symmetry: torch.Tensor) -> torch.Tensor:
+    """Patterns as each one's symmetry shows them, about the pixel of q = 0.
+
+    With an even number of pixels the first row and column have no partner: there a reversed pattern keeps
+    what it had.
+
+    Parameters
+    ----------
+    images
+        Tensor (B, n, n).
+    symmetry
+        Number of each one's symmetry, int64 tensor (B,) on the CPU.
+    """
+    pixels = images.shape[-1]
+    partner = 2 * (pixels // 2) - torch.arange(pixels)
+    partner[partner == pixels] = 0
+    partner = partner.to(images.device)
+    turned = torch.empty_like(images)
+    for number in set(symmetry.tolist()):
+        rows = (symmetry == number).nonzero()[:, 0].to(images.device)
+        own = images.index_select(0, rows)
+        if number & _EXCHANGE:
+            own = own.transpose(1, 2)
+        if number & _ROWS:
+            own = own.index_select(1, partner)
+        if number & _COLUMNS:
+            own = own.index_select(2, partner)
+        turned.index_copy_(0, rows, own.contiguous())
+    return turned

@@ -1,0 +1,201 @@
+// The exact solver's pixel sum for a GPU: one thread a pixel, one launch for every pixel of every mesh.
+//
+// The same sum as `with_numpy.face_sums`, where it is explained, in the order and with the names of
+// `with_numba`: what that computes before each loop over a block's pixels is computed before the launch
+// (`packing.py`), and what stands inside those loops stands here. A thread keeps nothing but the last vertex
+// and the left cell of the edge before: computing the others anew for the next edge takes fewer cycles than
+// reading them from memory would. Threads share nothing, and all of a block walk the same edges of the same
+// mesh, so that every branch on the mesh is one branch for all of them.
+//
+// Compiled with REAL (float or double), NEAR (of that precision, see `with_numba`) and THREADS (of a block)
+// defined.
+
+typedef REAL real;
+
+struct alignas(16) Vertex { real x, y, z, decay, shift, unused[3]; };
+struct alignas(16) Step { real x, y, z, difference_re, shift, unused[3]; };
+struct alignas(16) Cell { real z_x, z_y, re_x, re_y, shift_x, shift_y, sign, limit; };
+struct alignas(16) Edge { int first, last, left, right; };
+struct Complex { real re, im; };
+struct Weight { real x_re, x_im, y_re, y_im; };
+struct Vector { real x, y, z; };
+
+// in half turns the argument folds exactly and without the slow path that sincosf has for large ones
+__device__ inline void cosine_sine(float phase, float *cosine, float *sine)
+{
+    sincospif(phase * 0.318309886f, sine, cosine);
+}
+
+__device__ inline void cosine_sine(double phase, double *cosine, double *sine)
+{
+    sincospi(phase * 0.31830988618379067, sine, cosine);
+}
+
+// exp(exponent)
+__device__ inline Complex value_at(const Vertex &v, const Vector &q)
+{
+    real cosine, sine;
+    cosine_sine(q.z * v.z - q.x * v.x - q.y * v.y - v.shift, &cosine, &sine);
+    return {v.decay * cosine, v.decay * sine};
+}
+
+// conj(kappa) / |kappa|^2 with the sign; near kappa = 0 it is 0 instead, and `flat` tells
+__device__ inline Weight weight_of(const Cell &cell, const Vector &q, bool *flat)
+{
+    real im_x = q.z * cell.z_x - q.x - cell.shift_x;
+    real im_y = q.z * cell.z_y - q.y - cell.shift_y;
+    real squared = cell.re_x * cell.re_x + cell.re_y * cell.re_y + im_x * im_x + im_y * im_y;
+    bool keep = squared >= cell.limit;
+    *flat = *flat || !keep;
+    real inverse = keep ? cell.sign / squared : real(0);
+    return {inverse * cell.re_x, -inverse * im_x, inverse * cell.re_y, -inverse * im_y};
+}
+
+// (e^b - e^a) / (b - a)
+__device__ inline Complex mean_far(const Complex &a, const Complex &b, real difference_re,
+                                   real difference_im, real squared)
+{
+    real inverse = real(1) / squared;
+    real rise_re = (b.re - a.re) * inverse;
+    real rise_im = (b.im - a.im) * inverse;
+    return {rise_re * difference_re + rise_im * difference_im,
+            rise_im * difference_re - rise_re * difference_im};
+}
+
+// (e^a + e^b) / 2 * tanh(d) / d with d = (b - a) / 2, t = d^2
+__device__ inline Complex mean_near(const Complex &a, const Complex &b, real difference_re,
+                                    real difference_im)
+{
+    const real t1 = real(-1.0 / 3), t2 = real(2.0 / 15), t3 = real(-17.0 / 315), t4 = real(62.0 / 2835);
+    const real t5 = real(-1382.0 / 155925);
+    real t_re = real(0.25) * (difference_re * difference_re - difference_im * difference_im);
+    real t_im = real(0.5) * difference_re * difference_im;
+    real c_re = t4 + t5 * t_re, c_im = t5 * t_im, next;
+    next = t3 + t_re * c_re - t_im * c_im, c_im = t_re * c_im + t_im * c_re, c_re = next;
+    next = t2 + t_re * c_re - t_im * c_im, c_im = t_re * c_im + t_im * c_re, c_re = next;
+    next = t1 + t_re * c_re - t_im * c_im, c_im = t_re * c_im + t_im * c_re, c_re = next;
+    next = 1 + t_re * c_re - t_im * c_im, c_im = t_re * c_im + t_im * c_re, c_re = next;
+    real sum_re = real(0.5) * (a.re + b.re);
+    real sum_im = real(0.5) * (a.im + b.im);
+    return {sum_re * c_re - sum_im * c_im, sum_re * c_im + sum_im * c_re};
+}
+
+struct Double { double re, im; };
+
+__device__ inline Double operator+(Double a, Double b) { return {a.re + b.re, a.im + b.im}; }
+__device__ inline Double operator-(Double a, Double b) { return {a.re - b.re, a.im - b.im}; }
+__device__ inline Double operator*(Double a, Double b)
+{
+    return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+
+__device__ inline Double exponent_at(const double *point, const Vector &q, Double s)
+{
+    double phase = double(q.z) * point[2] - double(q.x) * point[0] - double(q.y) * point[1];
+    return {-s.re * point[3], phase - s.im * point[3]};
+}
+
+// `with_numpy._triangle` for one pixel
+__device__ Double triangle(const double *first, const double *second, const double *third,
+                           const Vector &q, Double s)
+{
+    double twice_area = (second[0] - first[0]) * (third[1] - first[1])
+                        - (second[1] - first[1]) * (third[0] - first[0]);
+    Double a = exponent_at(first, q, s), b = exponent_at(second, q, s), c = exponent_at(third, q, s);
+    Double sum = a + b + c, mean = {sum.re / 3, sum.im / 3};
+    a = a - mean, b = b - mean, c = c - mean;
+    Double e2 = a * b + b * c + c * a, e3 = a * b * c;
+    Double h3 = {0, 0}, h2 = {1, 0}, h1 = {0, 0}, total = {0.5, 0};
+    double factorial = 6;
+    for (int n = 2; n < 10; ++n) {
+        Double h0 = e3 * h3 - e2 * h2;
+        h3 = h2, h2 = h1, h1 = h0;
+        factorial *= n + 2;
+        total.re += h1.re / factorial, total.im += h1.im / factorial;
+    }
+    double cosine, sine, size = twice_area * exp(mean.re);
+    cosine_sine(mean.im, &cosine, &sine);
+    return Double{size * cosine, size * sine} * total;
+}
+
+__device__ inline Complex edge_sums(const Vertex *vertices, const Step *steps, const Cell *cells,
+                                    const Edge *edges, int n_edges, const Vector &q, bool *flat)
+{
+    const real near_squared = real(NEAR) * real(NEAR);
+    Complex out = {0, 0}, a, b = {0, 0};
+    Weight here = {0, 0, 0, 0}, there;
+    int last = -1, left = -1;
+    for (int e = 0; e < n_edges; ++e) {
+        const Edge edge = edges[e];
+        const Step d = steps[e];
+        a = edge.first == last ? b : value_at(vertices[edge.first], q);
+        b = value_at(vertices[edge.last], q);
+        if (edge.left != left)
+            here = weight_of(cells[edge.left], q, flat);
+        there = {0, 0, 0, 0};
+        if (edge.right >= 0)
+            there = weight_of(cells[edge.right], q, flat);
+        last = edge.last, left = edge.left;
+        real difference_im = q.z * d.z - q.x * d.x - q.y * d.y - d.shift;
+        real squared = d.difference_re * d.difference_re + difference_im * difference_im;
+        real across_re = (here.x_re - there.x_re) * d.y - (here.y_re - there.y_re) * d.x;
+        real across_im = (here.x_im - there.x_im) * d.y - (here.y_im - there.y_im) * d.x;
+        Complex mean = squared >= near_squared ? mean_far(a, b, d.difference_re, difference_im, squared)
+                                               : mean_near(a, b, d.difference_re, difference_im);
+        out.re += across_re * mean.re - across_im * mean.im;
+        out.im += across_re * mean.im + across_im * mean.re;
+    }
+    return out;
+}
+
+// What both kernels are given. Mesh i with its j-th attenuation is row i * `attenuations` + j of `vertices`,
+// `steps`, `cells`, `s`, `out` and `flat`.
+#define ARGUMENTS                                                                                        \
+    const Vertex *__restrict__ vertices, const Step *__restrict__ steps, const Cell *__restrict__ cells, \
+        const Edge *__restrict__ edges, const int *__restrict__ loops, const int *__restrict__ counts,   \
+        const double *__restrict__ points, const Double *__restrict__ s, const real *__restrict__ q,     \
+        const int *__restrict__ wanted, Complex *__restrict__ out, unsigned char *__restrict__ flat,     \
+        int most_points, int most_edges, int most_cells, int corners, int attenuations, int pixels
+
+// the row and the pixel of a thread, and whether there is work for it
+#define PLACE                                                                                            \
+    unsigned tasks_each = (pixels + blockDim.x - 1) / blockDim.x;                                        \
+    size_t row = blockIdx.x / tasks_each, i = blockIdx.x / tasks_each / attenuations;                    \
+    int p = blockIdx.x % tasks_each * blockDim.x + threadIdx.x;                                          \
+    if (p >= wanted[i])                                                                                  \
+        return;                                                                                          \
+    const Vector at = {q[p], q[pixels + p], q[2 * (size_t)pixels + p]};
+
+extern "C" __global__ void __launch_bounds__(THREADS) face_sums(ARGUMENTS)
+{
+    PLACE
+    bool some_flat = false;
+    out[row * pixels + p] = edge_sums(vertices + row * most_points, steps + row * most_edges,
+                                      cells + row * most_cells, edges + i * most_edges, counts[3 * i + 1], at,
+                                      &some_flat);
+    flat[row * pixels + p] = some_flat;
+}
+
+// Add the cells near kappa = 0 at the pixels where `face_sums` met some, by the triangles' series, in double:
+// a kernel of its own, which leaves the other one more registers
+extern "C" __global__ void __launch_bounds__(THREADS) add_flat(ARGUMENTS)
+{
+    PLACE
+    if (!flat[row * pixels + p])
+        return;
+    const double *own = points + 4 * i * most_points;
+    Double total = {0, 0};
+    for (int c = 0; c < counts[3 * i + 2]; ++c) {
+        bool here = false;
+        const Cell cell = cells[row * most_cells + c];
+        weight_of(cell, at, &here);
+        if (!here)
+            continue;
+        const int *loop = loops + (i * most_cells + c) * corners;
+        for (int m = 1; m < corners - 1 && loop[m + 1] >= 0; ++m) {
+            Double part = triangle(own + 4 * loop[0], own + 4 * loop[m], own + 4 * loop[m + 1], at, s[row]);
+            total.re += cell.sign * part.re, total.im += cell.sign * part.im;
+        }
+    }
+    out[row * pixels + p].re += total.re, out[row * pixels + p].im += total.im;
+}

@@ -1,0 +1,106 @@
+"""Intensities by the exact solver, portion by portion: so many at a time as fit into memory."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msft.backends.choice import Engine
+from msft.detector import ScatteringVectors
+from msft.optics import Optics
+from msft.particle import Particles
+from msft.solvers import exact
+
+PATTERNS = 256
+"""Patterns of a portion, if they have no more pixels than `PIXELS` together."""
+
+PIXELS = PATTERNS * 128**2
+"""Pixels of a portion: with what is computed on the way they take about 150 MB in single precision."""
+
+
+def fill(
+    images: Any,
+    pixel: NDArray[np.int64],
+    particles: Particles,
+    optics: Optics,
+    vectors: ScatteringVectors,
+    by: Engine,
+    xp: Any = np,
+) -> None:
+    """Write the intensities of N particles into an array, on the host or where they are computed.
+
+    Nothing waits for the GPU in between: the meshes of a portion are built while it computes the one before.
+
+    Parameters
+    ----------
+    images
+        Array (N, Q) of `xp`.
+    pixel
+        Which of the Q columns is that of each vector, shape (P,).
+    particles, optics, vectors
+        What is simulated, and where.
+    by
+        The back end.
+    xp
+        `by.xp`, if that is where the intensities stay; or `numpy`.
+
+    Raises
+    ------
+    ParameterError
+        If a body is not a convex polyhedron.
+    OSError
+        If there is no memory for a single pattern.
+    """
+    weight = by.xp.asarray(vectors.weight.astype(np.float32))
+    columns = xp.asarray(pixel)
+    for body, members, rows in particles.groups():
+
+        def portion(
+            chosen: slice, body: Any = body, members: Particles = members, rows: NDArray[np.int64] = rows
+        ) -> None:
+            some = members[chosen]
+            kernels = by.face_sums, by.reference, by.xp
+            amplitude = exact.amplitudes(body, some.radius, some.orientation, optics, vectors, *kernels)
+            values = (amplitude.real**2 + amplitude.imag**2).astype(np.float32) * weight
+            place = xp.asarray(rows[chosen, None]), columns
+            images[place] = values if xp is by.xp else by.to_host(values)
+
+        in_portions(portion, len(members), vectors.x.size)
+
+
+def in_portions(compute: Callable[[slice], None], count: int, pixels: int) -> None:
+    """Compute rows of a result, fewer at a time where memory is short.
+
+    A portion that finds no memory is halved, and so are those after it.
+
+    Parameters
+    ----------
+    compute
+        Computes some rows; it raises `MemoryError`, which CuPy's ``OutOfMemoryError`` is, where they are too
+        many, and can be asked for the same rows again.
+    count
+        Rows in all.
+    pixels
+        Of a row.
+
+    Raises
+    ------
+    OSError
+        If memory is too short for a single row.
+    """
+    most = max(1, min(PATTERNS, PIXELS // max(pixels, 1)))
+    start = 0
+    while start < count:
+        rows = slice(start, min(start + most, count))
+        try:
+            compute(rows)
+        except MemoryError:
+            most = (rows.stop - start) // 2
+            if not most:
+                raise OSError(errno.ENOMEM, f"no memory for one pattern of {pixels} pixels") from None
+            continue
+        start = rows.stop
