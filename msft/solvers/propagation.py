@@ -69,7 +69,8 @@ def propagate(
     Returns
     -------
     Array (N, M, C) of the back end: rows q_y in FFT order, columns those of q_x in FFT order that are below
-    k; zero where q_perp >= k. The phases belong to the last slice and the first grid point; see `_pixels`.
+    k; zero where q_perp >= k. The phases belong to the last slice and the first grid point; see
+    `amplitudes`.
     """
     xp, fft = arrays.xp, arrays.fft
     s, samples = optics.index_attenuation, grid.samples
@@ -155,15 +156,18 @@ def amplitudes(
     """
     check(optics, accuracy)
     grids = [PropagationGrid.of(float(radius), optics, detector.q_step, accuracy) for radius in radii]
-    pixels = detector.scattering_vectors(optics.wavenumber).pixel
-    result = np.empty((len(radii), pixels.size), dtype=dtype)
+    vectors = detector.scattering_vectors(optics.wavenumber)
+    result = np.empty((len(radii), vectors.x.size), dtype=dtype)
 
     def fill(chosen: NDArray[np.int64]) -> None:
         grid, largest = grids[chosen[0]], float(radii[chosen].max())
         spectra = propagate(body, radii[chosen], orientations[chosen], optics, grid, arrays, dtype)
-        places = (grid, grid.deepest(largest), grid.half_width(largest), detector, optics)
-        row, column, factor = (arrays.xp.asarray(part) for part in _pixels(*places, dtype))
-        result[chosen] = arrays.to_numpy(spectra[:, row, column] * factor)
+        row, column, factor = _pixels(grid, detector, optics)
+        # the particle's centre lies before the last slice, and beside the first grid point
+        behind, beside = grid.deepest(largest) * grid.thickness, grid.half_width(largest) * grid.spacing
+        to_centre = factor * np.exp(1j * (vectors.z * behind + (vectors.x + vectors.y) * beside))
+        row, column, to_centre = (arrays.xp.asarray(one) for one in (row, column, to_centre.astype(dtype)))
+        result[chosen] = arrays.to_numpy(spectra[:, row, column] * to_centre)
 
     chunks = _chunks(grids, radii, arrays.batch_bytes)
     with ThreadPoolExecutor(1 if arrays.batch_bytes else cores()) as pool:
@@ -199,21 +203,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)
 def _pixels(
-    grid: PropagationGrid, deepest: int, half_width: int, detector: EwaldDetector, optics: Optics, dtype: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.complexfloating]]:
-    """Row and column in a spectrum of each of the detector's pixels, and the factor from there to A."""
+    grid: PropagationGrid, detector: EwaldDetector, optics: Optics
+) -> tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.complexfloating]]:
+    """Row and column in a spectrum of each of the detector's pixels, and the factor to A but for a phase."""
     vectors = detector.scattering_vectors(optics.wavenumber)
     low, high = _lit(grid, optics.wavenumber)
     row, column = np.divmod(vectors.pixel, detector.pixels)
     lateral, depth = response(grid, detector.axis, vectors.z)
     sampled = lateral[row] * lateral[column] * depth
-    # phases of the particle's centre; the area of a grid point
-    phase = vectors.z * deepest * grid.thickness + (vectors.x + vectors.y) * half_width * grid.spacing
-    factor = -(grid.spacing**2) * np.exp(1j * phase) / (optics.index_attenuation * sampled)
     row, column = (grid.multiple * (index - detector.pixels // 2) for index in (row, column))
-    return row % grid.samples, column % (grid.samples - high + low), factor.astype(dtype)
+    factor = -(grid.spacing**2) / (optics.index_attenuation * sampled)
+    return row % grid.samples, column % (grid.samples - high + low), factor
 
 
 def lost_area(spectrum: NDArray[Any], grid: PropagationGrid) -> float:
