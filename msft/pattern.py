@@ -161,9 +161,8 @@ class Simulation:
             return self._apart(body, radii, orientations)
         if self.solver == "exact":
             vectors, by = self.scattering_vectors(), engine(self.backend, self.precision)
-            kernels = by.face_sums, by.reference, by.xp
-            values = exact.amplitudes(body, radii, orientations, self.optics, vectors, *kernels)
-            return _image(by.to_host(values), vectors, self.detector)
+            values = portions.amplitudes(body, radii, orientations, self.optics, vectors, by)
+            return _image(values, vectors, self.detector)
         if isinstance(self.detector, EwaldDetector):
             return self._on_grid(self.detector, body, radii, orientations)
         return self._on_flat(body, radii, orientations)

@@ -229,6 +229,17 @@ def test_the_removable_pole_leaves_no_mark() -> None:
         assert difference(found, expected) < 2e-4  # measured 2e-5, of the sum
 
 
+@pytest.mark.parametrize("at_once", [14, 600, 3000])
+def test_the_circles_may_be_computed_in_parts(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    particles = Particles(np.array([20.0, 60, 30, 150]), as_quaternions(np.eye(4) + 0.3))
+    simulation = Simulation(NONE, SMALL, precision="double")
+    together = simulation.amplitude(particles)
+    monkeypatch.setattr(exact, "AT_ONCE", at_once)
+    np.testing.assert_allclose(
+        simulation.amplitude(particles), together, rtol=0, atol=1e-14 * abs(together).max()
+    )
+
+
 # Symmetries and scaling
 
 
