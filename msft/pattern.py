@@ -36,8 +36,9 @@ class Simulation:
     backend
         ``auto`` takes the fastest on the CPU that the solver has; ``cupy`` is for the exact one.
     precision
-        Of the exact solver's numba and cupy kernels, where ``single`` is within 3e-6 of ``double`` in the
-        relative L2 norm (tests/msft/test_exact.py), and of ``propagation``. All else computes in double.
+        Of the exact solver's numba and cupy kernels and of ``propagation``; all else computes in double.
+        In the relative L2 norm numba's ``single`` is within 3e-6 of ``double``, for transparent bodies within
+        5e-6 (tests/msft/test_exact.py).
     accuracy
         Wanted relative error of the amplitude, for ``chebyshev``.
     propagation_accuracy

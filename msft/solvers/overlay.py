@@ -29,7 +29,7 @@ SLIVER = 1e-13
 """Cells smaller than this fraction of the squared radius are rounding errors of the clipping."""
 
 FEWEST = 16
-"""Meshes that a thread of its own is started for: about a millisecond."""
+"""Meshes that a thread of its own is started for: 0.7 ms of work at 43 us each (icosahedra, one core)."""
 
 
 class Meshes(NamedTuple):
@@ -85,11 +85,13 @@ def meshes(body: ConvexPolyhedron, radii: FloatArray, orientations: FloatArray) 
         shape = body.vertices, body.faces, body.normals, body.offsets
         _build_all(*shape, radii[part], matrices[part], *result.only(part))
 
-    # a small batch is built faster than threads start
-    threads = max(1, min(numba.get_num_threads(), count // FEWEST))
-    parts = [slice(count * i // threads, count * (i + 1) // threads) for i in range(threads)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(build, parts) if threads > 1 else map(build, parts))
+    threads = min(numba.get_num_threads(), count // FEWEST)
+    if threads > 1:
+        parts = [slice(count * i // threads, count * (i + 1) // threads) for i in range(threads)]
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(build, parts))  # raises what one of them did
+    else:
+        build(slice(None))
     points, edges, cells = result.counts.max(axis=0, initial=1)
     return Meshes(
         result.points[:, :points],

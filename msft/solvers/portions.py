@@ -64,7 +64,8 @@ def fill(
 ) -> None:
     """Write the intensities of N particles into an array, on the host or where they are computed.
 
-    Nothing waits for the GPU in between: the meshes of a portion are built while it computes the one before.
+    Where they stay on a GPU nothing waits for it in between, so that the meshes of a portion are built while
+    it computes the one before.
 
     Parameters
     ----------
