@@ -1,6 +1,8 @@
 # make demo      from nothing to a reconstruction: environment, 3000 patterns, quick training, prediction
 # make test      lint, types, tests
 # make test-all  the slow tests too
+# make gpu       where there is an NVIDIA GPU: the tests that need one, then benchmarks that write records;
+#                in the environment of PYTHON, which has CuPy and a torch with CUDA
 # make clean     removes the environment and the demo
 
 PYTHON ?= python3
@@ -9,7 +11,7 @@ ENVIRONMENT := .venv/installed
 # augment.py has the name of a package, pymsft_peer.py runs in another environment
 CHECKED_BENCHMARKS := $(filter-out benchmarks/augment.py benchmarks/pymsft_peer.py,$(wildcard benchmarks/*.py))
 
-.PHONY: environment demo test test-all lint types clean
+.PHONY: environment demo test test-all gpu lint types clean
 
 environment: $(ENVIRONMENT)
 
@@ -30,6 +32,9 @@ test: lint types
 
 test-all: lint types
 	$(BIN)/python -m pytest
+
+gpu:
+	PYTHON=$(PYTHON) benchmarks/gpu.sh
 
 demo: environment
 	mkdir -p demo

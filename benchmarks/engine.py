@@ -1,29 +1,36 @@
 """Patterns per second and errors of every solver and back end, in one run, beside peers.
 
-    python benchmarks/engine.py [--pymsft PYTHON] [--patterns 64] [--repeats 7]
+    python benchmarks/engine.py [--pymsft PYTHON] [--patterns 64] [--gpu-patterns 4096] [--repeats 7]
 
 All take turns in every repeat, so that ratios hold on a machine whose speed drifts; medians are printed.
 Icosahedra of radius 30-160 nm, 128 x 128 pixels over the whole forward hemisphere at 13.5 nm. Errors are
-against `exact` in double precision: relative L2 of the amplitude (after the best complex scale for the slices
-and the peer, whose scale is another), and rms of log10(I + 1e-6 max). `--pymsft` names the Python of an
-environment with pyMSFT 1.0.2.
+against `exact` by numpy, in double precision: relative L2 of the amplitude (after the best complex scale for
+the slices and the peer, whose scale is another), and rms of log10(I + 1e-6 max). `--pymsft` names the Python
+of an environment with pyMSFT 1.0.2.
+
+On a GPU the time is that of intensities which stay there, from particles, and for "kernel alone" that of the
+mesh integrals from meshes that are built already. The record has a picture beside it, see `engine_figure.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import engine_figure
 import numba
 import numpy as np
 import record
 from numpy.typing import NDArray
 
+from msft.backends import with_cupy
+from msft.backends.choice import engine
 from msft.bodies import ConvexPolyhedron, named
 from msft.detector import EwaldDetector
 from msft.optics import Optics
@@ -99,17 +106,81 @@ class Peer:
         return float(self._read())
 
 
-def cases(count: int) -> dict[str, tuple[Simulation, int]]:
-    """Solvers and back ends, and how many of the patterns each one does per repeat."""
+class Case(NamedTuple):
+    """A row of the table: how many patterns a repeat computes, and the call that does."""
+
+    simulation: Simulation
+    patterns: int
+    compute: Callable[[], object]
+
+
+def cases(particles: Particles, count: int) -> dict[str, Case]:
+    """Solvers and back ends of the CPU on the first `count` particles or fewer, of the GPU on all."""
     few = max(1, count // 16)
-    return {
-        "exact, numba, single": (Simulation(), count),
-        "exact, numba, double": (Simulation(precision="double"), count),
-        "exact, numpy": (Simulation(backend="numpy"), few),
-        "chebyshev 1e-2, numpy": (Simulation(solver="chebyshev", accuracy=1e-2), few),
-        "chebyshev 1e-3, numpy": (Simulation(solver="chebyshev"), few),
-        "slices 192/512, numpy": (Simulation(solver="slices"), 1),
+
+    def on_cpu(simulation: Simulation, size: int) -> Case:
+        return Case(simulation, size, lambda: simulation.amplitude(particles[:size]))
+
+    table = {
+        "exact, numba, single": on_cpu(Simulation(), count),
+        "exact, numba, single, no absorption": on_cpu(Simulation(Optics(absorption="none")), few),
+        "exact, numba, double": on_cpu(Simulation(precision="double"), count),
+        "exact, numpy": on_cpu(Simulation(backend="numpy"), few),
+        "chebyshev 1e-2, numpy": on_cpu(Simulation(solver="chebyshev", accuracy=1e-2), few),
+        "chebyshev 1e-3, numpy": on_cpu(Simulation(solver="chebyshev"), few),
+        "slices 192/512, numpy": on_cpu(Simulation(solver="slices"), 1),
     }
+    if with_cupy.missing():
+        return table
+    for precision in ("single", "double"):
+        chosen: Any = precision
+        simulation = Simulation(backend="cupy", precision=chosen)
+        table[f"exact, cupy, {precision}"] = Case(simulation, len(particles), _on_gpu(simulation, particles))
+        first = particles[: min(len(particles), 256)]
+        alone = _kernel_alone(simulation, first)
+        table[f"exact, cupy, {precision}, kernel alone"] = Case(simulation, len(first), alone)
+    return table
+
+
+def _on_gpu(simulation: Simulation, particles: Particles) -> Callable[[], object]:
+    wait = engine("cupy", "single").xp.cuda.Device().synchronize
+
+    def compute() -> None:
+        simulation.intensity_on_device(particles)
+        wait()
+
+    return compute
+
+
+def _kernel_alone(simulation: Simulation, particles: Particles) -> Callable[[], object]:
+    by = engine("cupy", simulation.precision)
+    body, wait = named(particles.body), by.xp.cuda.Device().synchronize
+    assert isinstance(body, ConvexPolyhedron)
+    mesh = meshes(body, particles.radius, particles.orientation)
+    vectors, s = simulation.scattering_vectors(), simulation.optics.attenuation
+
+    def compute() -> None:
+        by.face_sums(mesh, vectors, s)
+        wait()
+
+    return compute
+
+
+def graphics_card() -> str | None:
+    """Name of the GPU, if there is one."""
+    if lacking := with_cupy.missing():
+        print(f"NO GPU, NO ROWS OF cupy: {lacking}")
+        return None
+    properties = engine("cupy", "single").xp.cuda.runtime.getDeviceProperties(0)
+    return str(properties["name"].decode())
+
+
+def mesh_seconds(particles: Particles) -> float:
+    """Seconds to build a mesh, by all threads; the median of five."""
+    body = named(particles.body)
+    assert isinstance(body, ConvexPolyhedron)
+    times = [_timed(lambda: meshes(body, particles.radius, particles.orientation)) for _ in range(6)]
+    return float(np.median(times[1:])) / len(particles)
 
 
 def floor(particles: Particles) -> float:
@@ -138,19 +209,29 @@ def main() -> None:
     """Measure, print the table, write the record."""
     parser = argparse.ArgumentParser(description="Patterns per second and errors of every solver.")
     parser.add_argument("--patterns", type=int, default=64)
+    parser.add_argument("--gpu-patterns", type=int, default=4096, help="on a GPU, in a repeat")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--pymsft", default=None, help="Python of an environment with pyMSFT")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "records" / "engine.json")
     options = parser.parse_args()
 
-    particles = ParticleDistribution().draw(0, range(options.patterns))
-    exact = Simulation(precision="double").amplitude(particles)
-    table = cases(options.patterns)
-    rows: dict[str, dict[str, float]] = {}
-    for name, (simulation, count) in table.items():  # compiles, too
-        found = simulation.amplitude(particles[:count])
-        norm, log = error(found, exact[:count], scaled=simulation.solver == "slices")
-        rows[name] = {"amplitude_error": norm, "log10_rms": log}
+    card = graphics_card()
+    drawn = ParticleDistribution().draw(0, range(max(options.patterns, options.gpu_patterns if card else 0)))
+    particles = drawn[: options.patterns]
+    table = cases(drawn, options.patterns)
+    exact = {
+        optics: Simulation(optics, backend="numpy").amplitude(particles)
+        for optics in {case.simulation.optics for case in table.values()}
+    }
+    rows: dict[str, dict[str, float]] = {name: {} for name in table}
+    for name, case in table.items():  # compiles, too
+        simulation, chosen = case.simulation, particles[: case.patterns]
+        if not name.endswith("alone"):
+            found, true = simulation.amplitude(chosen), exact[simulation.optics][: len(chosen)]
+            norm, log = error(found, true, scaled=simulation.solver == "slices")
+            rows[name] = {"amplitude_error": norm, "log10_rms": log}
+        if simulation.backend == "cupy":
+            case.compute()  # at its full size, which takes the card's memory
 
     seconds: dict[str, list[float]] = {name: [] for name in table}
     with tempfile.TemporaryDirectory() as folder:
@@ -159,24 +240,23 @@ def main() -> None:
             print("PYMSFT IS MISSING: give --pymsft PYTHON for the comparison with it")
         else:
             peer = Peer(options.pymsft, particles[:1], Simulation(), Path(folder))
-            scaled = np.abs(exact[:1])
+            scaled = np.abs(exact[Optics()][:1])
             norm, log = error(peer.magnitude[None].astype(np.complex128), scaled.astype(complex), scaled=True)
             rows["pyMSFT MSFTSimulation 192/512"] = {"amplitude_error": norm, "log10_rms": log}
             seconds["pyMSFT MSFTSimulation 192/512"] = []
         for _ in range(options.repeats):
-            for name, (simulation, count) in table.items():
-                chosen = particles[:count]
-                seconds[name].append(_timed(lambda s=simulation, c=chosen: s.amplitude(c)) / count)  # type: ignore[misc]
+            for name, case in table.items():
+                seconds[name].append(_timed(case.compute) / case.patterns)
             if peer is not None:
                 seconds["pyMSFT MSFTSimulation 192/512"].append(peer.seconds())
 
-    print(f"{'':32} {'patterns/s':>10} {'ms':>9} {'amplitude error':>16} {'rms log10 I':>12}")
+    print(f"{'':36} {'patterns/s':>10} {'ms':>9} {'amplitude error':>16} {'rms log10 I':>12}")
     for name, row in rows.items():
         row["seconds_median"] = float(np.median(seconds[name]))
         row["seconds_smallest"] = min(seconds[name])
         print(
-            f"{name:32} {1 / row['seconds_median']:10.1f} {1e3 * row['seconds_median']:9.2f} "
-            f"{row['amplitude_error']:16.1e} {row['log10_rms']:12.1e}"
+            f"{name:36} {1 / row['seconds_median']:10.1f} {1e3 * row['seconds_median']:9.3f} "
+            f"{row.get('amplitude_error', np.nan):16.1e} {row.get('log10_rms', np.nan):12.1e}"
         )
     fastest = rows["exact, numba, single"]["seconds_median"]
     operations, rate = floor(particles), matrix_rate()
@@ -185,8 +265,13 @@ def main() -> None:
         f"exact, numba, single: {operations / 1e6:.0f} Mflop each, {operations / fastest / 1e9:.0f} Gflop/s, "
         f"{100 * share:.0f} % of a float32 matrix product's {rate / 1e9:.0f} Gflop/s"
     )
+    building = mesh_seconds(drawn)
+    print(f"meshes, {numba.get_num_threads()} threads: {1e6 * building:.0f} us each, {1 / building:.0f}/s")
     summary: dict[str, Any] = {
         "patterns": options.patterns,
+        "gpu": card,
+        "gpu_patterns": len(drawn) if card else 0,
+        "mesh_seconds": building,
         "repeats": options.repeats,
         "threads": numba.get_num_threads(),
         "rows": rows,
@@ -200,7 +285,9 @@ def main() -> None:
             f"{ratio:.0f} times pyMSFT in one process on one core, {ratio / 2:.0f} times two such processes"
         )
     record.write(options.out, summary)
-    print(options.out)
+    picture = options.out.with_suffix(".png")
+    engine_figure.draw(json.loads(options.out.read_text())).savefig(picture, dpi=200)
+    print(options.out, picture)
 
 
 if __name__ == "__main__":

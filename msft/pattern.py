@@ -38,8 +38,9 @@ class Simulation:
     backend
         ``auto`` takes the fastest on the CPU that the solver has; ``cupy`` is for the exact one.
     precision
-        Of the exact solver's numba and cupy kernels, where ``single`` is within 3e-6 of ``double`` in the
-        relative L2 norm (tests/msft/test_exact.py), and of ``propagation``. All else computes in double.
+        Of the exact solver's numba and cupy kernels and of ``propagation``; all else computes in double.
+        In the relative L2 norm numba's ``single`` is within 3e-6 of ``double``, for transparent bodies within
+        5e-6 (tests/msft/test_exact.py).
     accuracy
         Wanted relative error of the amplitude, for ``chebyshev``.
     propagation_accuracy
@@ -164,9 +165,8 @@ class Simulation:
             return self._apart(body, radii, orientations)
         if self.solver == "exact":
             vectors, by = self.scattering_vectors(), engine(self.backend, self.precision)
-            kernels = by.face_sums, by.reference, by.xp
-            values = exact.amplitudes(body, radii, orientations, self.optics, vectors, *kernels)
-            return _image(by.to_host(values), vectors, self.detector)
+            values = portions.amplitudes(body, radii, orientations, self.optics, vectors, by)
+            return _image(values, vectors, self.detector)
         if isinstance(self.detector, EwaldDetector):
             return self._on_grid(self.detector, body, radii, orientations)
         return self._on_flat(body, radii, orientations)

@@ -12,6 +12,8 @@ Meshes are built on the CPU, see `msft.solvers.overlay`, while the GPU computes 
 
 Sine and cosine are sincospi of the phase in half turns: exactly folded, and good to the last digit. The
 hardware's `__sincosf` has absolute errors of 2^-21.2 = 4e-7 within half a turn (CUDA C++ Programming Guide).
+After the same folding it would hardly cost accuracy: the kernel on the CPU with such errors put in, on 8
+patterns of 32 x 32 pixels, is off by 8.2e-7 instead of 7.5e-7 (median relative L2 error of the amplitude).
 """
 
 from __future__ import annotations

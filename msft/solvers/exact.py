@@ -48,8 +48,8 @@ class Circle(NamedTuple):
 CIRCLES = {"complex64": Circle(0.35, 0.85, 11), "complex128": Circle(0.1, 0.5, 14)}
 """By precision: to 0.85^11 / 11! = 4e-9 and 0.5^14 / 14! = 7e-16. With more digits, fewer are near."""
 
-AT_ONCE = 64
-"""Particles whose circles are computed together: what they take in memory."""
+AT_ONCE = 2**22
+"""Values on circles that are computed together: a few times 64 MB."""
 
 
 class FaceSums(Protocol):
@@ -113,15 +113,19 @@ def amplitudes(
     order = np.argsort(abs(rate), kind="stable")
     counts = np.searchsorted(abs(rate)[order], circle.near / radii)
     by_size = np.argsort(-counts, kind="stable")
-    by_size = by_size[: np.count_nonzero(counts)]
-    for start in range(0, len(by_size), AT_ONCE):
-        some = by_size[start : start + AT_ONCE]
-        pixels = order[: counts[some[0]]]
-        near = np.arange(pixels.size) < counts[some, None]
-        around = (mesh.only(some), vectors.only(pixels), s, radii[some], counts[some], circle, reference, xp)
-        place = (xp.asarray(some[:, None]), xp.asarray(pixels))
-        found = _around_pole(*around).astype(amplitude.dtype)
-        amplitude[place] = xp.where(xp.asarray(near), found, amplitude[place])
+    most = AT_ONCE // circle.points
+    for first in range(0, counts.max(initial=0), most):
+        left = np.clip(counts - first, 0, most)
+        few = by_size[: np.count_nonzero(left)]
+        for start in range(0, len(few), most // left[few[0]]):
+            some = few[start : start + most // left[few[0]]]
+            pixels = order[first : first + left[some[0]]]
+            near = xp.asarray(np.arange(pixels.size) < left[some, None])
+            around = _around_pole(
+                mesh.only(some), vectors.only(pixels), s, radii[some], left[some], circle, reference, xp
+            )
+            place = xp.asarray(some[:, None]), xp.asarray(pixels)
+            amplitude[place] = xp.where(near, around.astype(amplitude.dtype), amplitude[place])
     return amplitude
 
 

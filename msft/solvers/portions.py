@@ -1,4 +1,4 @@
-"""Intensities by the exact solver, portion by portion: so many at a time as fit into memory."""
+"""Patterns by the exact solver, portion by portion: so many at a time as fit into memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.backends.choice import Engine
+from msft.bodies import Body
 from msft.detector import ScatteringVectors
 from msft.optics import Optics
 from msft.particle import Particles
@@ -20,6 +21,36 @@ PATTERNS = 256
 
 PIXELS = PATTERNS * 128**2
 """Pixels of a portion: with what is computed on the way they take about 150 MB in single precision."""
+
+
+def amplitudes(
+    body: Body,
+    radii: NDArray[np.float64],
+    orientations: NDArray[np.float64],
+    optics: Optics,
+    vectors: ScatteringVectors,
+    by: Engine,
+) -> NDArray[np.complexfloating]:
+    """`exact.amplitudes` on the host.
+
+    Raises
+    ------
+    ParameterError
+        If the body is not a convex polyhedron.
+    OSError
+        If there is no memory for a single pattern.
+    """
+    parts: list[NDArray[np.complexfloating]] = []
+
+    def portion(chosen: slice) -> None:
+        some = body, radii[chosen], orientations[chosen]
+        kernels = by.face_sums, by.reference, by.xp
+        parts.append(by.to_host(exact.amplitudes(*some, optics, vectors, *kernels)))
+
+    in_portions(portion, len(radii), vectors.x.size)
+    if not parts:
+        portion(slice(0, 0))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def fill(
@@ -33,7 +64,8 @@ def fill(
 ) -> None:
     """Write the intensities of N particles into an array, on the host or where they are computed.
 
-    Nothing waits for the GPU in between: the meshes of a portion are built while it computes the one before.
+    Where they stay on a GPU nothing waits for it in between, so that the meshes of a portion are built while
+    it computes the one before.
 
     Parameters
     ----------

@@ -454,3 +454,4 @@ def test_the_wheel_holds_four_packages_of_ours_and_nothing_called_cli(tmp_path: 
     }
     modules = {Path(name).name for name in ZipFile(wheel).namelist()}
     assert not {"msft.py", "invert.py"} & modules
+    assert "face_sums.cu" in modules

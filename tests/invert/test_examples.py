@@ -17,6 +17,7 @@ from invert.data import PatternDataset, read_dataset
 from invert.examples import Fresh, backend_beside
 from invert.targets import CodeTarget
 from invert.train import fit
+from msft.backends import with_cupy
 from msft.errors import ParameterError
 from msft.shots import Recipe
 from msft.uncertainty import Uncertainty
@@ -112,6 +113,23 @@ def test_a_training_tells_its_patterns_where_it_runs(
     monkeypatch.setattr("invert.examples.backend_beside", beside)
     fit(dataset, replace(ONLINE, training=replace(ONLINE.training, images=64)), CPU)
     assert told == [CPU]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    not torch.cuda.is_available() or bool(with_cupy.missing()),
+    reason="NO GPU HERE: fresh patterns were not computed beside the network",
+)
+def test_fresh_patterns_stay_on_the_gpu(dataset: PatternDataset) -> None:
+    assert dataset.recipe is not None
+    there = Fresh(dataset.recipe, 100, TARGET, 4, torch.device("cuda")).__getitems__([7, 3, 99])
+    here = Fresh(dataset.recipe, 100, TARGET, 4).__getitems__([7, 3, 99])
+    assert there[0].is_cuda
+    assert torch.equal(there[1], here[1])
+    peak = here[0].amax(dim=(1, 2), keepdim=True)
+    assert float(((there[0].cpu() - here[0]) / peak).abs().max()) < 1e-5
+    trained = fit(dataset, ONLINE, torch.device("cuda"))
+    assert np.isfinite(trained.history[-1]["train_loss"])
 
 
 def test_a_dataset_of_unknown_origin_has_no_fresh_patterns(dataset: PatternDataset) -> None:

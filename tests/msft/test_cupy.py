@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -103,7 +102,7 @@ def test_short_memory_gives_the_same_patterns(
     stand_in: ArraysOnTheHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulation = Simulation(detector=SMALL, backend="cupy")
-    expected = simulation.intensity(PARTICLES)
+    expected, amplitude = simulation.intensity(PARTICLES), simulation.amplitude(PARTICLES)
     sizes: list[int] = []
     empty = np.empty
 
@@ -117,6 +116,7 @@ def test_short_memory_gives_the_same_patterns(
     monkeypatch.setitem(stand_in.__dict__, "empty", allocate)
     np.testing.assert_array_equal(simulation.intensity(PARTICLES), expected)
     assert sizes == [8, 4, 2, 2, 2, 2]
+    np.testing.assert_array_equal(simulation.amplitude(PARTICLES), amplitude)
 
 
 def test_shots_of_a_recipe_stay_where_they_are_unless_their_optics_differ(stand_in: ArraysOnTheHost) -> None:
@@ -146,12 +146,6 @@ def test_a_gpu_asked_for_where_there_is_none_is_refused(monkeypatch: pytest.Monk
         with pytest.raises(ParameterError, match=lacking):
             engine("cupy", "single")
         Simulation(detector=SMALL).check(PARTICLES)
-
-
-def test_the_source_goes_where_the_package_goes() -> None:
-    assert Path(with_cupy.__file__).with_name("face_sums.cu").read_text() == with_cupy.source()
-    settings = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-    assert '"msft.backends" = ["*.cu"]' in settings
 
 
 # On a GPU

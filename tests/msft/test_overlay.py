@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
 from msft.bodies import ConvexPolyhedron, named
-from msft.solvers.overlay import Meshes, meshes
+from msft.solvers.overlay import FEWEST, Meshes, meshes
 
 FloatArray = NDArray[np.float64]
 
@@ -107,14 +107,14 @@ def test_every_edge_of_a_cell_is_stored_once_with_the_cells_on_its_sides() -> No
     assert sorted(sides) == sorted(wanted)
 
 
-def test_a_batch_holds_the_meshes_of_its_particles() -> None:
-    radii = np.array([10.0, 50, 30, 5, 80, 20])
-    together = meshes(LUMP, radii, QUATERNIONS)
-    for index in range(6):
-        alone, picked = (
-            meshes(LUMP, radii[[index]], QUATERNIONS[[index]]),
-            together.only(slice(index, index + 1)),
-        )
+@pytest.mark.parametrize("times", [1, 2 * FEWEST])  # by one thread, and by several where there are
+def test_a_batch_holds_the_meshes_of_its_particles(times: int) -> None:
+    radii = np.linspace(5, 80, 6 * times)
+    orientations = np.tile(QUATERNIONS, (times, 1))
+    together = meshes(LUMP, radii, orientations)
+    for index in np.linspace(0, len(radii) - 1, 6).astype(int):
+        alone = meshes(LUMP, radii[[index]], orientations[[index]])
+        picked = together.only(slice(index, index + 1))
         np.testing.assert_array_equal(alone.counts, picked.counts)
         points, _, count = alone.counts[0]
         np.testing.assert_array_equal(alone.points[0, :points], picked.points[0, :points])
