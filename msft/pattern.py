@@ -207,8 +207,11 @@ class Simulation:
         return intensity
 
     def intensity_on_device(self, particles: Particles) -> Any:
-        """As `intensity`, but ``cupy`` leaves it on the GPU; torch takes it by DLPack without a copy."""
-        if self.backend != "cupy":
+        """As `intensity`, but the exact solver's ``cupy`` leaves it on the GPU, in an array of CuPy.
+
+        Torch takes either by DLPack without a copy.
+        """
+        if self.solver != "exact":
             return self.intensity(particles)
         return self._exact_images(particles, engine(self.backend, self.precision).xp)
 

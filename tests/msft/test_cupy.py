@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from msft.backends import with_cupy
-from msft.backends.choice import engine
+from msft.backends.choice import BACKENDS_OF, engine
 from msft.bodies import named
 from msft.detector import EwaldDetector, FlatDetector
 from msft.errors import ParameterError
@@ -130,6 +130,16 @@ def test_shots_of_a_recipe_stay_where_they_are_unless_their_optics_differ(stand_
     stand_in.brought = 0
     np.testing.assert_array_equal(varied.intensity_on_device(), varied.intensity())
     assert stand_in.brought == 6
+
+
+@pytest.mark.parametrize("solver", [solver for solver in BACKENDS_OF if solver != "exact"])
+def test_only_the_exact_solver_leaves_patterns_on_the_gpu(
+    solver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation = Simulation(detector=SMALL, solver=solver)
+    object.__setattr__(simulation, "backend", "cupy")  # whether it has one or not
+    monkeypatch.setattr(Simulation, "intensity", lambda self, particles: self.solver)
+    assert simulation.intensity_on_device(PARTICLES) == solver
 
 
 def test_a_gpu_asked_for_where_there_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
