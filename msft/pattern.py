@@ -24,7 +24,7 @@ Precision = Literal["single", "double"]
 
 BACKENDS_OF: dict[str, tuple[str, ...]] = {
     "exact": ("numba", "numpy"),
-    "chebyshev": ("numpy",),
+    "chebyshev": ("numba", "numpy"),
     "slices": ("numpy",),
     "propagation": ("numpy",),
 }
@@ -45,8 +45,9 @@ class Simulation:
     backend
         ``auto`` takes the fastest that the solver has.
     precision
-        Of the exact solver's numba kernel, where ``single`` is within 3e-6 of ``double`` in the relative L2
-        norm (tests/msft/test_exact.py), and of ``propagation``. Everything else computes in double.
+        Of the numba kernels of ``exact`` and ``chebyshev``, where ``single`` is within 3e-6 of ``double`` in
+        the relative L2 norm (tests/msft/test_exact.py, test_chebyshev.py), and of ``propagation``. Everything
+        else computes in double.
     accuracy
         Wanted relative error of the amplitude, for ``chebyshev``.
     propagation_accuracy
@@ -120,8 +121,8 @@ class Simulation:
 
         Returns
         -------
-        Complex array (N, n, n) in nm^3, zero where q_perp >= k; complex64 from ``exact`` and ``propagation``
-        in single precision, else complex128.
+        Complex array (N, n, n) in nm^3, zero where q_perp >= k; complex64 in single precision but from
+        ``slices`` and the back end ``numpy``, else complex128.
 
         Raises
         ------
@@ -137,8 +138,8 @@ class Simulation:
 
         if len(groups) == 1:
             return of_group(groups[0])
-        # propagation is parallel over particles: over groups where each has a stretch of its own
-        workers = propagation.cores() if self.solver == "propagation" else 1
+        # these are parallel over particles: over groups where each has a stretch of its own
+        workers = propagation.cores() if self.solver in ("propagation", "chebyshev") else 1
         pixels = self.detector.pixels
         images: NDArray[np.complexfloating] | None = None
         with ThreadPoolExecutor(workers) as pool:
@@ -251,14 +252,15 @@ class Simulation:
                 body, radii, orientations, self.optics, detector, accuracy, dtype=dtype
             )
             return _image(values, detector.scattering_vectors(self.optics.wavenumber), detector)
+        if self.solver == "chebyshev":
+            backend = "numba" if self.backend == "auto" else self.backend
+            double = self.precision == "double"
+            return chebyshev.amplitudes(
+                body, radii, orientations, self.optics, detector, self.accuracy, backend, double
+            )
         images = np.empty((len(radii), detector.pixels, detector.pixels), dtype=np.complex128)
         for image, radius, orientation in zip(images, radii, orientations, strict=True):
-            if self.solver == "chebyshev":
-                image[:] = chebyshev.amplitude(
-                    body, radius, orientation, self.optics, detector, self.accuracy
-                )
-            else:
-                image[:] = slices.amplitude(body, radius, orientation, self.optics, detector)
+            image[:] = slices.amplitude(body, radius, orientation, self.optics, detector)
         return images
 
     def _grid_detector(self, radius: float) -> EwaldDetector:
