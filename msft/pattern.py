@@ -38,9 +38,9 @@ class Simulation:
     backend
         ``auto`` takes the fastest on the CPU that the solver has; ``cupy`` is for the exact one.
     precision
-        Of the exact solver's numba and cupy kernels and of ``propagation``; all else computes in double.
-        In the relative L2 norm numba's ``single`` is within 3e-6 of ``double``, for transparent bodies within
-        5e-6 (tests/msft/test_exact.py).
+        Of the kernels of ``exact`` and ``chebyshev`` and of ``propagation``; all else computes in double. In
+        the relative L2 norm numba's ``single`` is within 3e-6 of ``double``, for transparent bodies within
+        5e-6 (tests/msft/test_exact.py, test_chebyshev.py).
     accuracy
         Wanted relative error of the amplitude, for ``chebyshev``.
     propagation_accuracy
@@ -116,8 +116,8 @@ class Simulation:
 
         Returns
         -------
-        Complex array (N, n, n) in nm^3, zero where q_perp >= k; complex64 from ``exact`` and ``propagation``
-        in single precision, else complex128.
+        Complex array (N, n, n) in nm^3, zero where q_perp >= k; complex64 in single precision but from
+        ``slices`` and the back end ``numpy``, else complex128.
 
         Raises
         ------
@@ -133,8 +133,8 @@ class Simulation:
 
         if len(groups) == 1:
             return of_group(groups[0])
-        # propagation is parallel over particles: over groups where each has a stretch of its own
-        parallel = self.solver == "propagation" and self.backend != "cupy"
+        # these are parallel over particles: over groups where each has a stretch of its own
+        parallel = self.solver in ("propagation", "chebyshev") and self.backend != "cupy"
         workers = propagation.cores() if parallel else 1
         pixels = self.detector.pixels
         images: NDArray[np.complexfloating] | None = None
@@ -260,14 +260,15 @@ class Simulation:
             how = self.propagation_accuracy, arrays_of(self.backend), dtype
             values = propagation.amplitudes(body, radii, orientations, self.optics, detector, *how)
             return _image(values, detector.scattering_vectors(self.optics.wavenumber), detector)
+        if self.solver == "chebyshev":
+            backend = "numba" if self.backend == "auto" else self.backend
+            double = self.precision == "double"
+            return chebyshev.amplitudes(
+                body, radii, orientations, self.optics, detector, self.accuracy, backend, double
+            )
         images = np.empty((len(radii), detector.pixels, detector.pixels), dtype=np.complex128)
         for image, radius, orientation in zip(images, radii, orientations, strict=True):
-            if self.solver == "chebyshev":
-                image[:] = chebyshev.amplitude(
-                    body, radius, orientation, self.optics, detector, self.accuracy
-                )
-            else:
-                image[:] = slices.amplitude(body, radius, orientation, self.optics, detector)
+            image[:] = slices.amplitude(body, radius, orientation, self.optics, detector)
         return images
 
     def _grid_detector(self, radius: float) -> EwaldDetector:

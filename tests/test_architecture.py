@@ -20,6 +20,9 @@ ROOMS = {
     "numba": {
         "msft/solvers/overlay.py",
         "msft/backends/with_numba.py",
+        "msft/backends/chebyshev_numba.py",
+        "msft/backends/moments.py",
+        "msft/backends/spline.py",
         "msft/backends/cosine_sine.py",
         "msft/backends/counter.py",
     },

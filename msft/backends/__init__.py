@@ -9,7 +9,13 @@ Of the exact solver's kernel each is one module with the same signature,
 - ``with_numba``: complex64 and complex128, compiled, all cores;
 - ``with_cupy``: complex64 and complex128, on an NVIDIA GPU, where the result stays.
 
+Of ``chebyshev``, with `amplitude(columns, series, double)`:
+
+- ``chebyshev_numpy``: complex128, the reference;
+- ``chebyshev_numba``: complex64 and complex128, compiled, a particle per core, on ``moments``.
+
 ``choice``: names, and what each one computes with. Of ``with_numba``: ``cosine_sine``, vectorised;
 ``counter``, which hands out its parallel tasks. Of ``with_cupy``: ``face_sums.cu``, the kernels;
-``packing``, what they read of a mesh.
+``packing``, what they read of a mesh. Of voxels: ``spline``, which samples
+them on a turned grid.
 """

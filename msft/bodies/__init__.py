@@ -7,6 +7,7 @@
 - ``sphere``, ``ellipsoid``: the quadrics;
 - ``dumbbell``: two lobes and a neck, and the capsule;
 - ``twins``: two droplets, one before the other; ``layered``: two densities; ``nothing``: an empty frame;
+- ``creases``: where chords are not smooth functions of the lateral position;
 - ``voxels``: densities on a grid;
 - ``catalogue``: the bodies by name.
 """

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msft.errors import ParameterError
+
+if TYPE_CHECKING:
+    from msft.bodies.creases import Creases
 
 FloatArray = NDArray[np.float64]
 
@@ -109,6 +113,16 @@ class ChordedBody(Body):
         -------
         z_in, z_out in nm, shape (C, ...) with C the most chords that a column can have; z_in >= z_out where
         there is no chord. Chords of one column do not overlap.
+        """
+
+    @abstractmethod
+    def creases(self, direction: FloatArray) -> Creases:
+        """Curves in space between which, seen along the beam, the chords are analytic in (x, y).
+
+        Parameters
+        ----------
+        direction
+            Of the beam in the body's frame, a unit vector (3,): R(q)[2].
         """
 
 

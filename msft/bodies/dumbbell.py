@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies.body import FloatArray, HomogeneousBody
+from msft.bodies.creases import Creases, cylinder_sides, ring, silhouette
 from msft.bodies.lines import lines_of_the_beam, through_cylinder, through_ellipsoid, union
 from msft.errors import ParameterError
 
@@ -90,6 +91,20 @@ class Dumbbell(HomogeneousBody):
         neck = through_cylinder(origin, direction, self.neck_radius, self.half_distance)
         enter, leave = union([*lobes, neck])
         return radius * enter, radius * leave
+
+    def creases(self, direction: FloatArray) -> Creases:
+        """Silhouettes of lobes and neck, and the rings where they meet; see `HomogeneousBody.creases`."""
+        h, r = self.half_distance, self.lobe_radius
+        semi_axes = np.array([r, r, self.lobe_height])
+        curves = [silhouette(semi_axes, height, direction) for height in (-h, h)]
+        end = h - self.lobe_height * math.sqrt(max(0.0, 1 - (self.neck_radius / r) ** 2))
+        if end > 0 and self.neck_radius > 0:
+            curves += [ring(height, self.neck_radius, self.neck_radius) for height in (-end, end)]
+            curves += cylinder_sides(self.neck_radius, end, direction)
+        elif h < self.lobe_height:
+            width = r * math.sqrt(1 - (h / self.lobe_height) ** 2)
+            curves.append(ring(0.0, width, width))
+        return Creases.of(*curves)
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Whether points (..., 3) in nm in the lab frame lie inside."""

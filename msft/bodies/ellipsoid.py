@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies.body import ConvexBody, FloatArray
+from msft.bodies.creases import Creases, silhouette
 from msft.bodies.lines import lines_of_the_beam, through_ellipsoid
 from msft.errors import ParameterError
 
@@ -51,6 +52,10 @@ class Ellipsoid(ConvexBody):
         origin, direction = lines_of_the_beam(x, y, rotation, radius)
         enter, leave = through_ellipsoid(origin, direction, np.array(self.semi_axes))
         return radius * enter, radius * leave
+
+    def creases(self, direction: FloatArray) -> Creases:
+        """The silhouette; see `ConvexBody.creases`."""
+        return Creases.of(silhouette(np.array(self.semi_axes), 0.0, direction))
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Whether points (..., 3) in nm in the lab frame lie inside."""

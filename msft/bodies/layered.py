@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies.body import ChordedBody, FloatArray
+from msft.bodies.creases import Creases, silhouette
 from msft.bodies.lines import lines_of_the_beam, through_ellipsoid
 from msft.errors import ParameterError
 
@@ -88,6 +89,14 @@ class Layered(ChordedBody):
         return (
             radius * np.stack([enter, inner_enter, inner_leave]),
             radius * np.stack([inner_enter, inner_leave, leave]),
+        )
+
+    def creases(self, direction: FloatArray) -> Creases:
+        """Both silhouettes; see `ChordedBody.creases`."""
+        outer = np.array(self.semi_axes)
+        return Creases.of(
+            silhouette(outer, 0.0, direction),
+            silhouette(self.inner_radius * outer, self.offset * outer[2], direction),
         )
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies.body import ChordedBody, FloatArray
+from msft.bodies.creases import Creases
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Nothing(ChordedBody):
         """Nowhere; see `ChordedBody.chords`; C = 1."""
         empty = np.zeros((1, *np.broadcast_shapes(x.shape, y.shape)))
         return empty, empty
+
+    def creases(self, direction: FloatArray) -> Creases:
+        """None; see `ChordedBody.creases`."""
+        return Creases.of()
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Nowhere."""

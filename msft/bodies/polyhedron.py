@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from msft.bodies.body import ConvexBody, FloatArray
+from msft.bodies.creases import Creases
 from msft.errors import ParameterError
 
 GRAZING = 1e-7
@@ -138,6 +139,19 @@ class ConvexPolyhedron(ConvexBody):
             else:
                 z_out[offset - n_x * x - n_y * y < 0] = -radius
         return z_in, z_out
+
+    def creases(self, direction: FloatArray) -> Creases:
+        """The edges; see `ConvexBody.creases`."""
+        first, last = self.vertices[self._edges[:, 0]], self.vertices[self._edges[:, 1]]
+        flat = np.zeros(len(first))
+        return Creases((first + last) / 2, (last - first) / 2, np.zeros_like(first), False, flat)
+
+    @cached_property
+    def _edges(self) -> NDArray[np.int64]:
+        """Vertex indices (E, 2)."""
+        loops = [face[face >= 0] for face in self.faces]
+        pairs = np.concatenate([np.column_stack([loop, np.roll(loop, -1)]) for loop in loops])
+        return np.unique(np.sort(pairs, axis=1), axis=0)
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Whether points (..., 3) in nm in the lab frame lie inside."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies.body import ConvexBody, FloatArray
+from msft.bodies.creases import Creases, silhouette
 from msft.bodies.ellipsoid import Ellipsoid
 
 
@@ -28,6 +29,10 @@ class Sphere(ConvexBody):
         """Where the beam enters and leaves; see `ConvexBody.columns`."""
         half_chord = np.sqrt(np.maximum(radius**2 - x**2 - y**2, 0.0))
         return -half_chord, half_chord
+
+    def creases(self, direction: FloatArray) -> Creases:
+        """The silhouette; see `ConvexBody.creases`."""
+        return Creases.of(silhouette(np.ones(3), 0.0, direction))
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Whether points (..., 3) in nm in the lab frame lie inside."""

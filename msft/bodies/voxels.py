@@ -124,23 +124,17 @@ class Voxels(Body):
         to_voxels = (rotation / (radius * np.array(self.edges))).T  # (body axis, lab axis)
         matrix = to_voxels[:, ::-1] * steps
         start = to_voxels @ [x[0], y[0], z[0]] + (np.array(self.values.shape) - 1) / 2
-        sampled = scipy.ndimage.affine_transform(
-            self._spline,
-            matrix,
-            start,
-            output_shape=(len(z), len(y), len(x)),
-            order=3,
-            mode="grid-constant",
-            prefilter=False,
-        )
-        return np.asarray(sampled)
+        from msft.backends.spline import sample
+
+        return sample(self._spline, matrix, start, (len(z), len(y), len(x)))
 
     @cached_property
     def _spline(self) -> NDArray[np.float32]:
-        """Coefficients of the cubic spline through the values."""
-        return np.asarray(
-            scipy.ndimage.spline_filter(self.values, order=3, output=np.float32, mode="grid-constant")
-        )
+        """Coefficients of the cubic spline through the values, with a border of zeros."""
+        from msft.backends.spline import BORDER
+
+        inside = scipy.ndimage.spline_filter(self.values, order=3, output=np.float32, mode="grid-constant")
+        return np.pad(inside, BORDER)
 
     def _stretched(self, factor: float) -> Voxels:
         x, y, z = self.edges

@@ -1,29 +1,42 @@
-"""Transforms of voxels at fixed q_z: projected along the beam with e^{i q_z z}, then transformed in 2D."""
+"""Voxels as moments along the beam: what the Chebyshev solver transforms instead of closed chords."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies import Voxels
-from msft.detector import EwaldDetector, ScatteringVectors
+from msft.solvers.series import STEP, Series
 
 FloatArray = NDArray[np.float64]
-ComplexArray = NDArray[np.complex128]
 
 
-def transforms(
-    body: Voxels,
-    radius: float,
-    rotation: FloatArray,
-    s: complex,
-    detector: EwaldDetector,
-    vectors: ScatteringVectors,
-    nodes: FloatArray,
-) -> ComplexArray:
-    """The multi-slice transform of voxels with q_z held at each of some nodes.
+class Projection(NamedTuple):
+    """Chebyshev moments of columns on a grid.
+
+    Attributes
+    ----------
+    x, y
+        Of the columns in nm, shapes (X,), (Y,).
+    moments
+        Float32 or complex64, shape (K, Y, X), in nm^3: the integral over each column of
+        rho e^{-s l} T_n((z - middle) / half).
+    middle, half
+        Of the depths, in nm.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    moments: NDArray[np.inexact]
+    middle: float
+    half: float
+
+
+def project(body: Voxels, radius: float, rotation: FloatArray, series: Series) -> Projection:
+    """The moments of voxels.
 
     The density is sampled on a grid of the lab frame as fine as the voxels, which it meets where the particle
     is not turned. Each sample scatters from its middle, where half its own path lies before it.
@@ -32,30 +45,25 @@ def transforms(
     ----------
     body, radius, rotation
         The particle: voxels, circumsphere radius in nm and R(q), shape (3, 3).
-    s
-        Attenuation of the full material in nm^-1.
-    detector, vectors
-        Pixels on a grid in q_perp, and their P scattering vectors.
-    nodes
-        Values of q_z in nm^-1, shape (K,).
-
-    Returns
-    -------
-    Complex128 array (K, P) in nm^3.
+    series
+        Material, and the terms that are needed.
     """
     x, y, z = (
         _centres(radius, edge, count) for edge, count in zip(body.edges, body.values.shape, strict=True)
     )
-    density = body.density(x, y, z, rotation, radius)
+    wave: NDArray[np.inexact] = body.density(x, y, z, rotation, radius)
     d_x, d_y, d_z = (axis[1] - axis[0] for axis in (x, y, z))
-    path = d_z * (np.cumsum(density, axis=0, dtype=np.float64) - density / 2)
-    wave = density * np.exp(-(s if s.imag else s.real) * path)
-    phases = np.exp(1j * np.outer(nodes, z))
-    projected = (phases @ wave.reshape(len(z), -1)).reshape(len(nodes), len(y), len(x))
-    rows = np.exp(-1j * np.outer(detector.axis, y))
-    columns = np.exp(-1j * np.outer(detector.axis, x))
-    images = rows @ projected @ columns.T
-    return np.asarray(d_x * d_y * d_z * images.reshape(len(nodes), -1)[:, vectors.pixel])
+    if series.s:
+        # s times the path to the middle of each sample
+        rate = np.float32(d_z * series.s.real) if series.s.imag == 0 else np.complex64(d_z * series.s)
+        before = np.cumsum(wave, axis=0, dtype=np.float32) - wave / 2
+        wave = wave * np.exp(-rate * before)
+    half = float(z[-1])
+    orders = int(series.terms[math.ceil(half * series.largest_q_z / STEP)])
+    polynomials = np.cos(np.outer(np.arange(orders), np.arccos(np.clip(z / half, -1, 1))))
+    weights = (d_x * d_y * d_z * polynomials).astype(np.float32)
+    moments = weights @ wave.reshape(len(z), -1)
+    return Projection(x, y, moments.reshape(orders, len(y), len(x)), 0.0, half)
 
 
 def _centres(radius: float, edge: float, count: int) -> FloatArray:

@@ -23,7 +23,7 @@ TWO = Particles([40.0, 60.0], [[0.9, 0.25, -0.1, 0.33], [1, 0, 0, 0]])
     [
         ("solver", {"solver": "born"}),
         ("backend", {"backend": "cuda"}),
-        ("backend", {"backend": "numba", "solver": "chebyshev"}),
+        ("backend", {"backend": "cupy", "solver": "chebyshev"}),
         ("backend", {"backend": "numba", "solver": "slices"}),
         ("backend", {"backend": "cupy", "solver": "chebyshev"}),
         ("precision", {"precision": "half"}),

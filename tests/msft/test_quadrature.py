@@ -1,0 +1,95 @@
+"""Where the columns of the Chebyshev solver stand, and how many terms its series needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from msft.backends.spline import sample
+from msft.bodies import BODIES, ChordedBody, Voxels, named
+from msft.detector import EwaldDetector
+from msft.optics import Optics
+from msft.rotation import as_quaternions, rotation_matrix
+from msft.solvers.quadrature import Rates, columns
+from msft.solvers.series import series, terms
+
+TURNS = [rotation_matrix(as_quaternions(q)) for q in ([1, 0, 0, 0], [0.9, 0.25, -0.1, 0.33], [1, 1, 0, 0])]
+CHORDED = [name for name in BODIES if isinstance(named(name), ChordedBody) and name != "nothing"]
+
+
+@pytest.mark.parametrize("name", [*CHORDED, "dumbbell(1,0)", "capsule(4)", "twins(1.2,0.7,1.3)"])
+@pytest.mark.parametrize("turn", range(3))
+@pytest.mark.parametrize("factor", [1.0, 0.4, 1.7])
+def test_columns_fill_the_volume(name: str, turn: int, factor: float) -> None:
+    body = named(name).stretched(factor)
+    assert isinstance(body, ChordedBody)
+    where = columns(body, 50.0, TURNS[turn], Rates(0.4, 0.3, 0.0), 1e-5)
+    density = np.broadcast_to(np.array(body.densities), len(where.z_in))
+    lengths = np.maximum(where.z_out - where.z_in, 0.0)
+    assert density @ lengths @ where.weight == pytest.approx(50.0**3 * body.volume, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dumbbell(1.5,0.4)", "icosahedron", "twins(1.5)", "layered(0.6,0.2,0.2)"])
+def test_chords_are_smooth_between_creases(name: str) -> None:
+    # twice the points change nothing where the integrand is analytic, and much where a crease is missing
+    body: Any = named(name)
+    radius, turn = 60.0, TURNS[1]
+
+    def forward(accuracy: float, given: Any) -> complex:
+        where = columns(given, radius, turn, Rates(0.4, 0.3, 0.08), accuracy)
+        path = np.array(body.densities) * np.maximum(where.z_out - where.z_in, 0.0).T
+        x = np.exp(-0.3j * where.x - 0.2j * np.repeat(where.y, np.diff(where.start)))
+        return complex((np.exp(-0.08 * path.sum(axis=1)) - 1) * x @ where.weight)
+
+    class Creased:
+        """The same body, one of whose creases is not known, but for the outermost."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(body, name)
+
+        def creases(self, direction: Any) -> Any:
+            known = body.creases(direction)
+            keep = np.arange(len(known.centre)) != len(known.centre) // 2
+            return type(known)(*(v if isinstance(v, bool) else v[keep] for v in known))
+
+    fine = forward(1e-9, body)
+    scale = abs(fine) + radius**2 * 1e-2
+    assert abs(forward(1e-6, body) - fine) < 2e-6 * scale
+    if name != "icosahedron":
+        assert abs(forward(1e-6, Creased()) - fine) > 1e-5 * scale
+
+
+@pytest.mark.parametrize("accuracy", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("c", [0.0, 0.3, 5.0, 80.0, 300.0])
+def test_that_many_terms_interpolate_the_phase(c: float, accuracy: float) -> None:
+    count = int(terms(c, accuracy))
+    at = np.linspace(-1, 1, 333)
+    series = np.polynomial.chebyshev.Chebyshev.interpolate(lambda t: np.cos(c * t + 0.3), max(count - 1, 0))
+    assert np.abs(series(at) - np.cos(c * at + 0.3)).max() < 2 * accuracy
+    if c > 1:
+        fewer = np.polynomial.chebyshev.Chebyshev.interpolate(lambda t: np.cos(c * t + 0.3), int(0.8 * c))
+        assert np.abs(fewer(at) - np.cos(c * at + 0.3)).max() > 0.05
+
+
+def test_no_pixel_has_a_larger_q() -> None:
+    for detector in (EwaldDetector(), EwaldDetector(33, 0.01), EwaldDetector(2, 0.2), EwaldDetector(3, 0.3)):
+        found = series((1.0,), Optics(), detector, 50.0, 1e-4)
+        vectors = detector.scattering_vectors(found.k)
+        assert np.hypot(vectors.x, vectors.y).max() <= found.largest_q * (1 + 1e-12)
+        assert vectors.z.max() <= found.largest_q_z * (1 + 1e-12)
+
+
+def test_splines_are_those_of_scipy() -> None:
+    ndimage = pytest.importorskip("scipy.ndimage")
+    body = Voxels.from_density("noise", np.random.default_rng(2).uniform(0, 1, (9, 7, 11)))
+    matrix = 0.6 * TURNS[1]
+    start = np.array([-2.0, 3.0, -1.0])
+    inside = ndimage.spline_filter(body.values, order=3, output=np.float32, mode="grid-constant")
+    expected = ndimage.affine_transform(
+        inside, matrix, start, output_shape=(20, 15, 25), order=3, mode="grid-constant", prefilter=False
+    )
+    found = sample(np.pad(inside, 3), matrix, start, (20, 15, 25))
+    assert np.abs(expected).max() > 0.5
+    np.testing.assert_allclose(found, expected, atol=2e-6)
