@@ -16,6 +16,6 @@ Of ``chebyshev``, with `amplitude(columns, series, double)`:
 
 ``choice``: names, and what each one computes with. Of ``with_numba``: ``cosine_sine``, vectorised;
 ``counter``, which hands out its parallel tasks. Of ``with_cupy``: ``face_sums.cu``, the kernels;
-``packing``, what they read of a mesh. Of voxels: ``spline``, which samples
-them on a turned grid.
+``packing``, what they read of a mesh. Of voxels: ``spline``, which
+samples them on a turned grid.
 """

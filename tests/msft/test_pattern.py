@@ -25,7 +25,6 @@ TWO = Particles([40.0, 60.0], [[0.9, 0.25, -0.1, 0.33], [1, 0, 0, 0]])
         ("backend", {"backend": "cuda"}),
         ("backend", {"backend": "cupy", "solver": "chebyshev"}),
         ("backend", {"backend": "numba", "solver": "slices"}),
-        ("backend", {"backend": "cupy", "solver": "chebyshev"}),
         ("precision", {"precision": "half"}),
         ("q_step", {"detector": EwaldDetector(q_step=0.5)}),
         ("q_step", {"detector": EwaldDetector(q_step=7.4e6), "solver": "chebyshev"}),  # in m^-1
