@@ -37,22 +37,22 @@ def random_words(seeds: torch.Tensor, shape: tuple[int, ...], device: torch.devi
     10.1145/2660193.2660195, with 32 bits, and constants that C. Wellons' hash-prospector found.
     """
     # the words of numbers that follow one another, such as seeds 0, 1, 2, have nothing in common
-    start = _mix(_signed(seeds.to(device, non_blocking=True)))
-    counter = torch.arange(math.prod(shape), device=device).mul_(0x9E3779B9)
-    words = start[:, None] ^ _signed(counter)
-    return _mix(words).reshape(len(seeds), *shape)
+    start = _mixed(_folded(_signed(seeds.to(device, non_blocking=True)), 16))
+    counter = _signed(torch.arange(math.prod(shape), device=device).mul_(0x9E3779B9))
+    # what is folded of a sum without carry is the sum of what is folded: done before there are B x H x W
+    words = _folded(start, 16)[:, None] ^ _folded(counter, 16)
+    return _mixed(words).reshape(len(seeds), *shape)
 
 
-def _mix(words: torch.Tensor) -> torch.Tensor:
-    """Change int32 words in place so that every bit depends on all; products are modulo 2^32."""
-    for shift, factor in ((16, 0x21F0AAAD), (15, 0x735A2D97)):
-        words.bitwise_xor_(_shifted(words, shift)).mul_(factor)
-    return words.bitwise_xor_(_shifted(words, 15))
+def _mixed(words: torch.Tensor) -> torch.Tensor:
+    """Change int32 words, folded by 16, in place so that every bit depends on all; modulo 2^32."""
+    return _folded(_folded(words.mul_(0x21F0AAAD), 15).mul_(0x735A2D97), 15)
 
 
-def _shifted(words: torch.Tensor, by: int) -> torch.Tensor:
-    """Shift int32 words to the right, zeros coming in: the shift of signed numbers repeats the sign."""
-    return (words >> by).bitwise_and_((1 << (32 - by)) - 1)
+def _folded(words: torch.Tensor, by: int) -> torch.Tensor:
+    """Change int32 words in place: their highest bits are added, without carry, so much further right."""
+    # zeros come in from the left, where the shift of signed numbers repeats the sign
+    return words.bitwise_xor_((words >> by).bitwise_and_((1 << (32 - by)) - 1))
 
 
 def _signed(numbers: torch.Tensor) -> torch.Tensor:
@@ -70,7 +70,7 @@ def normal_pixels(seeds: torch.Tensor, shape: tuple[int, ...], device: torch.dev
 
     They are one of 65,536 equally likely quantiles, up to 4.3 standard deviations.
     """
-    return _normal_of(random_words(seeds, shape, device))
+    return _normal_of(_rank(random_words(seeds, shape, device)))
 
 
 def poisson_pixels(seeds: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
@@ -91,10 +91,11 @@ def poisson_pixels(seeds: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
     bits = 32 - _CHANCE_BITS
     dither = words.bitwise_and((1 << bits) - 1).float()
     row = dither.mul_(0.5**bits).add_(rates, alpha=_PER_PHOTON).clamp_max_(NORMAL_FROM * _PER_PHOTON).int()
-    place = row.mul_(1 << _CHANCE_BITS).add_(_upper(words, _CHANCE_BITS))
+    rank = _rank(words)
+    place = row.mul_(1 << _CHANCE_BITS).add_(rank >> (_NORMAL_BITS - _CHANCE_BITS))
     few = _few_photons(rates.device).index_select(0, place.flatten()).reshape(rates.shape).to(rates.dtype)
 
-    z = _normal_of(words)
+    z = _normal_of(rank)
     high = rates.clamp_min(NORMAL_FROM)
     # rounding adds the variance 1/12
     spread = (high - 1.0 / 12.0).sqrt_()
@@ -107,15 +108,14 @@ def poisson_pixels(seeds: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
     return few.lerp_(many, bright)
 
 
-def _upper(words: torch.Tensor, bits: int) -> torch.Tensor:
-    """Return the highest bits of int32 words, in the order of the words: int32 from 0."""
-    return (words >> (32 - bits)).add_(1 << (bits - 1))
+def _rank(words: torch.Tensor) -> torch.Tensor:
+    """Return in which of 2^`_NORMAL_BITS` classes of equal chance words are, from the lowest: int32."""
+    return (words >> (32 - _NORMAL_BITS)).add_(1 << (_NORMAL_BITS - 1))
 
 
-def _normal_of(words: torch.Tensor) -> torch.Tensor:
-    """Return the normal numbers that int32 words stand for: float32, the same shape."""
-    quantiles = _normal_quantiles(words.device)
-    return quantiles.index_select(0, _upper(words, _NORMAL_BITS).flatten()).reshape(words.shape)
+def _normal_of(rank: torch.Tensor) -> torch.Tensor:
+    """Return the normal number of each class: float32, the same shape."""
+    return _normal_quantiles(rank.device).index_select(0, rank.flatten()).reshape(rank.shape)
 
 
 @cache
