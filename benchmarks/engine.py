@@ -106,8 +106,9 @@ def cases(count: int) -> dict[str, tuple[Simulation, int]]:
         "exact, numba, single": (Simulation(), count),
         "exact, numba, double": (Simulation(precision="double"), count),
         "exact, numpy": (Simulation(backend="numpy"), few),
-        "chebyshev 1e-2, numpy": (Simulation(solver="chebyshev", accuracy=1e-2), few),
-        "chebyshev 1e-3, numpy": (Simulation(solver="chebyshev"), few),
+        "chebyshev 1e-2, numba": (Simulation(solver="chebyshev", accuracy=1e-2), count),
+        "chebyshev 1e-3, numba": (Simulation(solver="chebyshev"), count),
+        "chebyshev 1e-3, numpy": (Simulation(solver="chebyshev", backend="numpy"), few),
         "slices 192/512, numpy": (Simulation(solver="slices"), 1),
     }
 

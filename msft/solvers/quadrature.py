@@ -174,7 +174,7 @@ def _together(turn: FloatArray, decay: FloatArray, round: bool, accuracy: float)
     little, part of it is enough, by the tests: 0.85 for an accuracy of 1e-4 of the pieces.
     """
     if not round:
-        return np.asarray(0.95 * np.hypot(turn, decay))
+        return np.asarray(np.hypot(turn, decay))
     margin = min(1.0, 0.85 - 0.07 * math.log10(accuracy / 1e-4))
     return np.asarray(margin * (turn + np.minimum(decay, 4 * np.sqrt(decay))))
 
