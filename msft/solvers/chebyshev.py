@@ -39,7 +39,7 @@ Images = NDArray[np.complexfloating]
 SINGLE = 2e-5
 """The best accuracy for which single precision is enough: it is within 2e-6 of double."""
 
-OF_COLUMNS, OF_SERIES = 0.1, 0.03
+OF_COLUMNS, OF_SERIES = 0.1, 0.01
 """Of the accuracy, what the pieces of the quadrature and the terms left out of the series may take.
 
 Calibrated by tests/msft/test_chebyshev.py, so that the amplitude keeps its accuracy, and its logarithm, to

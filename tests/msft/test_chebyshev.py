@@ -244,6 +244,7 @@ def test_impossible_accuracies_are_refused(accuracy: float) -> None:
 
 
 def test_particles_that_take_too_many_columns_are_refused() -> None:
-    with pytest.raises(ParameterError, match="columns") as caught:
-        amplitude(Sphere(), 1e5, NONE, EwaldDetector(), 1e-3)
-    assert caught.value.field == "accuracy"
+    for radius, words in ((1e5, "radii of at most 8801 nm"), (8e3, "columns")):
+        with pytest.raises(ParameterError, match=words) as caught:
+            amplitude(named("layered(0.9,0.5)"), radius, NONE, EwaldDetector(), 1e-6)
+        assert caught.value.field == "accuracy"
