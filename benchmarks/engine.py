@@ -126,8 +126,9 @@ def cases(particles: Particles, count: int) -> dict[str, Case]:
         "exact, numba, single, no absorption": on_cpu(Simulation(Optics(absorption="none")), few),
         "exact, numba, double": on_cpu(Simulation(precision="double"), count),
         "exact, numpy": on_cpu(Simulation(backend="numpy"), few),
-        "chebyshev 1e-2, numpy": on_cpu(Simulation(solver="chebyshev", accuracy=1e-2), few),
-        "chebyshev 1e-3, numpy": on_cpu(Simulation(solver="chebyshev"), few),
+        "chebyshev 1e-2, numba": on_cpu(Simulation(solver="chebyshev", accuracy=1e-2), count),
+        "chebyshev 1e-3, numba": on_cpu(Simulation(solver="chebyshev"), count),
+        "chebyshev 1e-3, numpy": on_cpu(Simulation(solver="chebyshev", backend="numpy"), few),
         "slices 192/512, numpy": on_cpu(Simulation(solver="slices"), 1),
     }
     if with_cupy.missing():

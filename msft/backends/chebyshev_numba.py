@@ -171,13 +171,15 @@ def _along_rows(start, x, weight, z_in, z_out, densities, s, middle, half, shape
         _turns(x[part], step, turns[:, :count])
         for block in range(blocks):
             width = min(WIDTH, used_orders - block * WIDTH)
-            these = slice(block * WIDTH, block * WIDTH + width)
+            begin = block * WIDTH
             for m in range(0, lit, 2):
                 four[:] = 0.0
                 _product(turns[2 * m : 2 * m + 4, :used], values[block], nothing, width, four)
-                along[m, 0, j, these], along[m, 1, j, these] = four[:width], four[WIDTH : WIDTH + width]
-                along[m + 1, 0, j, these] = four[2 * WIDTH : 2 * WIDTH + width]
-                along[m + 1, 1, j, these] = four[3 * WIDTH : 3 * WIDTH + width]
+                for i in range(4):
+                    # a loop: an assignment of slices takes longer than the sums
+                    row = along[m + i // 2, i % 2, j, begin : begin + width]
+                    for n in range(width):
+                        row[n] = four[i * WIDTH + n]
     return along
 
 

@@ -65,8 +65,14 @@ def union(intervals: list[Interval]) -> Interval:
     enter = np.array([interval[0] for interval in intervals])
     leave = np.array([interval[1] for interval in intervals])
     enter = np.where(leave > enter, enter, np.inf)  # what is missed comes last
-    order = np.argsort(enter, axis=0, kind="stable")
-    enter, leave = np.take_along_axis(enter, order, 0), np.take_along_axis(leave, order, 0)
+    for last in range(len(enter) - 1, 0, -1):  # few, of many lines: sorted by exchanges of neighbours
+        for i in range(last):
+            swap = enter[i] > enter[i + 1]
+            enter[i], enter[i + 1] = np.minimum(enter[i], enter[i + 1]), np.maximum(enter[i], enter[i + 1])
+            leave[i], leave[i + 1] = (
+                np.where(swap, leave[i + 1], leave[i]),
+                np.where(swap, leave[i], leave[i + 1]),
+            )
     leave = np.maximum.accumulate(np.where(np.isfinite(enter), leave, -np.inf), axis=0)
     enter[1:] = np.maximum(enter[1:], leave[:-1])
     missed = ~(leave > enter)

@@ -11,12 +11,17 @@ import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
 from msft.detector import EwaldDetector
+from msft.errors import ParameterError
 from msft.optics import Optics
 
 FloatArray = NDArray[np.float64]
 
 STEP = 0.25
 """Between the phases for which the number of terms is tabulated."""
+
+
+LARGEST = 4096
+"""Of k R: beyond it there are more than ten million columns."""
 
 
 class Series(NamedTuple):
@@ -66,6 +71,9 @@ def series(
     k, s = optics.wavenumber, optics.attenuation
     axis = detector.q_step * np.arange(detector.pixels // 2 + 1, dtype=np.float64)
     largest = 2 ** math.ceil(math.log2(max(16.0, k * radius)))  # few tables for all radii
+    if largest > LARGEST:
+        allowed = f"for radii of at most {LARGEST / k:.4g} nm at this wavelength"
+        raise ParameterError("accuracy", f"at a radius of {radius:g} nm", allowed)
     return Series(
         np.array(densities, dtype=np.float64), s, k, detector.pixels, axis[axis < k],
         _terms(largest, accuracy), -math.log(accuracy) / s.real if s.real else math.inf,
@@ -91,4 +99,6 @@ def terms(phases: ArrayLike, accuracy: ArrayLike) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=16)
 def _terms(largest: int, accuracy: float) -> NDArray[np.int64]:
-    return terms(STEP * np.arange(int(largest / STEP) + 3), accuracy)
+    phases = STEP * np.arange(int(largest / STEP) + 3)
+    parts = np.array_split(phases, -(-len(phases) // 256))  # each with no more orders than it needs
+    return np.concatenate([terms(part, accuracy) for part in parts])

@@ -73,7 +73,7 @@ def test_golden_patterns(golden: list[tuple[Particles, Optics, FloatArray]], cas
     assert np.linalg.norm((found.T - expected)[inner]) > 0.05 * np.linalg.norm(expected[inner])
 
 
-@pytest.mark.parametrize("accuracy", [1e-2, 1e-3, 1e-4, 1e-5])
+@pytest.mark.parametrize("accuracy", [1e-2, 1e-3, 1e-5])
 @pytest.mark.parametrize("semi_axes", [(1.0, 1.0, 1.0), (1.0, 0.7, 0.4), (0.3, 0.3, 1.0)])
 @pytest.mark.parametrize("radius", [5.0, 30.0, 155.0])
 def test_ellipsoids_without_absorption_are_balls_seen_in_other_units(
@@ -110,6 +110,7 @@ def test_polyhedra_are_those_of_the_exact_solver(radius: float, name: str, optic
             assert log < log_error
 
 
+@pytest.mark.slow
 @each_model
 @pytest.mark.parametrize(
     "name", ["sphere", "capsule(4)", "dumbbell(1.5,0.9)", "dumbbell(1,0)", "twins(1.5)", "layered(0.5,2,0.2)"]
@@ -118,16 +119,26 @@ def test_the_accuracy_is_kept_for_curved_bodies(name: str, optics: Optics) -> No
     # against their own limit, which closed forms confirm: tests/msft/test_form_factors.py
     body, detector = named(name), EwaldDetector()
     for radius in (30.0, 155.0):
-        radii = np.full(3, radius)
-        limit = chebyshev.amplitudes(body, radii, TURNS, optics, detector, 1e-6)
-        for accuracy in (1e-2, 1e-3, 1e-4):
-            for one, true in zip(
-                chebyshev.amplitudes(body, radii, TURNS, optics, detector, accuracy), limit, strict=True
-            ):
-                norm, log = errors(one, true)
-                # measured at most 0.7
-                assert norm < accuracy
-                assert log < 0.01 or accuracy > 1e-3
+        check_against_limit(body, radius, TURNS, optics, detector, (1e-2, 1e-3, 1e-4))
+
+
+@pytest.mark.parametrize("name", ["capsule(4)", "dumbbell(1.5,0.9)", "twins(1.5)", "layered(0.5,2,0.2)"])
+def test_the_accuracy_is_kept_where_rims_cross(name: str) -> None:
+    check_against_limit(named(name), 80.0, TURNS[1:2], Optics(), EwaldDetector(), (1e-2, 1e-3, 1e-4))
+
+
+def check_against_limit(
+    body: Any, radius: float, turns: FloatArray, optics: Optics, detector: EwaldDetector, wanted: Any
+) -> None:
+    radii = np.full(len(turns), radius)
+    limit = AMPLITUDES(body, radii, turns, optics, detector, 1e-6)
+    for accuracy in wanted:
+        found = AMPLITUDES(body, radii, turns, optics, detector, accuracy)
+        for one, true in zip(found, limit, strict=True):
+            norm, log = errors(one, true)
+            # measured at most 0.7 of the accuracy
+            assert norm < accuracy
+            assert log < 0.01 or accuracy > 1e-3
 
 
 def test_an_absorbing_sphere_forward_is_the_integral_over_its_chords() -> None:
@@ -152,9 +163,11 @@ def test_weak_and_strong_absorption(length: float, backend: str) -> None:
 
 @each_model
 @pytest.mark.parametrize("name", ["icosahedron", "dumbbell(1.5,0.9)", "layered(0.5,2,0.2)", "nothing"])
-@pytest.mark.parametrize("detector", [EwaldDetector(), EwaldDetector(33, 0.01), EwaldDetector(2, 0.2)])
+@pytest.mark.parametrize(
+    "detector", [EwaldDetector(40, 0.025), EwaldDetector(33, 0.01), EwaldDetector(2, 0.2)]
+)
 def test_back_ends_agree(detector: EwaldDetector, name: str, optics: Optics) -> None:
-    given: Any = (named(name), np.array([70.0]), GENERIC[None], optics, detector, 1e-5)
+    given: Any = (named(name), np.array([45.0]), GENERIC[None], optics, detector, 1e-5)
     reference = AMPLITUDES(*given, "numpy")
     scale = np.linalg.norm(reference)
     # the compiled one leaves out terms that single pixels do not need
@@ -231,6 +244,7 @@ def test_impossible_accuracies_are_refused(accuracy: float) -> None:
 
 
 def test_particles_that_take_too_many_columns_are_refused() -> None:
-    with pytest.raises(ParameterError, match="columns") as caught:
-        amplitude(Sphere(), 1e5, NONE, EwaldDetector(), 1e-3)
-    assert caught.value.field == "accuracy"
+    for radius, words in ((1e5, "radii of at most 8801 nm"), (8e3, "columns")):
+        with pytest.raises(ParameterError, match=words) as caught:
+            amplitude(named("layered(0.9,0.5)"), radius, NONE, EwaldDetector(), 1e-6)
+        assert caught.value.field == "accuracy"
