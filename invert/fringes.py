@@ -78,4 +78,4 @@ def _whitened(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np
 def _distances(pixels: int, q_step: float) -> FloatArray:
     """Distance in nm that each period of a real transform (n, n // 2 + 1) belongs to."""
     x, y = (2 * np.pi * frequency(pixels, q_step) for frequency in (scipy.fft.rfftfreq, scipy.fft.fftfreq))
-    return np.hypot(y[:, None], x[None, :])
+    return np.asarray(np.hypot(y[:, None], x[None, :]))
