@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,16 @@ class Body(ABC):
 
 
 class ChordedBody(Body):
-    """A body that a line parallel to the beam crosses in chords, each of one density."""
+    """A body that a line parallel to the beam crosses in chords, each of one density.
+
+    Attributes
+    ----------
+    rims_cross
+        Whether creases of the body cross where it has a rim, so that pieces between them end in corners
+        (`msft.solvers.uniform_columns`).
+    """
+
+    rims_cross: ClassVar[bool] = False
 
     @property
     @abstractmethod

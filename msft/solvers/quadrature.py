@@ -171,11 +171,11 @@ def _together(turn: FloatArray, decay: FloatArray, round: bool, accuracy: float)
     """The phase that stands for what happens over half a piece.
 
     The largest turn is that of the darkest pixels and in few places. Of curved surfaces, which send them
-    little, part of it is enough, by the tests: 0.83 for an accuracy of 1e-4 of the pieces.
+    little, part of it is enough, by the tests: 0.95 for an accuracy of 1e-4 of the pieces.
     """
     if not round:
         return np.asarray(np.hypot(turn, decay))
-    margin = min(1.0, 0.83 - 0.06 * math.log10(accuracy / 1e-4))
+    margin = min(1.0, 0.95 - 0.06 * math.log10(accuracy / 1e-4))
     return np.asarray(margin * (turn + np.minimum(decay, 4 * np.sqrt(decay))))
 
 
