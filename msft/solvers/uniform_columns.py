@@ -2,7 +2,7 @@
 
 A capsule or dumbbell seen nearly along its axis has pieces between its creases that end in corners; on these
 `msft.solvers.quadrature` does not keep its accuracy (of 155 nm it missed 1e-3 by up to a factor of ten). Here
-the columns stand on ever finer grids until two agree; tilted by 13 degrees exactly about x, a capsule of 40 nm
+the columns stand on ever finer grids until two agree; tilted by 13 degrees just about x, a capsule of 40 nm
 still had errors of 2.5e-2 at 1e-2 and 1.1e-3 at 1e-3. The column's contribution depends on the pixel only
 through q_z, in which it is band-limited: it is transformed at a few Chebyshev nodes and interpolated between
 them (barycentric formula; Berrut & Trefethen, SIAM Review 46, 501, 2004).
