@@ -112,9 +112,10 @@ class Model(nn.Module):
         """Signs of the uncertainty (B, F + 2), and what the views of grey images (B, H, W) say together."""
         views = self.target.views(dihedral.order(self.configuration.simulation.detector))
         features, numbers = [], []
+        images = stretch(images, self.configuration.floor_decades)
         for view in views:
             turned = dihedral.turned_patterns(images, torch.full((len(images),), view))
-            features.append(self.features(turned))
+            features.append(self.backbone(turned[:, None]))
             numbers.append(self.head(features[-1]).double().cpu().numpy())
         joined = self.target.joined(np.array(numbers), views)
         spread = np.log(np.maximum(joined.spread, SMALLEST_SPREAD))
