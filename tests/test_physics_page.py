@@ -23,6 +23,10 @@ def test_the_page_says_what_was_measured() -> None:
     rows += [
         f"| {row['delta']:g} | {row['radius_nm']:g} | {row['lost']:.4f} |" for row in record["evanescent"]
     ]
+    rows += [
+        f"| {row['accuracy']:g} | " + " | ".join(f"{error:.4f}" for error in row["errors"]) + " |"
+        for row in record["weak"]["rows"]
+    ]
     assert [row for row in rows if row not in page] == []
     assert not record["environment"]["changed_since"]
 
