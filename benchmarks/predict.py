@@ -3,7 +3,7 @@
     python benchmarks/predict.py MODEL [--frames 1000] [--threads 2] [--device cpu]
 
 Simulates frames of the preset `experiment`, writes them as a detector would (compressed HDF5, linear 16-bit
-counts) and inverts the file end to end: reading, preparing, network (each frame and the same turned),
+counts) and inverts the file end to end: reading, preparing, network (each frame in its views),
 re-simulation, score, writing. Prints and records how the time divides, and beside it the latency of a frame,
 for which the paper has 5 ms (network alone, GTX 1060), with and without the re-simulation.
 """

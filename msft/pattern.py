@@ -36,7 +36,7 @@ class Simulation:
         ``exact`` (closed form, convex polyhedra), ``chebyshev`` (any body), ``slices`` (the papers') or
         ``propagation`` (split step, any body: the one to trust where the index is far from 1).
     backend
-        ``auto`` takes the fastest on the CPU that the solver has; ``cupy`` is for the exact one.
+        ``auto`` takes the fastest on the CPU that the solver has; see `msft.backends.choice.BACKENDS_OF`.
     precision
         Of the kernels of ``exact`` and ``chebyshev`` and of ``propagation``; all else computes in double. In
         the relative L2 norm numba's ``single`` is within 3e-6 of ``double``, for transparent bodies within

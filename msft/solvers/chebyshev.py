@@ -11,9 +11,9 @@ quadrant needs; the moments take some 20 M K in double precision. A complex s ta
 benchmarks/chebyshev.py counts them and tells the patterns per second and the fraction of a matrix product's
 rate that is reached.
 
-The kernel is compiled and the algorithm written a second time on arrays (`chebyshev_numpy`): half of its time
-goes into recurrences over short vectors, which as array operations would be bound by memory. There is no
-back end for GPUs.
+The kernel is compiled and the algorithm written a second time on arrays (`chebyshev_numpy`): much of its work
+is recurrences over short vectors, which as array operations would be bound by memory. There is no back end
+for GPUs.
 """
 
 from __future__ import annotations

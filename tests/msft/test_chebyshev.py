@@ -86,7 +86,6 @@ def test_ellipsoids_without_absorption_are_balls_seen_in_other_units(
     for image, turn in zip(found, TURNS, strict=True):
         q = np.stack([v.x, v.y, -v.z], axis=-1) @ rotation_matrix(turn)
         expected = np.prod(axes) * ball(np.linalg.norm(q * axes, axis=1))
-        # measured at most 0.4 of what was asked for
         assert errors(image.ravel()[v.pixel], expected)[0] < accuracy
         # without q_z in |q| it is another one
         q[:, :] = np.stack([v.x, v.y, 0 * v.z], axis=-1) @ rotation_matrix(turn)
@@ -105,7 +104,6 @@ def test_polyhedra_are_those_of_the_exact_solver(radius: float, name: str, optic
         found = chebyshev.amplitudes(body, radii, TURNS, optics, EwaldDetector(), accuracy)
         for image, true in zip(found, exact, strict=True):
             one, log = errors(image, true)
-            # measured at most 0.5 of the accuracy, 0.1, 4e-3 and 6e-4
             assert one < accuracy
             assert log < log_error
 

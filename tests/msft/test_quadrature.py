@@ -10,6 +10,7 @@ import pytest
 from msft.backends.spline import sample
 from msft.bodies import BODIES, ChordedBody, Voxels, named
 from msft.detector import EwaldDetector
+from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.rotation import as_quaternions, rotation_matrix
 from msft.solvers.quadrature import Rates, columns
@@ -93,3 +94,11 @@ def test_splines_are_those_of_scipy() -> None:
     found = sample(np.pad(inside, 3), matrix, start, (20, 15, 25))
     assert np.abs(expected).max() > 0.5
     np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+def test_too_many_columns_are_refused() -> None:
+    body = named("layered(0.9,0.5)")
+    assert isinstance(body, ChordedBody)
+    with pytest.raises(ParameterError, match="columns") as caught:
+        columns(body, 8e3, TURNS[0], Rates(0.465, 0.465, 0.0), 1e-7)
+    assert caught.value.field == "accuracy"
