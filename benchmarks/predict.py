@@ -69,7 +69,6 @@ def main() -> None:
     import record
     import torch
 
-    from augment.scaling import stretch
     from invert import checkpoint
     from invert.agreement import compare
     from invert.frames import open_frames
@@ -97,13 +96,12 @@ def main() -> None:
             whole = seconds(run)
             count = len(batch.images)
             grey = batch.grey(configuration.floor_decades)
-            seen = stretch(grey, configuration.floor_decades)
-            answers = loaded.model.invert(seen)
+            answers = loaded.model.invert(grey)
             particles = Particles(answers.radius, answers.orientation)
             parts = {
                 "reading": seconds(lambda: source.read(range(count)), 5) / count,
                 "grey values": seconds(lambda: batch.grey(configuration.floor_decades), 5) / count,
-                "network": seconds(lambda: loaded.model.invert(seen), 5) / count,
+                "network": seconds(lambda: loaded.model.invert(grey), 5) / count,
                 "re-simulation and agreement": seconds(
                     lambda: compare(grey.numpy(), batch.valid, particles, simulation), 5
                 )
@@ -117,7 +115,7 @@ def main() -> None:
                 "frames_per_second": arguments.frames / whole,
                 "milliseconds_per_frame": {name: 1e3 * value for name, value in parts.items()},
                 "latency_of_one_frame_ms": {
-                    "network alone": 1e3 * seconds(lambda: loaded.model.invert(seen[:1]), 20),
+                    "network alone": 1e3 * seconds(lambda: loaded.model.invert(grey[:1]), 20),
                     "all but writing": 1e3 * seconds(lambda: predict(loaded, one), 20),
                 },
             }

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from augment.scaling import stretch
 from invert import quality
 from invert.agreement import Compared, compare
 from invert.checkpoint import Checkpoint
@@ -120,8 +119,7 @@ def _invert(
     """A batch of frames: the network's answers, their patterns, and the signs of quality."""
     configuration = checkpoint.model.configuration
     simulation = configuration.simulation
-    seen = stretch(grey, configuration.floor_decades)
-    answers = checkpoint.model.invert(seen)
+    answers = checkpoint.model.invert(grey)
     radius = np.minimum(answers.radius, LARGEST_RADIUS)
     particles = Particles(radius, answers.orientation, configuration.body)
     compared = compare(grey.numpy(), valid, particles, simulation)
