@@ -2,7 +2,6 @@
 
 import numba
 import pytest
-
 from msft_cli.common import compilation_told
 
 
