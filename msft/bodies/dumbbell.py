@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +38,6 @@ class Dumbbell(HomogeneousBody):
     ParameterError
         If a length is outside its range.
     """
-
-    rims_cross: ClassVar[bool] = True
 
     half_distance: float = 0.5
     lobe_radius: float = 0.5

@@ -98,9 +98,11 @@ def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates
     if len(creases.centre) == 0:
         nowhere = np.empty(0)
         return Columns(nowhere, np.zeros(1, np.int64), nowhere, nowhere, *np.empty((2, 1, 0)))
-    y, height = _rows(creases, radius, rates, accuracy)
+    y, height = _rows(body, radius, rotation, creases, rates, accuracy)
     row, low, high = _pieces(creases, y, radius)
-    turn, decay = _rates(body, radius, rotation, rates, y[row], low, high, creases.round)
+    x, _ = _place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
+    lines = x, np.broadcast_to(y[row, None], x.shape)
+    turn, decay = _along(body, radius, rotation, rates, *lines, creases.round)
     # the derivative of a sine, and a chord that ends there, turn by half a circle
     phase = _together(turn, decay, creases.round, accuracy).max(axis=-1, initial=0.0) + np.pi * creases.round
     piece, along, share = _points(phase, (high - low) / (2 * radius), accuracy)
@@ -111,12 +113,10 @@ def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates
     return Columns(y, start, x, weight * share * height[row], z_in, z_out)
 
 
-def _crossings(
-    creases: Creases, y: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Where rows y (J,) meet the creases: x and z (2, C, J).
+def _crossings(creases: Creases, y: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Where rows y (J,) meet the creases: x and z (2, C, J), and whether they meet, (C, J).
 
-    A row beyond a crease meets its end. Also where between these, -1 to 1, and whether they meet, (C, J).
+    A row beyond a crease meets its end.
     """
     centre, cosine, sine = (v[:, :, None] for v in creases[:3])
     reach = np.hypot(cosine[:, 1], sine[:, 1])
@@ -131,31 +131,32 @@ def _crossings(
     cos_t = np.stack([w * c_y - other * s_y, w * c_y + other * s_y])
     sin_t = np.stack([w * s_y + other * c_y, w * s_y - other * c_y])
     x, z = (centre[:, i] + cosine[:, i] * cos_t + sine[:, i] * sin_t for i in (0, 2))
-    return x, z, w, met
+    return x, z, met
 
 
-def _rows(creases: Creases, radius: float, rates: Rates, accuracy: float) -> tuple[FloatArray, FloatArray]:
+def _rows(
+    body: ChordedBody, radius: float, rotation: FloatArray, creases: Creases, rates: Rates, accuracy: float
+) -> tuple[FloatArray, FloatArray]:
     """Positions of the rows and their weights in nm, both (J,)."""
     reach = np.hypot(creases.cosine[:, 1], creases.sine[:, 1])
     ends = [creases.centre[:, 1] - reach, creases.centre[:, 1] + reach]
     breaks = np.sort(np.concatenate([*ends, creases.overlaps()[:, 1]]))
     long = np.diff(breaks) > SHORT * radius
     low, high = breaks[:-1][long], breaks[1:][long]
-    at, _ = _place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
-    x, z, w, _ = _crossings(creases, at.ravel())
-    half_chord = creases.depth[:, None] * np.sqrt(1 - w * w)
-
-    def differences(values: FloatArray) -> FloatArray:
-        return _slopes(values.reshape(*values.shape[:-1], *at.shape), creases.round)
-
-    # along the creases, and half-way between the two crossings of each along the surface
-    x = np.concatenate([x, x.mean(axis=0, keepdims=True), x.mean(axis=0, keepdims=True)])
-    z = np.concatenate([z, z.mean(axis=0) + half_chord * np.array([[[1.0]], [[-1.0]]])])
-    across = np.hypot(differences(x), differences(at.ravel()))
-    turn = rates.lateral * across + rates.axial * np.abs(differences(z))
-    decay = rates.attenuation * np.abs(np.maximum(2 * differences(half_chord), differences(z).max(axis=0)))
-    phase = _together(turn.max(axis=0), decay, creases.round, accuracy) + 1.5 * np.pi * creases.round
-    phase = phase.max(axis=(0, 2), initial=0.0)
+    y, _ = _place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
+    x, z, met = _crossings(creases, y.ravel())
+    across = np.hypot(*(_slopes(v.reshape(*v.shape[:-1], *y.shape), creases.round) for v in (x, y.ravel())))
+    slope = _slopes(z.reshape(*z.shape[:-1], *y.shape), creases.round)
+    turn = (rates.lateral * across + rates.axial * np.abs(slope)).max(axis=0)
+    decay = rates.attenuation * np.maximum(slope.max(axis=0), 0.0)
+    if creases.round:
+        # surfaces may be steeper than the curves around them: the side of a cylinder seen along its axis
+        breaks = _breaks(x, met)
+        middle = ((breaks[:, 1:] + breaks[:, :-1]) / 2).T.reshape(-1, *y.shape)
+        within, decay = _along(body, radius, rotation, rates, middle, np.broadcast_to(y, middle.shape), True)
+        turn, decay = np.concatenate([turn, within]), decay.max(axis=0)
+    phase = _together(turn, decay, creases.round, accuracy).max(axis=(0, 2), initial=0.0)
+    phase += 1.5 * np.pi * creases.round
     part = ((high - low) / (2 * radius)) ** (1 if creases.round else 2)
     piece, along, share = _points(phase, part, accuracy)
     y, weight = _place(low[piece], high[piece], creases.round, along)
@@ -179,38 +180,40 @@ def _together(turn: FloatArray, decay: FloatArray, round: bool, accuracy: float)
     return np.asarray(margin * (turn + np.minimum(decay, 4 * np.sqrt(decay))))
 
 
+def _breaks(x: FloatArray, met: NDArray[np.bool_]) -> FloatArray:
+    """Crossings (2, C, J) of each row in their order, (J, 2 C); where there are no more, the last again."""
+    last = np.where(met, x, -np.inf).max(axis=(0, 1), initial=-np.inf)
+    x = np.where(met, x, np.where(np.isfinite(last), last, 0.0))
+    return np.sort(x.reshape(-1, x.shape[-1]).T, axis=1)
+
+
 def _pieces(
     creases: Creases, y: FloatArray, radius: float
 ) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
     """Pieces of all rows: their rows, and both ends in nm, each (P,)."""
-    x, _, _, met = _crossings(creases, y)
-    # where a row meets no more creases, its last crossing is repeated
-    last = np.where(met, x, -np.inf).max(axis=(0, 1), initial=-np.inf)
-    x = np.where(met, x, np.where(np.isfinite(last), last, 0.0))
-    breaks = np.sort(x.reshape(-1, len(y)).T, axis=1)
+    x, _, met = _crossings(creases, y)
+    breaks = _breaks(x, met)
     row, i = np.nonzero(np.diff(breaks, axis=1) > SHORT * radius)
     return row, breaks[row, i], breaks[row, i + 1]
 
 
-def _rates(
+def _along(
     body: ChordedBody,
     radius: float,
     rotation: FloatArray,
     rates: Rates,
+    x: FloatArray,
     y: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
     round: bool,
 ) -> tuple[FloatArray, FloatArray]:
-    """By how much the integrand turns and decays over half of each piece, each (P, samples)."""
-    x, _ = _place(low[:, None], high[:, None], round, _SAMPLES[round])
-    ends = np.array(body.chords(x, y[:, None], rotation, radius))
+    """By how much the integrand turns and decays over half of pieces along lines (..., samples)."""
+    ends = np.array(body.chords(x, y, rotation, radius))
     length = ends[1] - ends[0]
-    met = (length > 0).all(axis=-1)
-    depth = np.abs(_slopes(ends, round)) * met[..., None]
-    path = np.abs(_slopes(np.where(met[..., None], length, 0.0).sum(axis=0), round))
-    turn = rates.lateral * _slopes(x, round) + rates.axial * depth.max(axis=(0, 1), initial=0.0)
-    return turn, rates.attenuation * path
+    met = (length > 0).all(axis=-1, keepdims=True)
+    depth = (np.abs(_slopes(ends, round)) * met).max(axis=(0, 1), initial=0.0)
+    path = np.abs(_slopes(np.where(met, length, 0.0).sum(axis=0), round))
+    across = np.hypot(_slopes(x, round), _slopes(y, round))
+    return rates.lateral * across + rates.axial * depth, rates.attenuation * path
 
 
 def _points(
