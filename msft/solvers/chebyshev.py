@@ -96,7 +96,7 @@ def amplitudes(
         return images
     densities = body.densities if isinstance(body, ChordedBody) else (1.0,)
     shared = series(densities, optics, detector, float(radii.max()), OF_SERIES * accuracy)
-    rates = Rates(shared.largest_q, shared.largest_q_z, abs(optics.attenuation) * max(densities))
+    rates = Rates.of(shared)
     kernels = _backend(backend)
     double = double or accuracy < SINGLE
 

@@ -12,7 +12,9 @@ orders below 2 n without error.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 from msft.bodies import ChordedBody
 from msft.bodies.creases import Creases
 from msft.errors import ParameterError
-from msft.solvers.series import terms
+from msft.solvers.series import Series, terms
 
 FloatArray = NDArray[np.float64]
 
@@ -42,6 +44,10 @@ MOST_COLUMNS = 10**7
 _SAMPLES = {True: 0.98 * np.array([-1.0, -0.5, 0.0, 0.5, 1.0]), False: 0.98 * np.array([-1.0, 1.0])}
 """Places in a piece where its phase is measured, with curved surfaces and without: not at its very ends,
 where rounding may miss the body."""
+
+CURVED = 3.0
+"""By how much worse, by the tests, the accuracy of pieces may be where surfaces are curved: the darkest
+pixels, for which their points are counted, get little light from these."""
 
 LEVELS = 12
 """Pieces that are 2, 4, ... times shorter than the particle may have errors 2, 4, ... times larger; rows
@@ -75,11 +81,32 @@ class Columns(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """By how much the integrand turns or decays per nm, at most: across, along the beam, along the path."""
+    """By how much the integrand changes per nm, at most.
+
+    Attributes
+    ----------
+    lateral, axial
+        Its phase across and along the beam.
+    attenuation
+        Its logarithm along the path through material.
+    absorption
+        The logarithm of its modulus along the path through the full material.
+    """
 
     lateral: float
     axial: float
     attenuation: float
+    absorption: float = 0.0
+
+    @classmethod
+    def of(cls, series: Series) -> Rates:
+        """Of all pixels."""
+        attenuation = abs(series.s) * float(series.densities.max())
+        return cls(series.largest_q, series.largest_q_z, attenuation, series.s.real)
+
+
+Chords = Callable[[FloatArray, FloatArray], FloatArray]
+"""From x and y to z_in and z_out, shape (2, C, ...)."""
 
 
 def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates, accuracy: float) -> Columns:
@@ -95,14 +122,23 @@ def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates
         Of each piece, relative to the integrand's modulus.
     """
     creases = body.creases(rotation[2]).turned(rotation, radius)
+    if creases.round:
+        accuracy *= CURVED
+
+    def seen(x: FloatArray, y: FloatArray) -> FloatArray:
+        """Chords to where the wave has fallen to the root of the accuracy: what is behind counts little."""
+        ends = np.array(body.chords(x, y, rotation, radius))
+        if creases.round and rates.absorption > 0:
+            _darken(ends, body.densities, -math.log(accuracy) / (2 * rates.absorption))
+        return ends
+
     if len(creases.centre) == 0:
         nowhere = np.empty(0)
         return Columns(nowhere, np.zeros(1, np.int64), nowhere, nowhere, *np.empty((2, 1, 0)))
-    y, height = _rows(body, radius, rotation, creases, rates, accuracy)
+    y, height = _rows(seen, creases, radius, rates, accuracy)
     row, low, high = _pieces(creases, y, radius)
     x, _ = _place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
-    lines = x, np.broadcast_to(y[row, None], x.shape)
-    turn, decay = _along(body, radius, rotation, rates, *lines, creases.round)
+    turn, decay = _along(seen, rates, x, np.broadcast_to(y[row, None], x.shape), creases.round)
     # the derivative of a sine, and a chord that ends there, turn by half a circle
     phase = _together(turn, decay, creases.round, accuracy).max(axis=-1, initial=0.0) + np.pi * creases.round
     piece, along, share = _points(phase, (high - low) / (2 * radius), accuracy)
@@ -135,7 +171,7 @@ def _crossings(creases: Creases, y: FloatArray) -> tuple[FloatArray, FloatArray,
 
 
 def _rows(
-    body: ChordedBody, radius: float, rotation: FloatArray, creases: Creases, rates: Rates, accuracy: float
+    chords: Chords, creases: Creases, radius: float, rates: Rates, accuracy: float
 ) -> tuple[FloatArray, FloatArray]:
     """Positions of the rows and their weights in nm, both (J,)."""
     reach = np.hypot(creases.cosine[:, 1], creases.sine[:, 1])
@@ -153,7 +189,7 @@ def _rows(
         # surfaces may be steeper than the curves around them: the side of a cylinder seen along its axis
         breaks = _breaks(x, met)
         middle = ((breaks[:, 1:] + breaks[:, :-1]) / 2).T.reshape(-1, *y.shape)
-        within, decay = _along(body, radius, rotation, rates, middle, np.broadcast_to(y, middle.shape), True)
+        within, decay = _along(chords, rates, middle, np.broadcast_to(y, middle.shape), True)
         turn, decay = np.concatenate([turn, within]), decay.max(axis=0)
     phase = _together(turn, decay, creases.round, accuracy).max(axis=(0, 2), initial=0.0)
     phase += 1.5 * np.pi * creases.round
@@ -198,22 +234,26 @@ def _pieces(
 
 
 def _along(
-    body: ChordedBody,
-    radius: float,
-    rotation: FloatArray,
-    rates: Rates,
-    x: FloatArray,
-    y: FloatArray,
-    round: bool,
+    chords: Chords, rates: Rates, x: FloatArray, y: FloatArray, round: bool
 ) -> tuple[FloatArray, FloatArray]:
     """By how much the integrand turns and decays over half of pieces along lines (..., samples)."""
-    ends = np.array(body.chords(x, y, rotation, radius))
+    ends = chords(x, y)
     length = ends[1] - ends[0]
     met = (length > 0).all(axis=-1, keepdims=True)
     depth = (np.abs(_slopes(ends, round)) * met).max(axis=(0, 1), initial=0.0)
     path = np.abs(_slopes(np.where(met, length, 0.0).sum(axis=0), round))
     across = np.hypot(_slopes(x, round), _slopes(y, round))
     return rates.lateral * across + rates.axial * depth, rates.attenuation * path
+
+
+def _darken(ends: FloatArray, densities: tuple[float, ...], deepest: float) -> None:
+    """Cut chords (2, C, ...) where the path through the full material is the deepest, in place."""
+    left = np.full(ends.shape[2:], deepest)
+    for chord, density in zip(range(ends.shape[1]), itertools.cycle(densities), strict=False):
+        z_in, z_out = ends[:, chord]
+        path = density * np.maximum(z_out - z_in, 0.0)
+        np.copyto(z_out, z_in + left / density if density else z_out, where=path > left)
+        left = np.maximum(left - path, 0.0)
 
 
 def _points(

@@ -185,8 +185,8 @@ def chebyshev_single(*given: Any) -> NDArray[np.complexfloating]:
     """In single precision whatever the accuracy."""
     body, radii, orientations, optics, detector, accuracy = given
     shared = series(body.densities, optics, detector, radii[0], chebyshev.OF_SERIES * accuracy)
-    rates = Rates(shared.largest_q, shared.largest_q_z, abs(optics.attenuation) * max(body.densities))
-    where = columns(body, radii[0], rotation_matrix(orientations[0]), rates, chebyshev.OF_COLUMNS * accuracy)
+    rotation = rotation_matrix(orientations[0])
+    where = columns(body, radii[0], rotation, Rates.of(shared), chebyshev.OF_COLUMNS * accuracy)
     return chebyshev_numba.amplitude(where, shared, False)[None]
 
 
