@@ -82,13 +82,13 @@ class Dumbbell(HomogeneousBody):
         self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
     ) -> tuple[FloatArray, FloatArray]:
         """Where the beam enters and leaves; see `HomogeneousBody.chords`; C = 3."""
-        origin, direction = lines_of_the_beam(x, y, rotation, radius)
+        lines = lines_of_the_beam(x, y, rotation, radius)
         semi_axes = np.array([self.lobe_radius, self.lobe_radius, self.lobe_height])
         lobes = [
-            through_ellipsoid(origin - [0, 0, height], direction, semi_axes)
+            through_ellipsoid(lines, height, semi_axes)
             for height in (-self.half_distance, self.half_distance)
         ]
-        neck = through_cylinder(origin, direction, self.neck_radius, self.half_distance)
+        neck = through_cylinder(lines, self.neck_radius, self.half_distance)
         enter, leave = union([*lobes, neck])
         return radius * enter, radius * leave
 
