@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies.body import FloatArray
+from msft.bodies.lines import across
 
 Crease = tuple[FloatArray, FloatArray, FloatArray, bool]
 
@@ -81,10 +82,8 @@ def silhouette(semi_axes: FloatArray, height: float, direction: FloatArray) -> C
     """Where lines of a direction touch an ellipsoid with its centre at (0, 0, height)."""
     axis = direction / semi_axes
     axis /= np.linalg.norm(axis)
-    across = np.eye(3)[np.abs(axis).argmin()]
-    first = np.cross(axis, across)
-    first /= np.linalg.norm(first)
-    return np.array([0.0, 0.0, height]), semi_axes * first, semi_axes * np.cross(axis, first), True
+    first, second = across(axis)
+    return np.array([0.0, 0.0, height]), semi_axes * first, semi_axes * second, True
 
 
 def ring(height: float, semi_axis_x: float, semi_axis_y: float) -> Crease:
@@ -95,9 +94,9 @@ def ring(height: float, semi_axis_x: float, semi_axis_y: float) -> Crease:
 
 def cylinder_sides(radius: float, half_length: float, direction: FloatArray) -> list[Crease]:
     """The two segments where lines of a direction touch a cylinder around the z axis; none along it."""
-    across = math.hypot(direction[0], direction[1])
-    if across < 1e-9:
+    speed = math.hypot(direction[0], direction[1])
+    if speed < 1e-9:
         return []
-    side = radius / across * np.array([-direction[1], direction[0], 0.0])
+    side = radius / speed * np.array([-direction[1], direction[0], 0.0])
     along = np.array([0.0, 0.0, half_length])
     return [(sign * side, along, np.zeros(3), True) for sign in (-1.0, 1.0)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from msft.bodies.body import FloatArray, HomogeneousBody
 from msft.bodies.creases import Creases, cylinder_sides, ring, silhouette
-from msft.bodies.lines import lines_of_the_beam, through_cylinder, through_ellipsoid, union
+from msft.bodies.lines import hull, lines_of_the_beam, through_cylinder, through_ellipsoid, union
 from msft.errors import ParameterError
 
 
@@ -81,7 +81,7 @@ class Dumbbell(HomogeneousBody):
     def chords(
         self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
     ) -> tuple[FloatArray, FloatArray]:
-        """Where the beam enters and leaves; see `HomogeneousBody.chords`; C = 3."""
+        """Where the beam enters and leaves; see `HomogeneousBody.chords`; C = 3, of a capsule 1."""
         lines = lines_of_the_beam(x, y, rotation, radius)
         semi_axes = np.array([self.lobe_radius, self.lobe_radius, self.lobe_height])
         lobes = [
@@ -89,7 +89,7 @@ class Dumbbell(HomogeneousBody):
             for height in (-self.half_distance, self.half_distance)
         ]
         neck = through_cylinder(lines, self.neck_radius, self.half_distance)
-        enter, leave = union([*lobes, neck])
+        enter, leave = union([*lobes, neck]) if self.neck_radius < self.lobe_radius else hull([*lobes, neck])
         return radius * enter, radius * leave
 
     def creases(self, direction: FloatArray) -> Creases:

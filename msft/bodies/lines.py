@@ -45,14 +45,19 @@ def through_ellipsoid(lines: Lines, height: float, semi_axes: FloatArray) -> Int
     step = lines.axes[2] / semi_axes
     speed = float(np.linalg.norm(step))
     step = step / speed
-    first = np.cross(step, np.eye(3)[np.abs(step).argmin()])
-    first /= np.linalg.norm(first)
     middle = np.array([0.0, 0.0, height])
-    along, u, v = (
-        lines.linear(unit / semi_axes, middle) for unit in (step / speed, first, np.cross(step, first))
-    )
+    along, u, v = (lines.linear(unit / semi_axes, middle) for unit in (step / speed, *across(step)))
     half = np.sqrt(np.maximum(1 - (u * u + v * v), 0.0)) / speed
     return -along - half, half - along
+
+
+def across(unit: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Two unit vectors at right angles to one and to each other (Duff et al., JCGT 6(1), 2017)."""
+    x, y, z = unit.tolist()
+    sign = math.copysign(1.0, z)
+    a = -1 / (sign + z)
+    first = np.array([1 + sign * x * x * a, sign * x * y * a, -sign * x])
+    return first, np.array([x * y * a, sign + y * y * a, -y])
 
 
 def through_cylinder(lines: Lines, radius: float, half_length: float) -> Interval:
@@ -96,6 +101,13 @@ def union(intervals: list[Interval]) -> Interval:
         for i in range(first, len(enter)):  # the later ones move up
             after = (enter[i + 1], leave[i + 1]) if i + 1 < len(enter) else (np.inf, -np.inf)
             enter[i], leave[i] = np.where(joined, after[0], enter[i]), np.where(joined, after[1], leave[i])
-    found = [np.isfinite(depth) for depth in enter]
-    ends = np.array([enter, leave])
-    return tuple(np.where(found, ends, 0.0))
+    found = np.isfinite(enter)
+    return np.where(found, enter, 0.0), np.where(found, leave, 0.0)
+
+
+def hull(intervals: list[Interval]) -> Interval:
+    """The interval from where the first is met to where the last is left, shape (1, ...)."""
+    enter = np.min([np.where(leave > enter, enter, np.inf) for enter, leave in intervals], axis=0)
+    leave = np.max([np.where(leave > enter, leave, -np.inf) for enter, leave in intervals], axis=0)
+    found = np.isfinite(enter)[None]
+    return np.where(found, enter, 0.0), np.where(found, leave, 0.0)

@@ -3,11 +3,8 @@
 Between a body's creases (`msft.bodies.creases`) the chords are analytic in (x, y). The lateral plane is cut
 into rows between the heights where a crease begins or ends, and each row between its crossings with the
 creases; every piece gets Gauss-Legendre points. Where a curved surface turns out of sight the chord has a
-square root, which the sine of the point's place in the piece takes away.
-
-How many points a piece gets follows from the phase c by which the integrand turns from its middle to its end:
-e^{i c t} on -1 <= t <= 1 has the Chebyshev coefficients 2 |J_n(c)| (Jacobi-Anger), and n points integrate the
-orders below 2 n without error.
+square root, which the sine of the point's place in the piece takes away. `msft.solvers.gauss` says how many
+points a piece gets.
 """
 
 from __future__ import annotations
@@ -15,31 +12,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
 from msft.bodies import ChordedBody
 from msft.bodies.creases import Creases
-from msft.errors import ParameterError
-from msft.solvers.series import Series, terms
+from msft.solvers.gauss import place, points
+from msft.solvers.series import Series
 
 FloatArray = NDArray[np.float64]
-
-LARGEST_PHASE = 48.0
-"""Of a piece: longer ones are cut."""
-
-MOST_POINTS = 64
-"""Of a piece of that phase at any accuracy."""
-
-PHASE_STEP = 0.125
-"""Between the phases at which the number of points is tabulated."""
-
-MOST_COLUMNS = 10**7
-"""Of which each takes some hundred bytes."""
 
 _SAMPLES = {True: 0.98 * np.array([-1.0, -0.5, 0.0, 0.5, 1.0]), False: 0.98 * np.array([-1.0, 1.0])}
 """Places in a piece where its phase is measured, with curved surfaces and without: not at its very ends,
@@ -48,10 +31,6 @@ where rounding may miss the body."""
 CURVED = 3.0
 """By how much worse, by the tests, the accuracy of pieces may be where surfaces are curved: the darkest
 pixels, for which their points are counted, get little light from these."""
-
-LEVELS = 12
-"""Pieces that are 2, 4, ... times shorter than the particle may have errors 2, 4, ... times larger; rows
-between edges, whose sum varies less, 4, 16, ... times."""
 
 SHORT = 1e-7
 """Pieces shorter than this fraction of the circumsphere radius are empty."""
@@ -125,7 +104,7 @@ def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates
     if creases.round:
         accuracy *= CURVED
 
-    def seen(x: FloatArray, y: FloatArray) -> FloatArray:
+    def lit(x: FloatArray, y: FloatArray) -> FloatArray:
         """Chords to where the wave has fallen to the root of the accuracy: what is behind counts little."""
         ends = np.array(body.chords(x, y, rotation, radius))
         if creases.round and rates.absorption > 0:
@@ -135,14 +114,14 @@ def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates
     if len(creases.centre) == 0:
         nowhere = np.empty(0)
         return Columns(nowhere, np.zeros(1, np.int64), nowhere, nowhere, *np.empty((2, 1, 0)))
-    y, height = _rows(seen, creases, radius, rates, accuracy)
+    y, height = _rows(lit, creases, radius, rates, accuracy)
     row, low, high = _pieces(creases, y, radius)
-    x, _ = _place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
-    turn, decay = _along(seen, rates, x, np.broadcast_to(y[row, None], x.shape), creases.round)
+    x, _ = place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
+    turn, decay = _along(lit, rates, x, np.broadcast_to(y[row, None], x.shape), creases.round)
     # the derivative of a sine, and a chord that ends there, turn by half a circle
     phase = _together(turn, decay, creases.round, accuracy).max(axis=-1, initial=0.0) + np.pi * creases.round
-    piece, along, share = _points(phase, (high - low) / (2 * radius), accuracy)
-    x, weight = _place(low[piece], high[piece], creases.round, along)
+    piece, along, share = points(phase, (high - low) / (2 * radius), accuracy)
+    x, weight = place(low[piece], high[piece], creases.round, along)
     row = row[piece]
     z_in, z_out = body.chords(x, y[row], rotation, radius)
     start = np.searchsorted(row, np.arange(len(y) + 1))
@@ -179,7 +158,7 @@ def _rows(
     breaks = np.sort(np.concatenate([*ends, creases.overlaps()[:, 1]]))
     long = np.diff(breaks) > SHORT * radius
     low, high = breaks[:-1][long], breaks[1:][long]
-    y, _ = _place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
+    y, _ = place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
     x, z, met = _crossings(creases, y.ravel())
     across = np.hypot(*(_slopes(v.reshape(*v.shape[:-1], *y.shape), creases.round) for v in (x, y.ravel())))
     slope = _slopes(z.reshape(*z.shape[:-1], *y.shape), creases.round)
@@ -194,8 +173,8 @@ def _rows(
     phase = _together(turn, decay, creases.round, accuracy).max(axis=(0, 2), initial=0.0)
     phase += 1.5 * np.pi * creases.round
     part = ((high - low) / (2 * radius)) ** (1 if creases.round else 2)
-    piece, along, share = _points(phase, part, accuracy)
-    y, weight = _place(low[piece], high[piece], creases.round, along)
+    piece, along, share = points(phase, part, accuracy)
+    y, weight = place(low[piece], high[piece], creases.round, along)
     return y, weight * share
 
 
@@ -254,54 +233,3 @@ def _darken(ends: FloatArray, densities: tuple[float, ...], deepest: float) -> N
         path = density * np.maximum(z_out - z_in, 0.0)
         np.copyto(z_out, z_in + left / density if density else z_out, where=path > left)
         left = np.maximum(left - path, 0.0)
-
-
-def _points(
-    phase: FloatArray, part: FloatArray, accuracy: float
-) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
-    """Gauss-Legendre points of pieces (P,) of some phases: piece, place in -1 to 1 and weight of each."""
-    cuts = np.maximum(np.ceil(phase / LARGEST_PHASE), 1).astype(np.int64)
-    level = np.clip(-np.log2(part), 0, LEVELS - 1).astype(np.int64)
-    count = _counts(accuracy)[level, np.ceil(phase / cuts / PHASE_STEP).astype(np.int64)]
-    if (count * cuts).sum() > MOST_COLUMNS:
-        allowed = f"an accuracy and a radius that take at most {MOST_COLUMNS:.0e} columns"
-        raise ParameterError("accuracy", f"{(count * cuts).sum():.0e} columns", allowed)
-    piece = np.repeat(np.arange(len(phase)), cuts)
-    cut = np.arange(len(piece)) - np.repeat(np.cumsum(cuts) - cuts, cuts)
-    count, cuts = count[piece], cuts[piece]
-    nodes, weights, offset = _gauss(MOST_POINTS)
-    of_point = np.repeat(np.arange(len(piece)), count)
-    index = np.arange(len(of_point)) - np.repeat(np.cumsum(count) - count, count) + offset[count[of_point]]
-    cuts, cut = cuts[of_point], cut[of_point]
-    return piece[of_point], (nodes[index] + 2 * cut + 1) / cuts - 1, weights[index] / cuts
-
-
-def _place(
-    low: FloatArray, high: FloatArray, round: bool, along: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Positions of the places -1 <= t <= 1 between two ends, and the derivatives."""
-    half = (high - low) / 2
-    if not round:
-        return low + half * (1 + along), half * np.ones_like(along)
-    angle = np.pi / 2 * along
-    return low + half * (1 + np.sin(angle)), half * np.pi / 2 * np.cos(angle)
-
-
-@lru_cache(maxsize=32)
-def _counts(accuracy: float) -> NDArray[np.int64]:
-    """Points for the phases 0, `PHASE_STEP`, 2 `PHASE_STEP`, ..."""
-    phases = PHASE_STEP * np.arange(math.ceil(LARGEST_PHASE / PHASE_STEP) + 1)
-    levels = accuracy * 2.0 ** np.arange(LEVELS)
-    return (terms(phases, levels[:, None]) + 1) // 2
-
-
-@lru_cache(maxsize=1)
-def _gauss(most: int) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
-    """Points and weights of the rules of 1 to at least `most` points, and where each begins."""
-    rules = [scipy.special.roots_legendre(n) for n in range(1, most + 1)]
-    lengths = np.arange(1, most + 1)
-    return (
-        np.concatenate([rule[0] for rule in rules]),
-        np.concatenate([rule[1] for rule in rules]),
-        np.concatenate([[0], np.cumsum(lengths) - lengths]),
-    )
