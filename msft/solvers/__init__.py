@@ -3,8 +3,8 @@
 Of the multi-slice Fourier transform:
 
 - ``exact``: convex polyhedra, closed form, any detector; on ``overlay``, the projected mesh;
-- ``chebyshev``: any body, on a grid in q_perp; on ``quadrature``, where its columns stand, ``series``, how
-  many terms they need, ``projection``, the same of voxels, and ``uniform_columns``, where rims cross;
+- ``chebyshev``: any body, on a grid in q_perp; on ``quadrature``, where its columns stand, ``gauss``, how
+  many of them there are, ``series``, how many terms they need, and ``projection``, the same of voxels;
 - ``slices``: the papers' discretisation, the reference.
 
 Of the wave: ``propagation``, the split step, any body; on ``propagation_grid``, how finely a particle is

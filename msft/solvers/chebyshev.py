@@ -29,7 +29,6 @@ from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.rotation import rotation_matrix
-from msft.solvers import uniform_columns
 from msft.solvers.projection import project
 from msft.solvers.quadrature import Rates, columns
 from msft.solvers.series import series
@@ -97,17 +96,13 @@ def amplitudes(
         return images
     densities = body.densities if isinstance(body, ChordedBody) else (1.0,)
     shared = series(densities, optics, detector, float(radii.max()), OF_SERIES * accuracy)
-    rates = Rates(shared.largest_q, shared.largest_q_z, abs(optics.attenuation) * max(densities))
+    rates = Rates.of(shared)
     kernels = _backend(backend)
     double = double or accuracy < SINGLE
 
     def one(particle: int) -> None:
         radius, rotation = float(radii[particle]), rotation_matrix(orientations[particle])
-        if isinstance(body, ChordedBody) and body.rims_cross:
-            images[particle] = uniform_columns.amplitude(
-                body, radius, orientations[particle], optics, detector, accuracy
-            )
-        elif isinstance(body, Voxels):
+        if isinstance(body, Voxels):
             projection = project(body, radius, rotation, shared)
             images[particle] = kernels.amplitude_of_voxels(projection, shared, double)
         else:
