@@ -12,14 +12,14 @@ benchmarks/chebyshev.py counts them and tells the patterns per second and the fr
 rate that is reached.
 
 The kernel is compiled and the algorithm written a second time on arrays (`chebyshev_numpy`): much of its work
-is recurrences over short vectors, which as array operations would be bound by memory. There is no back end
-for GPUs.
+is recurrences over short vectors, which as array operations would be bound by memory. For a GPU it is written
+a third time (`chebyshev_cupy`), line by line as the compiled one; see `msft.solvers.on_device`.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,13 @@ from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.rotation import rotation_matrix
 from msft.solvers import uniform_columns
-from msft.solvers.projection import project
-from msft.solvers.quadrature import Rates, columns
-from msft.solvers.series import series
+from msft.solvers.projection import Projection, project
+from msft.solvers.quadrature import Columns, Rates, columns
+from msft.solvers.series import Series, series
 
 FloatArray = NDArray[np.float64]
 Images = NDArray[np.complexfloating]
+Image = NDArray[np.complexfloating]
 
 SINGLE = 2e-5
 """The best accuracy for which single precision is enough: it is within 2e-6 of double."""
@@ -75,7 +76,7 @@ def amplitudes(
     accuracy
         Wanted relative L2 error of the amplitude, 1e-6 to 0.1; of voxels, apart from what their size makes.
     backend
-        ``numba`` or ``numpy``.
+        ``numba`` or ``numpy``; for ``cupy`` see `msft.solvers.on_device`.
     double
         Compute in double precision, as ``numpy`` and accuracies better than `SINGLE` always do.
 
@@ -95,26 +96,15 @@ def amplitudes(
     )
     if len(radii) == 0:
         return images
-    densities = body.densities if isinstance(body, ChordedBody) else (1.0,)
-    shared = series(densities, optics, detector, float(radii.max()), OF_SERIES * accuracy)
-    rates = Rates(shared.largest_q, shared.largest_q_z, abs(optics.attenuation) * max(densities))
-    kernels = _backend(backend)
-    double = double or accuracy < SINGLE
+    kernels, of_all = _backend(backend), Common.of(body, radii, optics, detector, accuracy)
 
     def one(particle: int) -> None:
-        radius, rotation = float(radii[particle]), rotation_matrix(orientations[particle])
-        if isinstance(body, ChordedBody) and body.rims_cross:
-            images[particle] = uniform_columns.amplitude(
-                body, radius, orientations[particle], optics, detector, accuracy
-            )
-        elif isinstance(body, Voxels):
-            projection = project(body, radius, rotation, shared)
-            images[particle] = kernels.amplitude_of_voxels(projection, shared, double)
-        else:
-            assert isinstance(body, ChordedBody)
-            # coarser columns than this are not worth their error: of aligned faces, 1.6 % at 1e-2
-            where = columns(body, radius, rotation, rates, OF_COLUMNS * min(accuracy, 2e-3))
-            images[particle] = kernels.amplitude(where, shared, double)
+        made = of_all.made(body, radii[particle], orientations[particle])
+        if isinstance(made, Columns):
+            made = kernels.amplitude(made, of_all.series, double or accuracy < SINGLE)
+        elif isinstance(made, Projection):
+            made = kernels.amplitude_of_voxels(made, of_all.series, double or accuracy < SINGLE)
+        images[particle] = made
 
     threads = 1 if backend == "numpy" else kernels.threads()
     if threads == 1 or len(radii) == 1:
@@ -125,6 +115,47 @@ def amplitudes(
         for _ in pool.map(one, range(len(radii))):
             pass
     return images
+
+
+class Common(NamedTuple):
+    """What the particles of a kind have in common.
+
+    Attributes
+    ----------
+    optics, detector, accuracy
+        As for `amplitudes`.
+    series, rates
+        What the transform and the columns need to know of them.
+    """
+
+    optics: Optics
+    detector: EwaldDetector
+    accuracy: float
+    series: Series
+    rates: Rates
+
+    @classmethod
+    def of(
+        cls, body: Body, radii: FloatArray, optics: Optics, detector: EwaldDetector, accuracy: float
+    ) -> Common:
+        """Of particles with these radii of a body, or of others with as many chords and their densities."""
+        densities = body.densities if isinstance(body, ChordedBody) else (1.0,)
+        shared = series(densities, optics, detector, float(radii.max()), OF_SERIES * accuracy)
+        rates = Rates(shared.largest_q, shared.largest_q_z, abs(optics.attenuation) * max(densities))
+        return cls(optics, detector, accuracy, shared, rates)
+
+    def made(self, body: Body, radius: float, orientation: FloatArray) -> Columns | Projection | Image:
+        """What is left to be transformed of a particle, or its amplitude where rims cross."""
+        radius = float(radius)
+        if isinstance(body, ChordedBody) and body.rims_cross:
+            how = self.optics, self.detector, self.accuracy
+            return uniform_columns.amplitude(body, radius, orientation, *how)
+        rotation = rotation_matrix(orientation)
+        if isinstance(body, Voxels):
+            return project(body, radius, rotation, self.series)
+        assert isinstance(body, ChordedBody)
+        # coarser columns than this are not worth their error: of aligned faces, 1.6 % at 1e-2
+        return columns(body, radius, rotation, self.rates, OF_COLUMNS * min(self.accuracy, 2e-3))
 
 
 def _backend(name: str) -> Any:
