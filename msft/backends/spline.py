@@ -7,6 +7,7 @@ Samples are computed in cubes, whose coefficients stay in the cache, and only in
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numba
@@ -39,54 +40,49 @@ def filled_blocks(coefficients: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(blocks > EDGE * blocks.max())
 
 
-def _add_up(context: Any, flat: Any, first: Any, plane: Any, line: Any, w_i: Any, w_j: Any, w_k: Any) -> Any:
+_WEIGHTS = np.array(
+    [[1 / 6, 2 / 3, 1 / 6, 0], [-1 / 2, 0, 1 / 2, 0], [1 / 2, -1, 1 / 2, 0], [-1 / 6, 1 / 2, -1 / 2, 1 / 6]]
+)
+"""Of the four coefficients around a point that lies t beyond the second: factors of 1, t, t^2, t^3."""
+
+
+def _add_up(context: Any, flat: Any, first: Any, plane: Any, line: Any, t_i: Any, t_j: Any, t_k: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        values, at_plane, plane, line, *weights = arguments
+        values, at_plane, plane, line, *places = arguments
         data = context.make_array(signature.args[0])(context, builder, values).data
         vector, number, fast = ir.VectorType(ir.FloatType(), 4), ir.IntType(32), ("fast",)
-        undefined, zeros = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(number, 4), [0] * 4)
+        undefined = ir.Constant(vector, ir.Undefined)
+        powers = [ir.Constant(vector, [float(np.float32(factor)) for factor in row]) for row in _WEIGHTS]
 
         def times(a: Any, b: Any, added: Any = None) -> Any:
             product = builder.fmul(a, b, flags=fast)
             return product if added is None else builder.fadd(added, product, flags=fast)
 
-        def four_times(weight: Any) -> Any:
-            one = builder.insert_element(undefined, weight, number(0))
-            return builder.shuffle_vector(one, undefined, zeros)
+        def four_times(given: Any, n: int) -> Any:
+            return builder.shuffle_vector(given, undefined, ir.Constant(ir.VectorType(number, 4), [n] * 4))
 
-        w_i, w_j, w_k = ([builder.extract_value(tuple_, n) for n in range(4)] for tuple_ in weights)
-        w_i, w_j = [four_times(weight) for weight in w_i], [four_times(weight) for weight in w_j]
-        total = result = None
+        def weights(place: Any) -> Any:
+            t = four_times(builder.insert_element(undefined, place, number(0)), 0)
+            return times(t, times(t, times(t, powers[3], powers[2]), powers[1]), powers[0])
+
+        w_i, w_j, w_k = (weights(place) for place in places)
+        total = None
         for p in range(4):
             at, of_plane = at_plane, None
             for q in range(4):
                 place = builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
-                of_plane = times(builder.load(place, align=4), w_j[q], of_plane)
+                of_plane = times(builder.load(place, align=4), four_times(w_j, q), of_plane)
                 at = builder.add(at, line)
-            total = times(of_plane, w_i[p], total)
+            total = times(of_plane, four_times(w_i, p), total)
             at_plane = builder.add(at_plane, plane)
-        for n in range(4):
-            result = times(builder.extract_element(total, number(n)), w_k[n], result)
-        return result
+        parts = [builder.extract_element(times(total, w_k), number(n)) for n in range(4)]
+        return reduce(lambda a, b: builder.fadd(a, b, flags=fast), parts)
 
-    return numba.float32(flat, first, plane, line, w_i, w_j, w_k), generate
+    return numba.float32(flat, first, plane, line, t_i, t_j, t_k), generate
 
 
 _sum_around: Any = intrinsic(_add_up)
-"""Sum over p, q, r < 4 of w_i[p] w_j[q] w_k[r] flat[first + p plane + q line + r]."""
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="always")
-def _weights(t):  # type: ignore[no-untyped-def]
-    """Of the four coefficients around a point that lies t beyond the second."""
-    u = np.float32(1) - t
-    sixth, two, half = np.float32(1 / 6), np.float32(2 / 3), np.float32(0.5)
-    return (
-        sixth * u * u * u,
-        two - half * t * t * (np.float32(2) - t),
-        two - half * u * u * (np.float32(2) - u),
-        sixth * t * t * t,
-    )
+"""Of the coefficients flat[first + p plane + q line + r], p, q, r < 4, around a point at t_i, t_j, t_k."""
 
 
 @numba.njit(**_FAST)
@@ -125,9 +121,9 @@ def _sample_cube(coefficients, matrix, start, begin, end, out):  # type: ignore[
                 i, j, k = int(f_i), int(f_j), int(f_k)
                 if i > n_i - 3 or j > n_j - 3 or k > n_k - 3:
                     continue
-                w_i, w_j = _weights(np.float32(f_i - i)), _weights(np.float32(f_j - j))
+                t_i, t_j, t_k = np.float32(f_i - i), np.float32(f_j - j), np.float32(f_k - k)
                 first = (i - 1) * plane + (j - 1) * n_k + k - 1
-                row[x] = _sum_around(flat, first, plane, n_k, w_i, w_j, _weights(np.float32(f_k - k)))
+                row[x] = _sum_around(flat, first, plane, n_k, t_i, t_j, t_k)
 
 
 @numba.njit(**_FAST)
