@@ -9,7 +9,8 @@ the slices and the peer, whose scale is another), and rms of log10(I + 1e-6 max)
 of an environment with pyMSFT 1.0.2.
 
 On a GPU the time is that of intensities which stay there, from particles, and for "kernel alone" that of the
-mesh integrals from meshes that are built already. The record has a picture beside it, see `engine_figure.py`.
+mesh integrals from meshes that are built already, for "kernels alone" that of the Chebyshev transform from
+columns. The record has a picture beside it, see `engine_figure.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import numpy as np
 import record
 from numpy.typing import NDArray
 
-from msft.backends import with_cupy
+from msft.backends import chebyshev_cupy, with_cupy
 from msft.backends.choice import engine
 from msft.bodies import ConvexPolyhedron, named
 from msft.detector import EwaldDetector
@@ -37,7 +38,9 @@ from msft.optics import Optics
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 from msft.rotation import rotation_matrix
+from msft.solvers.chebyshev import Common
 from msft.solvers.overlay import meshes
+from msft.solvers.quadrature import Columns
 
 Images = NDArray[np.complexfloating]
 
@@ -140,6 +143,12 @@ def cases(particles: Particles, count: int) -> dict[str, Case]:
         first = particles[: min(len(particles), 256)]
         alone = _kernel_alone(simulation, first)
         table[f"exact, cupy, {precision}, kernel alone"] = Case(simulation, len(first), alone)
+    for name, accuracy in (("1e-2", 1e-2), ("1e-3", 1e-3)):
+        simulation = Simulation(solver="chebyshev", backend="cupy", accuracy=accuracy)
+        many, first = particles[:1024], particles[:64]
+        table[f"chebyshev {name}, cupy"] = Case(simulation, len(many), _on_gpu(simulation, many))
+        alone = _transform_alone(simulation, first)
+        table[f"chebyshev {name}, cupy, kernels alone"] = Case(simulation, len(first), alone)
     return table
 
 
@@ -162,6 +171,21 @@ def _kernel_alone(simulation: Simulation, particles: Particles) -> Callable[[], 
 
     def compute() -> None:
         by.face_sums(mesh, vectors, s)
+        wait()
+
+    return compute
+
+
+def _transform_alone(simulation: Simulation, particles: Particles) -> Callable[[], object]:
+    body, wait = named(particles.body), engine("cupy", "single").xp.cuda.Device().synchronize
+    assert isinstance(simulation.detector, EwaldDetector)
+    given = simulation.optics, simulation.detector, simulation.accuracy
+    common = Common.of(body, particles.radius, *given)
+    made = [common.made(body, *one) for one in zip(particles.radius, particles.orientation, strict=True)]
+    columns = [one for one in made if isinstance(one, Columns)]
+
+    def compute() -> None:
+        chebyshev_cupy.amplitudes(columns, common.series, False)
         wait()
 
     return compute

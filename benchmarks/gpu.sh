@@ -22,7 +22,7 @@ if lacking:
     sys.exit(f"NO GPU, NOTHING IS MEASURED: {lacking}")
 print(torch.cuda.get_device_name(), "torch", torch.__version__)
 CHECK
-"$python" -m pytest -q -m gpu tests/msft/test_cupy.py tests/msft/test_propagation_arrays.py tests/invert/test_examples.py tests/invert/test_train.py
+"$python" -m pytest -q -m gpu tests/msft/test_cupy.py tests/msft/test_chebyshev_gpu.py tests/msft/test_propagation_arrays.py tests/invert/test_examples.py tests/invert/test_train.py
 "$python" benchmarks/engine.py --out benchmarks/records/engine_gpu.json
 "$python" benchmarks/augment.py --device cuda
 "$python" benchmarks/train.py --device cuda

@@ -16,7 +16,7 @@ Lengths are nm, angles radians, quaternions (w, x, y, z) with v_lab = R(q) v_bod
 - ``uncertainty``: optics that differ a little from pattern to pattern;
 - ``shots``: everything that a pattern depends on, by its number alone;
 - ``solvers``: exact, chebyshev, slices, propagation;
-- ``backends``: the exact solver's kernel in NumPy, numba and CuPy, and array namespaces;
+- ``backends``: the kernels of ``exact`` and ``chebyshev`` in NumPy, numba and CuPy, and array namespaces;
 - ``pattern``: from particles to intensities;
 - ``configuration``: configurations to and from JSON and TOML;
 - ``compression``: patterns as HDF5 chunks;

@@ -17,7 +17,7 @@ from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
 from msft.rotation import rotation_matrix
-from msft.solvers import chebyshev, exact, interpolation, portions, propagation, slices
+from msft.solvers import chebyshev, exact, interpolation, on_device, portions, propagation, slices
 from msft.solvers.propagation_grid import PropagationGrid
 
 FloatArray = NDArray[np.float64]
@@ -197,8 +197,8 @@ class Simulation:
         ParameterError
             See `check`.
         """
-        if self.solver == "exact":
-            return np.asarray(self._exact_images(particles, np))
+        if self._by_engine(particles):
+            return np.asarray(self._images(particles, np))
         amplitude = self.amplitude(particles)
         intensity = (amplitude.real**2 + amplitude.imag**2).astype(np.float32)
         if not isinstance(self.detector, EwaldDetector) or self.detector.polarisation != "none":
@@ -207,13 +207,14 @@ class Simulation:
         return intensity
 
     def intensity_on_device(self, particles: Particles) -> Any:
-        """As `intensity`, but the exact solver's ``cupy`` leaves it on the GPU, in an array of CuPy.
+        """As `intensity`, but from the ``cupy`` of ``exact`` and ``chebyshev`` on the GPU, in a CuPy array.
 
-        Torch takes either by DLPack without a copy.
+        On the host where ``chebyshev`` is to interpolate to a flat detector, or to add up two droplets that
+        scatter side by side. Torch takes either by DLPack without a copy.
         """
-        if self.solver != "exact":
+        if not self._by_engine(particles):
             return self.intensity(particles)
-        return self._exact_images(particles, engine(self.backend, self.precision).xp)
+        return self._images(particles, engine(self.backend, self.precision).xp)
 
     def intensity_at(self, particles: Particles, vectors: ScatteringVectors) -> NDArray[np.float32]:
         """Intensities of N particles at some scattering vectors only, as `intensity` gives them.
@@ -238,13 +239,25 @@ class Simulation:
         portions.fill(intensity, np.arange(vectors.pixel.size), particles, self.optics, vectors, by)
         return intensity
 
-    def _exact_images(self, particles: Particles, xp: Any) -> Any:
+    def _by_engine(self, particles: Particles) -> bool:
+        """Whether a back end gives intensities of the detector's pixels as they are, where it computes."""
+        if self.solver != "chebyshev" or self.backend != "cupy":
+            return self.solver == "exact"
+        apart = any(isinstance(body, Twins) and body.apart for body, _, _ in particles.groups())
+        return isinstance(self.detector, EwaldDetector) and not apart
+
+    def _images(self, particles: Particles, xp: Any) -> Any:
         """Intensities (N, n, n) in an array of a namespace: the host's or the back end's."""
         self.check(particles)
         vectors, pixels = self.scattering_vectors(), self.detector.pixels
         images = xp.zeros((len(particles), pixels * pixels), dtype=np.float32)
         by = engine(self.backend, self.precision)
-        portions.fill(images, vectors.pixel, particles, self.optics, vectors, by, xp)
+        if self.solver == "exact":
+            portions.fill(images, vectors.pixel, particles, self.optics, vectors, by, xp)
+        else:
+            assert isinstance(self.detector, EwaldDetector)
+            how = self.detector, self.accuracy, self.precision == "double"
+            on_device.fill(images, particles, self.optics, *how, by, xp)
         return images.reshape(len(particles), pixels, pixels)
 
     def scattering_vectors(self, beam: tuple[float, float] = (0.0, 0.0)) -> ScatteringVectors:
@@ -263,9 +276,10 @@ class Simulation:
         if self.solver == "chebyshev":
             backend = "numba" if self.backend == "auto" else self.backend
             double = self.precision == "double"
-            return chebyshev.amplitudes(
-                body, radii, orientations, self.optics, detector, self.accuracy, backend, double
-            )
+            given = body, radii, orientations, self.optics, detector, self.accuracy
+            if backend == "cupy":
+                return on_device.on_host(*given, double, engine(backend, self.precision))
+            return chebyshev.amplitudes(*given, backend, double)
         images = np.empty((len(radii), detector.pixels, detector.pixels), dtype=np.complex128)
         for image, radius, orientation in zip(images, radii, orientations, strict=True):
             image[:] = slices.amplitude(body, radius, orientation, self.optics, detector)

@@ -16,7 +16,7 @@ Precision = Literal["single", "double"]
 
 BACKENDS_OF: dict[str, tuple[str, ...]] = {
     "exact": ("numba", "numpy", "cupy"),
-    "chebyshev": ("numba", "numpy"),
+    "chebyshev": ("numba", "numpy", "cupy"),
     "slices": ("numpy",),
     "propagation": ("numpy", "cupy"),
 }

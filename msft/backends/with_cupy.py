@@ -18,7 +18,7 @@ patterns of 32 x 32 pixels, is off by 8.2e-7 instead of 7.5e-7 (median relative 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -111,11 +111,16 @@ def _face_sums(
 
 @lru_cache
 def _compiled(dtype: str) -> list[Launch]:
+    return compiled(source(), KERNELS, definitions(dtype))
+
+
+def compiled(source: str, kernels: Sequence[str], definitions: Mapping[str, str]) -> list[Launch]:
+    """Functions of a source in CUDA C++ with some names defined, by NVIDIA's compiler."""
     import cupy
 
-    options = tuple(f"-D{name}={value}" for name, value in definitions(dtype).items())
-    module = cupy.RawModule(code=source(), options=(*OPTIONS, *options))
-    return [module.get_function(name) for name in KERNELS]
+    options = tuple(f"-D{name}={value}" for name, value in definitions.items())
+    module = cupy.RawModule(code=source, options=(*OPTIONS, *options))
+    return [module.get_function(name) for name in kernels]
 
 
 def launch(

@@ -126,15 +126,16 @@ class Voxels(Body):
         start = to_voxels @ [x[0], y[0], z[0]] + (np.array(self.values.shape) - 1) / 2
         from msft.backends.spline import sample
 
-        return sample(self._spline, matrix, start, (len(z), len(y), len(x)))
+        return sample(*self._spline, matrix, start, (len(z), len(y), len(x)))
 
     @cached_property
-    def _spline(self) -> NDArray[np.float32]:
-        """Coefficients of the cubic spline through the values, with a border of zeros."""
-        from msft.backends.spline import BORDER
+    def _spline(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Coefficients of the cubic spline through the values, with a border of zeros, and where any are."""
+        from msft.backends.spline import BORDER, filled_blocks
 
         inside = scipy.ndimage.spline_filter(self.values, order=3, output=np.float32, mode="grid-constant")
-        return np.pad(inside, BORDER)
+        coefficients = np.pad(inside, BORDER)
+        return coefficients, filled_blocks(coefficients)
 
     def _stretched(self, factor: float) -> Voxels:
         x, y, z = self.edges

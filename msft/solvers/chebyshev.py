@@ -12,14 +12,14 @@ benchmarks/chebyshev.py counts them and tells the patterns per second and the fr
 rate that is reached.
 
 The kernel is compiled and the algorithm written a second time on arrays (`chebyshev_numpy`): much of its work
-is recurrences over short vectors, which as array operations would be bound by memory. There is no back end
-for GPUs.
+is recurrences over short vectors, which as array operations would be bound by memory. For a GPU it is written
+a third time (`chebyshev_cupy`), line by line as the compiled one; see `msft.solvers.on_device`.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,9 @@ from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.rotation import rotation_matrix
-from msft.solvers.projection import project
-from msft.solvers.quadrature import Rates, columns
-from msft.solvers.series import series
+from msft.solvers.projection import Projection, project
+from msft.solvers.quadrature import Columns, Rates, columns
+from msft.solvers.series import Series, series
 
 FloatArray = NDArray[np.float64]
 Images = NDArray[np.complexfloating]
@@ -74,7 +74,7 @@ def amplitudes(
     accuracy
         Wanted relative L2 error of the amplitude, 1e-6 to 0.1; of voxels, apart from what their size makes.
     backend
-        ``numba`` or ``numpy``.
+        ``numba`` or ``numpy``; for ``cupy`` see `msft.solvers.on_device`.
     double
         Compute in double precision, as ``numpy`` and accuracies better than `SINGLE` always do.
 
@@ -94,22 +94,12 @@ def amplitudes(
     )
     if len(radii) == 0:
         return images
-    densities = body.densities if isinstance(body, ChordedBody) else (1.0,)
-    shared = series(densities, optics, detector, float(radii.max()), OF_SERIES * accuracy)
-    rates = Rates.of(shared)
-    kernels = _backend(backend)
-    double = double or accuracy < SINGLE
+    kernels, of_all = _backend(backend), Common.of(body, radii, optics, detector, accuracy)
 
     def one(particle: int) -> None:
-        radius, rotation = float(radii[particle]), rotation_matrix(orientations[particle])
-        if isinstance(body, Voxels):
-            projection = project(body, radius, rotation, shared)
-            images[particle] = kernels.amplitude_of_voxels(projection, shared, double)
-        else:
-            assert isinstance(body, ChordedBody)
-            # coarser columns than this are not worth their error: of aligned faces, 1.6 % at 1e-2
-            where = columns(body, radius, rotation, rates, OF_COLUMNS * min(accuracy, 2e-3))
-            images[particle] = kernels.amplitude(where, shared, double)
+        made = of_all.made(body, radii[particle], orientations[particle])
+        transform = kernels.amplitude if isinstance(made, Columns) else kernels.amplitude_of_voxels
+        images[particle] = transform(made, of_all.series, double or accuracy < SINGLE)
 
     threads = 1 if backend == "numpy" else kernels.threads()
     if threads == 1 or len(radii) == 1:
@@ -120,6 +110,41 @@ def amplitudes(
         for _ in pool.map(one, range(len(radii))):
             pass
     return images
+
+
+class Common(NamedTuple):
+    """What the particles of a kind have in common.
+
+    Attributes
+    ----------
+    accuracy
+        As for `amplitudes`.
+    series, rates
+        What the transform and the columns need to know of them.
+    """
+
+    accuracy: float
+    series: Series
+    rates: Rates
+
+    @classmethod
+    def of(
+        cls, body: Body, radii: FloatArray, optics: Optics, detector: EwaldDetector, accuracy: float
+    ) -> Common:
+        """Of particles with these radii of a body, or of others with as many chords and their densities."""
+        densities = body.densities if isinstance(body, ChordedBody) else (1.0,)
+        shared = series(densities, optics, detector, float(radii.max()), OF_SERIES * accuracy)
+        return cls(accuracy, shared, Rates.of(shared))
+
+    def made(self, body: Body, radius: float, orientation: FloatArray) -> Columns | Projection:
+        """What is left to be transformed of a particle."""
+        radius = float(radius)
+        rotation = rotation_matrix(orientation)
+        if isinstance(body, Voxels):
+            return project(body, radius, rotation, self.series)
+        assert isinstance(body, ChordedBody)
+        # coarser columns than this are not worth their error: of aligned faces, 1.6 % at 1e-2
+        return columns(body, radius, rotation, self.rates, OF_COLUMNS * min(self.accuracy, 2e-3))
 
 
 def _backend(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Patterns by the exact solver, portion by portion: so many at a time as fit into memory."""
+"""Patterns portion by portion: so many at a time as fit into memory."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def fill(
     by: Engine,
     xp: Any = np,
 ) -> None:
-    """Write the intensities of N particles into an array, on the host or where they are computed.
+    """Write the exact solver's intensities of N particles into an array, on the host or where they are.
 
     Where they stay on a GPU nothing waits for it in between, so that the meshes of a portion are built while
     it computes the one before.
@@ -87,7 +87,6 @@ def fill(
     OSError
         If there is no memory for a single pattern.
     """
-    weight = by.xp.asarray(vectors.weight.astype(np.float32))
     columns = xp.asarray(pixel)
     for body, members, rows in particles.groups():
 
@@ -97,11 +96,17 @@ def fill(
             some = members[chosen]
             kernels = by.face_sums, by.reference, by.xp
             amplitude = exact.amplitudes(body, some.radius, some.orientation, optics, vectors, *kernels)
-            values = (amplitude.real**2 + amplitude.imag**2).astype(np.float32) * weight
+            values = intensities(amplitude, vectors, by.xp)
             place = xp.asarray(rows[chosen, None]), columns
             images[place] = values if xp is by.xp else by.to_host(values)
 
         in_portions(portion, len(members), vectors.x.size)
+
+
+def intensities(amplitude: Any, vectors: ScatteringVectors, xp: Any) -> Any:
+    """|A|^2 times the pixels' weights, float32 (N, P), from A at scattering vectors in an array of `xp`."""
+    weight = xp.asarray(vectors.weight.astype(np.float32))
+    return (amplitude.real**2 + amplitude.imag**2).astype(np.float32) * weight
 
 
 def in_portions(compute: Callable[[slice], None], count: int, pixels: int) -> None:

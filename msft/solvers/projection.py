@@ -14,6 +14,10 @@ from msft.solvers.series import STEP, Series
 FloatArray = NDArray[np.float64]
 
 
+ROWS = 8
+"""Of columns that are computed at a time: what is computed on the way stays in the cache."""
+
+
 class Projection(NamedTuple):
     """Chebyshev moments of columns on a grid.
 
@@ -51,19 +55,37 @@ def project(body: Voxels, radius: float, rotation: FloatArray, series: Series) -
     x, y, z = (
         _centres(radius, edge, count) for edge, count in zip(body.edges, body.values.shape, strict=True)
     )
-    wave: NDArray[np.inexact] = body.density(x, y, z, rotation, radius)
-    d_x, d_y, d_z = (axis[1] - axis[0] for axis in (x, y, z))
-    if series.s:
-        # s times the path to the middle of each sample
-        rate = np.float32(d_z * series.s.real) if series.s.imag == 0 else np.complex64(d_z * series.s)
-        before = np.cumsum(wave, axis=0, dtype=np.float32) - wave / 2
-        wave = wave * np.exp(-rate * before)
+    density = body.density(x, y, z, rotation, radius).astype(np.float32, copy=False)
+    volume, d_z = math.prod(axis[1] - axis[0] for axis in (x, y, z)), z[1] - z[0]
     half = float(z[-1])
     orders = int(series.terms[math.ceil(half * series.largest_q_z / STEP)])
     polynomials = np.cos(np.outer(np.arange(orders), np.arccos(np.clip(z / half, -1, 1))))
-    weights = (d_x * d_y * d_z * polynomials).astype(np.float32)
-    moments = weights @ wave.reshape(len(z), -1)
-    return Projection(x, y, moments.reshape(orders, len(y), len(x)), 0.0, half)
+    weights = (volume * polynomials).astype(np.float32)
+    shape = orders, len(y), len(x)
+    moments: NDArray[np.inexact] = np.empty(shape, np.complex64 if series.s.imag else np.float32)
+    for begin in range(0, len(y), ROWS):
+        rows = slice(begin, begin + ROWS)
+        parts = [weights @ wave for wave in _waves(density[:, rows].reshape(len(z), -1), series.s * d_z)]
+        moments.real[:, rows] = parts[0].reshape(orders, -1, len(x))
+        if series.s.imag:
+            moments.imag[:, rows] = parts[1].reshape(orders, -1, len(x))
+    return Projection(x, y, moments, 0.0, half)
+
+
+def _waves(density: NDArray[np.float32], rate: complex) -> list[NDArray[np.float32]]:
+    """Density (Z, P) times the wave in the middle of each sample: its real part, its imaginary one if any."""
+    if rate == 0:
+        return [density]
+    path = np.cumsum(density, axis=0)
+    path -= np.float32(0.5) * density
+    wave = density
+    if rate.real:
+        wave = np.exp(np.float32(-rate.real) * path)
+        wave *= density
+    if rate.imag == 0:
+        return [wave]
+    path *= np.float32(rate.imag)
+    return [wave * np.cos(path), -wave * np.sin(path)]
 
 
 def _centres(radius: float, edge: float, count: int) -> FloatArray:

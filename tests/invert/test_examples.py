@@ -84,7 +84,8 @@ def test_training_on_fresh_patterns_repeats(dataset: PatternDataset) -> None:
         ("auto", "exact", "cuda", True, "cupy"),
         ("auto", "exact", "cuda", False, "auto"),
         ("auto", "exact", "cpu", True, "auto"),
-        ("auto", "chebyshev", "cuda", True, "auto"),
+        ("auto", "chebyshev", "cuda", True, "cupy"),
+        ("auto", "slices", "cuda", True, "auto"),
         ("cupy", "exact", "cuda", True, "cupy"),
         ("cupy", "exact", "cpu", True, "auto"),  # a dataset that was made elsewhere
         ("cupy", "exact", "cuda", False, "auto"),

@@ -7,10 +7,12 @@ and threads gives what a launch gives.
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,9 @@ COMPILER = next((name for name in ("g++", "c++", "clang++") if shutil.which(name
 HEADER = """
 #include <cmath>
 #include <cstddef>
+using std::ceil;
 using std::exp;
+using std::sqrt;
 #define __global__
 #define __device__
 #define __launch_bounds__(threads)
@@ -51,10 +55,27 @@ extern "C" void run_{name}(unsigned blocks, unsigned threads, ARGUMENTS)
     blockDim.x = threads;
     for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x)
         for (threadIdx.x = 0; threadIdx.x < threads; ++threadIdx.x)
-            {name}(vertices, steps, cells, edges, loops, counts, points, s, q, wanted, out, flat,
-                   most_points, most_edges, most_cells, corners, attenuations, pixels);
+            {name}({names});
 }}
 """
+
+
+class ArraysOnTheHost(ModuleType):
+    """NumPy under the name of CuPy, with a memory of some patterns."""
+
+    def __init__(self) -> None:
+        super().__init__("cupy")
+        self.brought = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def is_available(self) -> bool:
+        return True
+
+    def asnumpy(self, array: Any) -> Any:
+        self.brought += 1
+        return array
 
 
 def require_compiler() -> None:
@@ -66,20 +87,31 @@ def require_compiler() -> None:
 FaceSums = Callable[..., NDArray[Any]]
 
 
-def compiled(
-    folder: Path, dtype: str, change: Callable[[str], str] = lambda source: source
+Change = Callable[[str], str]
+
+
+def compiled(folder: Path, dtype: str, change: Change = lambda source: source) -> list[with_cupy.Launch]:
+    """The exact solver's kernels of a precision, of the source changed on purpose if so wanted."""
+    given = with_cupy.source(), with_cupy.KERNELS, with_cupy.definitions(dtype)
+    return compiled_source(folder / f"face_sums_{dtype}.cpp", *given, change)
+
+
+def compiled_source(
+    place: Path, source: str, kernels: Sequence[str], definitions: Mapping[str, str], change: Change
 ) -> list[with_cupy.Launch]:
-    """The kernels of a precision, of the source changed on purpose if so wanted, for the CPU."""
+    """Kernels that share their ARGUMENTS, for the CPU."""
     assert COMPILER is not None
-    place = folder / f"face_sums_{dtype}.cpp"
-    loops = "".join(LOOP.format(name=name) for name in with_cupy.KERNELS)
-    place.write_text(HEADER + change(with_cupy.source()) + loops)
-    definitions = [f"-D{name}={value}" for name, value in with_cupy.definitions(dtype).items()]
+    arguments = re.search(r"#define ARGUMENTS((?:.*\\\n)*.*)\n", source)
+    assert arguments is not None
+    names = ", ".join(re.findall(r"(\w+)\s*(?:,|$)", arguments.group(1)))
+    loops = "".join(LOOP.format(name=name, names=names) for name in kernels)
+    place.write_text(HEADER + change(source) + loops)
     library = place.with_suffix(".so")
     options = ["-std=c++17", "-O2", "-shared", "-fPIC"]
-    subprocess.run([COMPILER, *options, *definitions, str(place), "-o", str(library)], check=True)
+    options += [f"-D{name}={value}" for name, value in definitions.items()]
+    subprocess.run([COMPILER, *options, str(place), "-o", str(library)], check=True)
     functions = ctypes.CDLL(str(library))
-    return [_launched(getattr(functions, f"run_{name}")) for name in with_cupy.KERNELS]
+    return [_launched(getattr(functions, f"run_{name}")) for name in kernels]
 
 
 def face_sums_of(kernels: list[with_cupy.Launch], dtype: str) -> FaceSums:
@@ -99,13 +131,36 @@ def face_sums_of(kernels: list[with_cupy.Launch], dtype: str) -> FaceSums:
 
 def _launched(function: Any) -> with_cupy.Launch:
     def launch(grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...]) -> None:
-        passed: list[ctypes.c_void_p | ctypes.c_int] = []
+        passed: list[ctypes.c_void_p | ctypes.c_int | ctypes.c_double] = []
         for argument in arguments:
             if isinstance(argument, np.ndarray):
                 assert argument.flags.c_contiguous
                 passed.append(ctypes.c_void_p(argument.ctypes.data))
+            elif isinstance(argument, np.float64):
+                passed.append(ctypes.c_double(argument))
             else:
                 passed.append(ctypes.c_int(argument))
         function(ctypes.c_uint(grid[0]), ctypes.c_uint(block[0]), *passed)
 
     return launch
+
+
+def ptx(source: str, definitions: Mapping[str, str]) -> str:
+    """What NVIDIA's run-time compiler, which needs no GPU, makes of a source for an H200."""
+    program = nvrtc().createProgram(source, "source.cu", [], [])
+    options = [f"-D{name}={value}" for name, value in definitions.items()]
+    nvrtc().compileProgram(program, [*with_cupy.OPTIONS, "-arch=compute_90", *options])
+    assert nvrtc().getProgramLog(program).strip("\n\0 ") == ""
+    text = nvrtc().getPTX(program)
+    return text.decode() if isinstance(text, bytes) else str(text)
+
+
+def nvrtc() -> Any:
+    """CuPy's binding to NVIDIA's run-time compiler, if both are there."""
+    try:
+        from cupy.cuda import nvrtc
+
+        nvrtc.getVersion()
+    except (ImportError, RuntimeError, OSError) as error:
+        pytest.skip(f"NVRTC IS NOT HERE: NVIDIA's compiler has not seen the kernels ({error})")
+    return nvrtc

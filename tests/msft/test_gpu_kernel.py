@@ -139,25 +139,9 @@ def test_the_three_back_ends_have_the_same_signature_and_cupy_is_not_needed_to_s
             assert parameters(getattr(module, name)) == parameters(with_numpy.face_sums)
 
 
-def nvrtc() -> Any:
-    """CuPy's binding to NVIDIA's run-time compiler, if both are there."""
-    try:
-        from cupy.cuda import nvrtc
-
-        nvrtc.getVersion()
-    except (ImportError, RuntimeError, OSError) as error:
-        pytest.skip(f"NVRTC IS NOT HERE: NVIDIA's compiler has not seen the kernels ({error})")
-    return nvrtc
-
-
 @each_precision
 def test_nvidias_compiler_takes_the_source_for_an_h200_as_it_is(dtype: str) -> None:
-    options = [f"-D{name}={value}" for name, value in with_cupy.definitions(dtype).items()]
-    program = nvrtc().createProgram(with_cupy.source(), "face_sums.cu", [], [])
-    nvrtc().compileProgram(program, [*with_cupy.OPTIONS, "-arch=compute_90", *options])
-    assert nvrtc().getProgramLog(program).strip("\n\0 ") == ""
-    text = nvrtc().getPTX(program)
-    text = text.decode() if isinstance(text, bytes) else text
+    text = gpu_kernel.ptx(with_cupy.source(), with_cupy.definitions(dtype))
     for name in with_cupy.KERNELS:
         assert f".entry {name}(" in text
     # what the pixel sum is not to have in single precision: double arithmetic, and the slow path of a sine

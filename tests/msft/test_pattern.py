@@ -23,7 +23,7 @@ TWO = Particles([40.0, 60.0], [[0.9, 0.25, -0.1, 0.33], [1, 0, 0, 0]])
     [
         ("solver", {"solver": "born"}),
         ("backend", {"backend": "cuda"}),
-        ("backend", {"backend": "cupy", "solver": "chebyshev"}),
+        ("backend", {"backend": "cupy", "solver": "slices"}),
         ("backend", {"backend": "numba", "solver": "slices"}),
         ("precision", {"precision": "half"}),
         ("q_step", {"detector": EwaldDetector(q_step=0.5)}),
