@@ -4,7 +4,8 @@
 - ``heads``: from features to answers;
 - ``targets``: answers as the numbers that a network regresses;
 - ``icosahedral_code``: the smooth image of an orientation in 13 dimensions;
-- ``model``: configuration, backbone, head and target as one; ``checkpoint``: its file;
+- ``model``: configuration, backbone, head and target as one; ``checkpoint``: its file; ``folded``: a trained
+  network as it answers;
 - ``presets``: named configurations;
 - ``data``: datasets in memory; ``examples``: what a regression learns from, stored or simulated meanwhile;
   ``dihedral``: the symmetries of the square that one pattern is shown in;
