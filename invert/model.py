@@ -116,21 +116,32 @@ class Model(nn.Module):
 
     def look(self, images: torch.Tensor) -> tuple[torch.Tensor, Joined]:
         """Signs of the uncertainty (B, F + 2), and what the views of grey images (B, H, W) say together."""
-        views = self.target.views(dihedral.order(self.configuration.simulation.detector))
-        backbone = self._answering()
+        features, numbers = self.seen(images)
+        joined = self.target.joined(numbers.double().cpu().numpy(), self._views)
+        spread = np.log(np.maximum(joined.spread, SMALLEST_SPREAD))
+        signs = [features.mean(dim=0).float(), torch.from_numpy(spread).float().to(images.device)]
+        return torch.cat(signs, dim=1), joined
+
+    def seen(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (V, B, F) and numbers (V, B, size) of all V views of grey images (B, H, W).
+
+        Nothing waits for the device.
+        """
+        backbone, views = self._answering(), self._views
 
         def of_views(part: torch.Tensor) -> torch.Tensor:
             turned = torch.cat([dihedral.view(part, view) for view in views])
             features: torch.Tensor = backbone(turned[:, None])
             return features.view(len(views), len(part), -1)
 
-        stretched = stretch(images, self.configuration.floor_decades)
-        parts = torch.split(stretched, max(1, VIEWS[images.device.type] // len(views)))
+        at_a_time = VIEWS.get(images.device.type, VIEWS["cuda"]) // len(views)
+        parts = torch.split(stretch(images, self.configuration.floor_decades), max(1, at_a_time))
         features = torch.cat([of_views(part) for part in parts], dim=1)
-        joined = self.target.joined(self.head(features).double().cpu().numpy(), views)
-        spread = np.log(np.maximum(joined.spread, SMALLEST_SPREAD))
-        signs = [features.mean(dim=0).float(), torch.from_numpy(spread).float().to(images.device)]
-        return torch.cat(signs, dim=1), joined
+        return features, self.head(features)
+
+    @property
+    def _views(self) -> list[int]:
+        return self.target.views(dihedral.order(self.configuration.simulation.detector))
 
     def _answering(self) -> nn.Module:
         """The backbone; where no gradient is wanted, one that is quicker."""

@@ -92,3 +92,24 @@ def test_an_answer_does_not_depend_on_the_frames_beside_it(model: Model) -> None
         alone = model.invert(images[row : row + 1])
         for some, one in zip(together, alone, strict=True):
             assert some[row] == pytest.approx(one[0], rel=1e-5, abs=1e-6)
+
+
+def test_nothing_waits_for_the_device_while_the_network_looks(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tensors of the device "meta" have no values: whatever would wait for those of a GPU fails."""
+    monkeypatch.setattr("invert.model.versions", lambda network: ())  # nor do they lie anywhere
+    with torch.inference_mode():
+        features, numbers = model.to("meta").seen(torch.empty((3, 32, 32), device="meta"))
+    assert features.shape[:2] == numbers.shape[:2] == (8, 3)
+    assert features.device.type == numbers.device.type == "meta"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU HERE: a folded network did not run on CUDA")
+def test_a_gpu_answers_as_a_processor_does(model: Model) -> None:
+    images = torch.rand((140, 32, 32), generator=torch.Generator().manual_seed(7))
+    expected = model.invert(images)
+    found = model.to("cuda").invert(images)
+    assert found.radius == pytest.approx(expected.radius, rel=1e-2)
+    assert found.radius_sigma == pytest.approx(expected.radius_sigma, rel=1e-2)
