@@ -27,9 +27,8 @@ def folded(network: nn.Module) -> nn.Module:
                 _fold(module)
             elif isinstance(module, nn.ReLU | nn.LeakyReLU):
                 module.inplace = True
-        for parameter in copied.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.contiguous(memory_format=torch.channels_last)
+        # not tensor by tensor: of one channel, `contiguous` leaves the filters in the order that they have
+        copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return copied
 
 

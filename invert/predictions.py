@@ -76,9 +76,10 @@ def append(file: h5py.File, inversion: Inversion, source: str, threads: Executor
     mask = (~inversion.valid).view(np.uint8)
     images: tuple[NDArray[Any], ...] = (inversion.measured, inversion.resimulated, mask)
     for name, pictures in zip(IMAGES, images, strict=True):
-        result[name].resize(last, axis=0)
+        stack = result[name]  # looked up once: that takes as long as compressing one
+        stack.resize(last, axis=0)
         for row, chunk in enumerate(chunks(pictures, threads), first):
-            result[name].id.write_direct_chunk((row, 0, 0), chunk)
+            stack.id.write_direct_chunk((row, 0, 0), chunk)
     file[PROCESS].attrs.modify("written", last)
 
 

@@ -49,6 +49,8 @@ def test_a_folded_network_answers_as_it_did(configuration: ResidualConfiguration
     left = [module for module in quick.modules() if isinstance(module, nn.BatchNorm2d)]
     # only the normalisation that follows no convolution stays: before a preactivated block, and at the end
     assert len(left) == (sum(configuration.blocks) + 1 if configuration.preactivated else 0)
+    # the order that makes a network quick, the filters of the first layer with their one channel among them
+    assert {tuple(p.stride())[1] for p in quick.parameters() if p.ndim == 4} == {1}
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
