@@ -4,8 +4,9 @@
 
 Simulates frames of the preset `experiment`, writes them as a detector would (compressed HDF5, linear 16-bit
 counts) and inverts the file end to end: reading, preparing, network (each frame in its views),
-re-simulation, score, writing. Prints and records how the time divides, and beside it the latency of a frame,
-for which the paper has 5 ms (network alone, GTX 1060), with and without the re-simulation.
+re-simulation, score, writing. Prints and records how long each stage takes by itself (end to end, reading and
+writing happen beside the rest) and how much is written, and beside it the latency of a frame, for which the
+paper has 5 ms (network alone, GTX 1060), with and without the re-simulation.
 """
 
 from __future__ import annotations
@@ -22,13 +23,63 @@ from typing import Any
 
 
 def seconds(work: Callable[[], Any], repeats: int = 1) -> float:
-    """Median time of some calls."""
+    """Median time of some calls, until a GPU has ended them, too."""
+    import torch
+
     times = []
     for _ in range(repeats):
         begin = time.perf_counter()
         work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - begin)
     return median(times)
+
+
+def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, float]:
+    """Milliseconds that a frame takes in each stage, in a batch of so many."""
+    from dataclasses import replace
+
+    import h5py
+    import torch
+
+    from invert.agreement import simulated
+    from invert.beside import backend_beside
+    from invert.predict import JUDGED, judge, predict_prepared, prepare
+    from invert.predictions import append, lay_out
+    from msft.particle import Particles
+
+    configuration = loaded.model.configuration
+    device = next(loaded.model.parameters()).device
+    simulation = replace(configuration.simulation, backend=backend_beside(configuration.simulation, device))
+    frames = source.read(range(count))
+    prepared = prepare(frames, configuration)
+    grey, pixels = prepared.grey.to(device), prepared.comparable.pixels.to(device)
+    answers = loaded.model.invert(grey)
+    particles = Particles(answers.radius, answers.orientation, configuration.body)
+    worth = prepared.comparable.worth
+    light = simulated(particles, worth, simulation, device)
+    radius = torch.from_numpy(particles.radius).float().to(device)
+    tensors = grey, pixels.float(), worth.float().to(device), light, radius
+    portion = JUDGED[device.type]
+    inversion = predict_prepared(loaded, prepared)
+
+    def judged() -> None:
+        with torch.inference_mode():
+            for parts in zip(*(torch.split(tensor, portion) for tensor in tensors), strict=True):
+                judge(configuration, *parts)
+
+    with h5py.File(folder / "stages.h5", "w") as file:
+        lay_out(file, source.size, simulation, {}, "")
+        parts: dict[str, Callable[[], Any]] = {
+            "reading": lambda: source.read(range(count)),
+            "grey values and compared pixels": lambda: prepare(frames, configuration),
+            "network": lambda: loaded.model.invert(grey),
+            "re-simulation": lambda: simulated(particles, worth, simulation, device),
+            "agreement and signs": judged,
+            "writing": lambda: append(file, inversion, "source"),
+        }
+        return {name: 1e3 * seconds(work, 5) / count for name, work in parts.items()}
 
 
 def write_frames(path: Path, count: int, simulation: Any) -> None:
@@ -70,11 +121,9 @@ def main() -> None:
     import torch
 
     from invert import checkpoint
-    from invert.agreement import compare
     from invert.frames import open_frames
-    from invert.predict import predict
+    from invert.predict import BATCHES, predict
     from invert.stream import Inverter, invert_stream
-    from msft.particle import Particles
 
     torch.set_num_threads(arguments.threads)
     loaded = checkpoint.load(arguments.model)
@@ -86,36 +135,25 @@ def main() -> None:
         write_frames(path, arguments.frames, simulation)
         with open_frames(path) as source:
             source.onto(simulation.detector, simulation.optics.wavelength)
-            batch = source.read(range(min(64, len(source))))
+            count = min(BATCHES[arguments.device], len(source))
             one = source.read(range(1))
-            predict(loaded, batch)  # compiles the kernel
+            predict(loaded, source.read(range(count)))  # compiles the kernel
 
             def run(name: Path = out) -> None:
                 invert_stream(source, slice(None), Inverter(loaded), name, {}, {})
 
             whole = seconds(run)
-            count = len(batch.images)
-            grey = batch.grey(configuration.floor_decades)
-            answers = loaded.model.invert(grey)
-            particles = Particles(answers.radius, answers.orientation)
-            parts = {
-                "reading": seconds(lambda: source.read(range(count)), 5) / count,
-                "grey values": seconds(lambda: batch.grey(configuration.floor_decades), 5) / count,
-                "network": seconds(lambda: loaded.model.invert(grey), 5) / count,
-                "re-simulation and agreement": seconds(
-                    lambda: compare(grey.numpy(), batch.valid, particles, simulation), 5
-                )
-                / count,
-            }
+            grey = one.grey(configuration.floor_decades)
             result: dict[str, Any] = {
                 "frames": arguments.frames,
                 "threads": arguments.threads,
                 "device": arguments.device,
                 "weights_sha256": loaded.digest,
                 "frames_per_second": arguments.frames / whole,
-                "milliseconds_per_frame": {name: 1e3 * value for name, value in parts.items()},
+                "bytes_written_per_frame": out.stat().st_size / arguments.frames,
+                "milliseconds_per_frame": stages(loaded, source, count, Path(folder)),
                 "latency_of_one_frame_ms": {
-                    "network alone": 1e3 * seconds(lambda: loaded.model.invert(grey[:1]), 20),
+                    "network alone": 1e3 * seconds(lambda: loaded.model.invert(grey), 20),
                     "all but writing": 1e3 * seconds(lambda: predict(loaded, one), 20),
                 },
             }

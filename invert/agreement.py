@@ -1,84 +1,131 @@
 """How well a particle's pattern agrees with each of many frames: one simulation for each.
 
-It is the agreement that forward fitting maximises (`invert.forward`), for particles that are given.
+It is the agreement that forward fitting maximises (`invert.forward`), for particles that are given: for
+whole batches, on the device where the frames are, which is not waited for.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.utils.dlpack import from_dlpack
 
+from invert.contrast import Compared, above_zero, centred, lit, with_contrast_of
 from invert.fit import FLOORS
-from invert.fitted import with_contrast_of
-from invert.forward import FEWEST_PIXELS, log_above_floor, saturated, standardised
+from invert.forward import FEWEST_PIXELS, SATURATED_PIXELS, saturated
 from msft.particle import Particles
 from msft.pattern import Simulation
 
-Images = NDArray[np.float32]
-Masks = NDArray[np.bool_]
 
-
-@dataclass(frozen=True)
-class Compared:
-    """Frames and their re-simulated patterns.
+class Comparable(NamedTuple):
+    """Which pixels of N frames are compared.
 
     Attributes
     ----------
-    agreement
-        Correlation of the log patterns over the compared pixels, shape (N,); 0 where there is nothing to
-        compare.
-    resimulated
-        Grey images (N, H, W) in [0, 1] with the frames' contrast and offset.
-    valid
-        Pixels that were compared, bool, shape (N, H, W).
+    pixels
+        bool (N, H, W): valid, neither dark nor saturated.
+    worth
+        Frames with enough of them, and with differences between them, bool (N,).
     """
 
-    agreement: NDArray[np.float64]
-    resimulated: Images
-    valid: Masks
+    pixels: torch.Tensor
+    worth: torch.Tensor
 
 
-def compare(grey: Images, valid: Masks, particles: Particles, simulation: Simulation) -> Compared:
-    """Simulate the particle of each frame, and compare.
+def comparable(grey: torch.Tensor, valid: NDArray[np.bool_], simulation: Simulation) -> Comparable:
+    """Which pixels of frames are compared.
 
     Parameters
     ----------
     grey, valid
-        Frames (N, H, W) in grey values, and their pixels that count, bool. Saturated ones are left out.
-    particles
-        N of them.
+        Frames (N, H, W) in grey values on the CPU, and their pixels that count, bool.
     simulation
-        How patterns are computed; the beam is in the centre.
+        Of which some pixels may see no light.
     """
-    vectors = simulation.scattering_vectors()
-    dark = np.ones(grey.shape[1:], dtype=bool)
-    dark.ravel()[vectors.pixel] = False
-    used = valid & ~dark
-    for image, usable in zip(grey, used, strict=True):
-        usable &= ~saturated(image, usable)
-    agreement, resimulated = np.zeros(len(grey)), np.zeros_like(grey)
-    worth = [row for row, image in enumerate(grey) if _shows_something(image[used[row]])]
-    if worth:
-        intensity = simulation.intensity_at(particles[np.array(worth)], vectors)
-        for row, pattern in zip(worth, intensity, strict=True):
-            agreement[row], floor = _agreement(grey[row], used[row], pattern, vectors.pixel)
-            resimulated[row] = with_contrast_of(grey[row], used[row], pattern, vectors.pixel, floor)
-    return Compared(agreement, resimulated, used)
+    pixels = torch.from_numpy(valid) & lit(simulation, grey.device)
+    seen = grey.masked_fill(~pixels, -math.inf)
+    brightest = seen >= seen.amax(dim=(1, 2), keepdim=True)
+    for row in torch.nonzero((brightest & pixels).sum(dim=(1, 2)) >= SATURATED_PIXELS)[:, 0].tolist():
+        full = torch.from_numpy(saturated(grey[row].numpy(), pixels[row].numpy()))
+        pixels[row] &= ~full
+        seen[row].masked_fill_(full, -math.inf)
+    differ = seen.amax(dim=(1, 2)) > grey.masked_fill(~pixels, math.inf).amin(dim=(1, 2))
+    return Comparable(pixels, differ & (pixels.sum(dim=(1, 2)) >= FEWEST_PIXELS))
 
 
-def _shows_something(seen: Images) -> bool:
-    return seen.size >= FEWEST_PIXELS and bool(np.ptp(seen) > 0)
+def simulated(
+    particles: Particles, worth: torch.Tensor, simulation: Simulation, device: torch.device
+) -> torch.Tensor:
+    """Patterns (N, n, n) of N particles on a device, 0 for those that are not worth it.
+
+    Parameters
+    ----------
+    particles, worth
+        N of them, and which are simulated: bool (N,), on the CPU.
+    simulation
+        How; the beam is in the centre.
+    """
+    rows, pixels = torch.nonzero(worth)[:, 0], simulation.detector.pixels
+    if not len(rows):
+        return torch.zeros((len(particles), pixels, pixels), device=device)
+    light = from_dlpack(simulation.intensity_on_device(particles[rows.numpy()])).to(device)
+    if len(rows) == len(particles):
+        return light
+    all_of_them = torch.zeros((len(particles), pixels, pixels), device=device)
+    return all_of_them.index_copy_(0, rows.to(device, non_blocking=True), light)
 
 
-def _agreement(grey: Images, valid: Masks, pattern: Images, pixel: NDArray[np.int64]) -> tuple[float, float]:
-    """The best correlation over the floors, and its floor."""
-    compared = valid.ravel()[pixel]
-    measured = standardised(grey.ravel()[pixel[compared]])
-    misfits = []
-    for floor in FLOORS:
-        residual = measured - standardised(log_above_floor(pattern[None, compared], floor))[0]
-        misfits.append(float(residual @ residual) / 2)
-    best = int(np.argmin(misfits))
-    return 1 - misfits[best], FLOORS[best]
+def compare(
+    grey: torch.Tensor,
+    weight: torch.Tensor,
+    worth: torch.Tensor,
+    intensity: torch.Tensor,
+    simulation: Simulation,
+) -> Compared:
+    """Compare frames with their re-simulated patterns.
+
+    Parameters
+    ----------
+    grey, weight
+        Frames (N, H, W) in grey values, and 1 where they are compared, 0 elsewhere, float32.
+    worth
+        1 for frames with something to compare, 0 for others, float32 (N,).
+    intensity
+        Of the patterns, float32 (N, H, W).
+    simulation
+        That they are of.
+    """
+    floors = best_floors(grey, weight, intensity)
+    found = with_contrast_of(grey, weight, intensity, lit(simulation, grey.device), floors)
+    return Compared(found.agreement * worth, found.resimulated * worth[:, None, None])
+
+
+def best_floors(grey: torch.Tensor, weight: torch.Tensor, intensity: torch.Tensor) -> torch.Tensor:
+    """The floors in decades, shape (N,), of `FLOORS` under which patterns correlate best with frames.
+
+    Parameters
+    ----------
+    grey, weight
+        Frames (N, H, W), and 1 where they are compared, 0 elsewhere.
+    intensity
+        The patterns, shape (N, H, W).
+    """
+    measured, _, _ = centred(grey.flatten(1), weight.flatten(1))
+    pixels = weight.sum(dim=(1, 2)).clamp_min(1.0)
+    light = (intensity * weight).flatten(1)
+    light /= above_zero(light.amax(dim=1, keepdim=True))
+    correlations = []
+    for decades in FLOORS:
+        log = (light * 10.0**decades).log1p_()  # 0 where nothing is compared
+        variance = torch.linalg.vecdot(log, log) - log.sum(dim=1) ** 2 / pixels
+        # that of the measured image is the same for all floors
+        correlations.append(torch.linalg.vecdot(measured, log) / above_zero(variance.clamp_min(0.0)).sqrt())
+    index = torch.stack(correlations).argmax(dim=0)
+    result = torch.full_like(pixels, FLOORS[0])
+    for number, decades in enumerate(FLOORS[1:], 1):
+        result = result.masked_fill(index == number, decades)
+    return result

@@ -1,9 +1,9 @@
-"""Batches made while the network learns from the one before."""
+"""Batches made while the network works on the one before."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from queue import Full, Queue
 from typing import Generic, TypeVar
 
@@ -25,8 +25,8 @@ class Ahead(Generic[Item]):
     def __init__(self, items: Iterable[Item]) -> None:
         self.items = items
 
-    def __iter__(self) -> Iterator[Item]:
-        """The items."""
+    def __iter__(self) -> Generator[Item, None, None]:
+        """The items; closing the iterator ends the thread."""
         queue: Queue[tuple[Item | None, BaseException | None]] = Queue(AHEAD)
         stopped = threading.Event()
         thread = threading.Thread(target=_fill, args=(self.items, queue, stopped), daemon=True)

@@ -9,6 +9,7 @@ simulation would give.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -74,21 +75,28 @@ def turned_patterns(images: torch.Tensor, symmetry: torch.Tensor) -> torch.Tenso
     images
         Tensor (B, n, n).
     symmetry
-        Number of each one's symmetry, int64 tensor (B,) on the CPU.
+        Number of each one's symmetry, int64 tensor (B,).
     """
-    pixels = images.shape[-1]
-    partner = 2 * (pixels // 2) - torch.arange(pixels)
+    sources = _sources(images.shape[-1], images.device)[symmetry.to(images.device, non_blocking=True)]
+    return images.flatten(1).gather(1, sources).view_as(images)
+
+
+def view(images: torch.Tensor, symmetry: int) -> torch.Tensor:
+    """Patterns (B, n, n) as one symmetry shows them all; see `turned_patterns`."""
+    sources = _sources(images.shape[-1], images.device)[symmetry]
+    return images.flatten(1).index_select(1, sources).view_as(images)
+
+
+@cache
+def _sources(pixels: int, device: torch.device) -> torch.Tensor:
+    """Where each symmetry takes the pixels of a flat image from, int64 (8, pixels * pixels)."""
+    own = np.arange(pixels)
+    partner = 2 * (pixels // 2) - own
     partner[partner == pixels] = 0
-    partner = partner.to(images.device)
-    turned = torch.empty_like(images)
-    for number in set(symmetry.tolist()):
-        rows = (symmetry == number).nonzero()[:, 0].to(images.device)
-        own = images.index_select(0, rows)
-        if number & _EXCHANGE:
-            own = own.transpose(1, 2)
-        if number & _ROWS:
-            own = own.index_select(1, partner)
-        if number & _COLUMNS:
-            own = own.index_select(2, partner)
-        turned.index_copy_(0, rows, own.contiguous())
-    return turned
+    sources = np.empty((8, pixels, pixels), dtype=np.int64)
+    for symmetry in range(8):
+        row = (partner if symmetry & _ROWS else own)[:, None]
+        column = (partner if symmetry & _COLUMNS else own)[None, :]
+        sources[symmetry] = column * pixels + row if symmetry & _EXCHANGE else row * pixels + column
+    with torch.inference_mode(False):  # training asks for them, too
+        return torch.from_numpy(sources.reshape(8, -1)).to(device)

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch.utils.dlpack import from_dlpack
 
+from invert.beside import backend_beside
 from invert.data import PatternDataset
 from invert.dihedral import turned_orientations
 from invert.targets import Target
 from invert.trainer import Batch
-from msft.backends.choice import BACKENDS_OF, Backend, present
+from msft.backends.choice import Backend
 from msft.particle import Particles
 from msft.seeding import generator_of
 from msft.shots import Recipe
@@ -68,7 +69,7 @@ class Fresh:
         self, recipe: Recipe, count: int, target: Target, seed: int, device: torch.device = CPU
     ) -> None:
         fresh = int(generator_of(recipe.seed, 2**32 - 1, seed).integers(2**62))
-        simulation = replace(recipe.simulation, backend=backend_beside(recipe, device))
+        simulation = replace(recipe.simulation, backend=backend_for(recipe, device))
         self.recipe = replace(recipe, seed=fresh, simulation=simulation)
         self.count, self.target = count, target
 
@@ -82,19 +83,13 @@ class Fresh:
         return from_dlpack(shots.intensity_on_device()), _encoded(self.target, shots.particles)
 
 
-def backend_beside(recipe: Recipe, device: torch.device) -> Backend:
-    """The back end for patterns that a network on a device learns from.
+def backend_for(recipe: Recipe, device: torch.device) -> Backend:
+    """The back end for patterns that a network on a device learns from; see `invert.beside`.
 
-    ``cupy`` on a GPU that CuPy sees, too, unless the recipe asks for another one by name; a recipe that asks
-    for ``cupy`` gets ``auto`` elsewhere, since datasets travel to machines without one. Optics that differ
-    from pattern to pattern are simulated one by one, which a GPU is no good at.
+    Optics that differ from pattern to pattern are simulated one by one, which a GPU is no good at.
     """
-    simulation = recipe.simulation
-    wanted = simulation.backend
-    if wanted not in ("auto", "cupy"):
-        return wanted
-    possible = "cupy" in BACKENDS_OF[simulation.solver] and not recipe.uncertainty.varying
-    return "cupy" if device.type == "cuda" and possible and present("cupy") else "auto"
+    varying = recipe.uncertainty.varying
+    return backend_beside(recipe.simulation, CPU if varying else device)
 
 
 def _encoded(target: Target, particles: Particles, symmetries: int = 1) -> torch.Tensor:

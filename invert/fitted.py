@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from invert.contrast import with_contrast_of
 from invert.estimate import FLAGS, POOR_FIT, Alternatives, Estimates, Inversion
-from invert.forward import MARGIN, Candidate, ForwardModel, log_above_floor, spread_pixels, standardised
+from invert.forward import MARGIN, Candidate, ForwardModel, spread_pixels
 from invert.polish import Polished
 from msft.particle import Particles
 from msft.symmetry import misorientation, to_fundamental_domain
@@ -95,44 +97,17 @@ def as_displayed(model: ForwardModel, candidate: Candidate) -> NDArray[np.float3
     simulation = model.simulation
     vectors = simulation.scattering_vectors(candidate.beam)
     particle = Particles(candidate.radius, candidate.orientation, model.body)
+    pixel, shape = vectors.pixel, model.grey.shape
     intensity = simulation.intensity_at(particle, vectors)
     if candidate.blur:
-        pixel = vectors.pixel
-        intensity = spread_pixels(intensity, pixel, pixel, model.grey.shape, candidate.blur, MARGIN)
-    return with_contrast_of(model.grey, model.valid, intensity[0], vectors.pixel, candidate.floor)
-
-
-def with_contrast_of(
-    grey: NDArray[np.float32],
-    valid: NDArray[np.bool_],
-    intensity: NDArray[np.float32],
-    pixel: NDArray[np.int64],
-    floor: float,
-) -> NDArray[np.float32]:
-    """A simulated pattern with a frame's contrast and offset.
-
-    Parameters
-    ----------
-    grey, valid
-        The frame (H, W), and its pixels that are compared, bool.
-    intensity, pixel
-        The pattern (P,), and the flat index of its pixels, which hold all the compared ones that see light.
-    floor
-        Decades down to the floor under the logarithm.
-
-    Returns
-    -------
-    Float32 array (H, W) in [0, 1], 0 where no light is.
-    """
-    compared = valid.ravel()[pixel]
-    seen = grey.ravel()[pixel[compared]]
-    # the floor is relative to the brightest pixel that was compared, as in the fit
-    log = log_above_floor(np.minimum(intensity, intensity[compared].max())[None], floor)[0]
-    basis = standardised(log[compared])
-    contrast = float(basis @ seen) / (float(basis @ log[compared]) or 1.0)
-    image = np.zeros(grey.size, dtype=np.float32)
-    image[pixel] = np.clip(seen.mean() + contrast * (log - log[compared].mean()), 0, 1)
-    return image.reshape(grey.shape)
+        intensity = spread_pixels(intensity, pixel, pixel, shape, candidate.blur, MARGIN)
+    light, seeing = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool)
+    light.ravel()[pixel], seeing.ravel()[pixel] = intensity[0], True
+    weight = (model.valid & seeing).astype(np.float32)
+    grey, weights, lights = (torch.from_numpy(image)[None] for image in (model.grey, weight, light))
+    floor = torch.tensor([candidate.floor], dtype=torch.float32)
+    shown = with_contrast_of(grey, weights, lights, torch.from_numpy(seeing), floor)
+    return np.asarray(shown.resimulated[0].numpy())
 
 
 def gather(

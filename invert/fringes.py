@@ -7,14 +7,10 @@ left, as strong everywhere.
 
 from __future__ import annotations
 
-from functools import cache
+import math
+from functools import lru_cache
 
-import numpy as np
-import scipy.fft
-from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, gaussian_filter
-
-FloatArray = NDArray[np.float64]
+import torch
 
 FINE, EVEN, SMOOTH = 0.8, 2.0, 1.0
 """Widths of Gaussians in pixels: of what is subtracted, of the strength that is divided by, and of what the
@@ -25,20 +21,23 @@ WIDEST = 0.6
 """Part of the widest particle's width beyond which fringes count at least: a logarithm's overtones of smaller
 particles are no fringes."""
 
+CUT = 4
+"""Widths of a Gaussian beyond which it counts as 0."""
+
 
 def fringes(
-    grey: NDArray[np.float32],
-    valid: NDArray[np.bool_],
-    radius: FloatArray,
+    grey: torch.Tensor,
+    weight: torch.Tensor,
+    radius: torch.Tensor,
     largest_radius: float,
     q_step: float,
-) -> FloatArray:
+) -> torch.Tensor:
     """How strong the strongest period outside of a particle's reach is, beside the strongest inside.
 
     Parameters
     ----------
-    grey, valid
-        Frames (N, n, n) in grey values, and their pixels that count.
+    grey, weight
+        Frames (N, n, n) in grey values, and 1 where a pixel counts, 0 elsewhere, float32.
     radius
         Of the particles, in nm, shape (N,).
     largest_radius
@@ -48,34 +47,60 @@ def fringes(
 
     Returns
     -------
-    Decimal logarithms of the powers' ratios, float64 (N,); 0 where the detector resolves no such period.
+    Decimal logarithms of the powers' ratios, (N,); 0 where the detector resolves no such period.
     """
-    white = _whitened(grey, valid)
-    power = np.abs(scipy.fft.rfft2(white)) ** 2
-    power = gaussian_filter(power, (0, SMOOTH, SMOOTH), mode=("constant", "wrap", "nearest"))
-    distance = _distances(grey.shape[-1], q_step)
-    reach = 2 * np.maximum(radius, WIDEST * largest_radius)
-    outside = distance > reach[:, None, None]
-    ratio = np.where(outside, power, 0).max(axis=(1, 2)) / np.maximum(
-        np.where(outside, 0, power).max(axis=(1, 2)), 1e-30
-    )
-    return np.where(ratio > 0, np.log10(np.maximum(ratio, 1e-6)), 0.0)
+    transform = torch.fft.rfft2(_whitened(grey, weight))
+    power = (transform * transform.conj()).real.contiguous()
+    # periods up and down repeat; of those to the right the rest is the mirror image
+    power = _gaussian(_gaussian(power, SMOOTH, 1, "wrap"), SMOOTH, 2, "nearest")
+    reach = 2 * radius.clamp_min(WIDEST * largest_radius)
+    beyond = (_distances(grey.shape[-1], q_step, grey.device) > reach[:, None, None]).float()
+    strongest = (power * beyond).amax(dim=(1, 2))
+    ratio = strongest / (power * (1 - beyond)).amax(dim=(1, 2)).clamp_min(1e-30)
+    return torch.log10(ratio.clamp_min(1e-6)).masked_fill(ratio == 0, 0.0)
 
 
-def _whitened(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """What is finer than `FINE`, over its own strength nearby, and 0 outside of the valid pixels."""
-    inside = binary_erosion(valid, np.ones((1, 3, 3), dtype=bool)).astype(np.float32)
+def _whitened(grey: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """What is finer than `FINE`, over its own strength nearby, and 0 beside pixels that do not count."""
+    inside = torch.zeros_like(weight)
+    rows = weight[:, :-2] * weight[:, 1:-1] * weight[:, 2:]
+    inside[:, 1:-1, 1:-1] = rows[:, :, :-2] * rows[:, :, 1:-1] * rows[:, :, 2:]
 
-    def mean(values: NDArray[np.float32], width: float) -> NDArray[np.float32]:
-        weight = np.maximum(gaussian_filter(inside, (0, width, width)), 1e-3)
-        return np.asarray(gaussian_filter(values, (0, width, width)) / weight, dtype=np.float32)
+    def mean(values: torch.Tensor, width: float) -> torch.Tensor:
+        above, below = (
+            _gaussian(_gaussian(part, width, 1, "reflect"), width, 2, "reflect") for part in (values, inside)
+        )
+        return above.div_(below.clamp_min_(1e-3))
 
-    fine = (grey - mean(grey * inside, FINE)) * inside
-    return np.asarray(fine / np.sqrt(mean(fine**2, EVEN) + 1e-12), dtype=np.float32)
+    fine = mean(grey * inside, FINE).neg_().add_(grey).mul_(inside)
+    return fine.mul_(mean(fine.square(), EVEN).add_(1e-12).rsqrt_())
 
 
-@cache
-def _distances(pixels: int, q_step: float) -> FloatArray:
+def _gaussian(values: torch.Tensor, width: float, axis: int, edge: str) -> torch.Tensor:
+    """Values smoothed along an axis; at its ends they are reflected, repeated, or begin anew ("wrap")."""
+    reach, length = int(CUT * width + 0.5), values.shape[axis]
+    first, last = values.narrow(axis, 0, reach), values.narrow(axis, length - reach, reach)
+    if edge == "reflect":
+        ends = first.flip(axis), last.flip(axis)
+    elif edge == "wrap":
+        ends = last, first
+    else:
+        ends = first.narrow(axis, 0, 1).expand_as(first), last.narrow(axis, reach - 1, 1).expand_as(last)
+    padded = torch.cat([ends[0], values, ends[1]], dim=axis)
+    weights = [math.exp(-0.5 * (step / width) ** 2) for step in range(reach + 1)]
+    total = 2 * sum(weights) - weights[0]
+    result = padded.narrow(axis, reach, length) * (weights[0] / total)
+    for step in range(1, reach + 1):
+        pair = padded.narrow(axis, reach - step, length) + padded.narrow(axis, reach + step, length)
+        result.add_(pair, alpha=weights[step] / total)
+    return result
+
+
+@lru_cache(maxsize=4)
+def _distances(pixels: int, q_step: float, device: torch.device) -> torch.Tensor:
     """Distance in nm that each period of a real transform (n, n // 2 + 1) belongs to."""
-    x, y = (2 * np.pi * frequency(pixels, q_step) for frequency in (scipy.fft.rfftfreq, scipy.fft.fftfreq))
-    return np.asarray(np.hypot(y[:, None], x[None, :]))
+    down, right = (
+        2 * math.pi * frequency(pixels, d=q_step, dtype=torch.float64)
+        for frequency in (torch.fft.fftfreq, torch.fft.rfftfreq)
+    )
+    return torch.hypot(down[:, None], right[None, :]).float().to(device)

@@ -13,12 +13,17 @@ from torch import nn
 from augment.scaling import FLOOR_DECADES, check_decades, stretch
 from invert import dihedral
 from invert.backbone import ResidualConfiguration, ResidualNetwork
+from invert.folded import Versions, folded, versions
 from invert.heads import UncertaintyHead, VectorHead
 from invert.targets import Joined, Target, TargetName, target_named
 from msft.errors import ParameterError
 from msft.pattern import Simulation
 
-BATCH = 64
+IMAGES = 512
+"""Of which each is looked at in all views before the next ones are."""
+
+VIEWS = {"cpu": 32, "cuda": 1024}
+"""That pass the network at a time: on a processor, so few that their maps stay in its caches."""
 
 SMALLEST_SPREAD = 1e-4
 """In nm and in radians, below which the views of an image agree."""
@@ -97,6 +102,7 @@ class Model(nn.Module):
         self.head = VectorHead(self.backbone.features, self.target.size)
         # beside the features, how far the views of an image are apart
         self.uncertainty = UncertaintyHead(self.backbone.features + 2)
+        self._folded: tuple[Versions, nn.Module] | None = None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Numbers (B, size) of grey images (B, H, W) in [0, 1]; each is stretched to its maximum first."""
@@ -110,24 +116,46 @@ class Model(nn.Module):
 
     def look(self, images: torch.Tensor) -> tuple[torch.Tensor, Joined]:
         """Signs of the uncertainty (B, F + 2), and what the views of grey images (B, H, W) say together."""
-        views = self.target.views(dihedral.order(self.configuration.simulation.detector))
-        features, numbers = [], []
-        images = stretch(images, self.configuration.floor_decades)
-        for view in views:
-            turned = dihedral.turned_patterns(images, torch.full((len(images),), view))
-            features.append(self.backbone(turned[:, None]))
-            numbers.append(self.head(features[-1]).double().cpu().numpy())
-        joined = self.target.joined(np.array(numbers), views)
+        features, numbers = self.seen(images)
+        joined = self.target.joined(numbers.double().cpu().numpy(), self._views)
         spread = np.log(np.maximum(joined.spread, SMALLEST_SPREAD))
-        signs = [
-            torch.stack(features).mean(dim=0).float(),
-            torch.from_numpy(spread).float().to(images.device),
-        ]
+        signs = [features.mean(dim=0).float(), torch.from_numpy(spread).float().to(images.device)]
         return torch.cat(signs, dim=1), joined
 
+    def seen(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (V, B, F) and numbers (V, B, size) of all V views of grey images (B, H, W).
+
+        Nothing waits for the device.
+        """
+        backbone, views = self._answering(), self._views
+
+        def of_views(part: torch.Tensor) -> torch.Tensor:
+            turned = torch.cat([dihedral.view(part, view) for view in views])
+            features: torch.Tensor = backbone(turned[:, None])
+            return features.view(len(views), len(part), -1)
+
+        at_a_time = VIEWS.get(images.device.type, VIEWS["cuda"]) // len(views)
+        parts = torch.split(stretch(images, self.configuration.floor_decades), max(1, at_a_time))
+        features = torch.cat([of_views(part) for part in parts], dim=1)
+        return features, self.head(features)
+
+    @property
+    def _views(self) -> list[int]:
+        return self.target.views(dihedral.order(self.configuration.simulation.detector))
+
+    def _answering(self) -> nn.Module:
+        """The backbone; where no gradient is wanted, one that is quicker."""
+        if self.training or torch.is_grad_enabled():
+            return self.backbone
+        found = versions(self.backbone)
+        if self._folded is None or self._folded[0] != found:
+            # in a tuple, since it is no part of the model's state
+            self._folded = (found, folded(self.backbone))
+        return self._folded[1]
+
     @torch.inference_mode()
-    def invert(self, images: torch.Tensor, batch: int = BATCH) -> Answers:
-        """What the grey images (N, H, W) show; `batch` of them are on the device at a time.
+    def invert(self, images: torch.Tensor) -> Answers:
+        """What the grey images (N, H, W) show.
 
         Raises
         ------
@@ -144,8 +172,8 @@ class Model(nn.Module):
         self.eval()
         numbers = np.empty((len(images), self.target.size))
         sigma, spread = np.empty((2, len(images), 2))
-        for start in range(0, len(images), batch):
-            rows = slice(start, start + batch)
+        for start in range(0, len(images), IMAGES):
+            rows = slice(start, start + IMAGES)
             signs, (numbers[rows], spread[rows]) = self.look(images[rows].to(device))
             sigma[rows] = self.uncertainty(signs).double().cpu().numpy()
         return Answers(*self.target.decode(numbers), *sigma.T, *spread.T)

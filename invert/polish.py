@@ -88,6 +88,7 @@ def polish(
     patterns: int = 200,
     iterations: int = ITERATIONS,
     comparison: Comparison | None = None,
+    intensity: Images | None = None,
 ) -> Polished:
     """Lower the misfit of a candidate until it no longer falls.
 
@@ -106,6 +107,8 @@ def polish(
         Steps that may be tried; with 0 only the uncertainties are found.
     comparison
         What makes the misfit; by default the correlation.
+    intensity
+        Of the start (1, S), if it is known; see `intensity_of`.
 
     Returns
     -------
@@ -115,7 +118,9 @@ def polish(
     compare = comparison or Comparison.plain(model.measured.size)
     measured = compare(model.measured)
     best = start
-    intensity, image = _image(model, compare, best)
+    if intensity is None:
+        intensity = intensity_of(model, best)
+    image = _compared(model, compare, best, intensity)
     slopes = _slopes(model, compare, best, intensity, image)
     misfit = _half_square(measured - image)
     damping = FIRST_DAMPING
@@ -166,7 +171,13 @@ def _free(model: ForwardModel) -> NDArray[np.intp]:
 def _image(model: ForwardModel, compare: Comparison, candidate: Candidate) -> tuple[Images, FloatArray]:
     """Intensity (1, S) of a candidate, and its log image (P,) as it is compared."""
     intensity = intensity_of(model, candidate)
-    return intensity, compare(log_of(model, intensity, candidate.floor, candidate.blur)[0])
+    return intensity, _compared(model, compare, candidate, intensity)
+
+
+def _compared(
+    model: ForwardModel, compare: Comparison, candidate: Candidate, intensity: Images
+) -> FloatArray:
+    return compare(log_of(model, intensity, candidate.floor, candidate.blur)[0])
 
 
 def _slopes(

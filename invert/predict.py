@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from invert import quality
-from invert.agreement import Compared, compare
+from invert.agreement import Comparable, comparable, compare, simulated
+from invert.beside import backend_beside
 from invert.checkpoint import Checkpoint
 from invert.estimate import FLAGS, POOR_AGREEMENT, Alternatives, Estimates, Inversion
 from invert.frames import Frames
@@ -19,7 +22,11 @@ from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.particle import LARGEST_RADIUS, Particles
 
-BATCH = 64
+BATCHES = {"cpu": 64, "cuda": 512}
+"""Frames that are inverted at a time."""
+
+JUDGED = {"cpu": 8, "cuda": 512}
+"""Of which so many are compared with their patterns at a time: on a processor, what stays in its caches."""
 
 PATTERNS = 1
 """Simulated for each frame."""
@@ -60,6 +67,37 @@ def check_frames(frames: Frames, configuration: ModelConfiguration) -> None:
             )
 
 
+class Prepared(NamedTuple):
+    """Frames as they are inverted: all that a processor does to them before a network sees them.
+
+    Attributes
+    ----------
+    frames
+        As they were read.
+    grey
+        Their grey images, float32 (N, H, W).
+    comparable
+        What of them is compared with re-simulated patterns.
+    """
+
+    frames: Frames
+    grey: torch.Tensor
+    comparable: Comparable
+
+
+def prepare(frames: Frames, configuration: ModelConfiguration) -> Prepared:
+    """Make frames ready for a model.
+
+    Raises
+    ------
+    ParameterError
+        If the frames' size, wavelength or pixel width are not the model's.
+    """
+    check_frames(frames, configuration)
+    grey = frames.grey(configuration.floor_decades)
+    return Prepared(frames, grey, comparable(grey, frames.valid, configuration.simulation))
+
+
 def predict(
     checkpoint: Checkpoint, frames: Frames, progress: Callable[[int], None] = lambda done: None
 ) -> Inversion:
@@ -79,59 +117,120 @@ def predict(
     ParameterError
         If the frames' size, wavelength or pixel width are not the model's.
     """
-    configuration = checkpoint.model.configuration
-    check_frames(frames, configuration)
-    grey = frames.grey(configuration.floor_decades)
-    parts: list[tuple[Particles, Answers, Compared, quality.Signs]] = []
-    for start in range(0, len(grey), BATCH):
-        rows = slice(start, start + BATCH)
-        parts.append(_invert(checkpoint, grey[rows], frames.valid[rows]))
+    return predict_prepared(checkpoint, prepare(frames, checkpoint.model.configuration), progress)
+
+
+def predict_prepared(
+    checkpoint: Checkpoint, prepared: Prepared, progress: Callable[[int], None] = lambda done: None
+) -> Inversion:
+    """Invert frames that are ready; see `predict`."""
+    frames, grey, configuration = prepared.frames, prepared.grey, checkpoint.model.configuration
+    resimulated = np.empty(grey.shape, dtype=np.float32)
+    parts: list[tuple[Particles, Answers, quality.Signs]] = []
+    batch = BATCHES[next(checkpoint.model.parameters()).device.type]
+    for start in range(0, len(grey), batch):
+        rows = slice(start, start + batch)
+        parts.append(_invert(checkpoint, prepared, rows, resimulated[rows]))
         if start == 0:
             progress(0)
         progress(len(parts[-1][0]))
     particles = _joined([part[0] for part in parts], configuration.body)
-    answers = [part[1] for part in parts]
-    compared, signs = [part[2] for part in parts], [part[3] for part in parts]
-    agreement = np.concatenate([part.agreement for part in compared])
-    valid = np.concatenate([part.valid for part in compared])
-    score = np.concatenate([quality.score(part) for part in signs])
-    count = len(particles)
+    answers, signs = [part[1] for part in parts], quality.joined([part[2] for part in parts])
+    count, score = len(particles), quality.score(signs)
     estimates = Estimates(
         particles=particles,
         radius_sigma=np.concatenate([part.radius_sigma for part in answers]),
         orientation_sigma=np.concatenate([part.orientation_sigma for part in answers]),
-        agreement=agreement,
+        agreement=signs.agreement,
         beam=np.zeros((count, 2)),
         alternatives=Alternatives.none(count),
-        flags=_flags(particles, agreement, score, frames, grey, configuration),
+        flags=_flags(particles, signs.agreement, score, frames, grey, configuration),
         patterns_used=np.full(count, PATTERNS),
         frames=frames.numbers,
         score=score,
-        signs=quality.joined(signs),
+        signs=signs,
     )
-    resimulated = np.concatenate([part.resimulated for part in compared])
-    return Inversion(estimates, grey.numpy(), resimulated, valid)
+    return Inversion(estimates, grey.numpy(), resimulated, prepared.comparable.pixels.numpy())
 
 
+@torch.inference_mode()
 def _invert(
-    checkpoint: Checkpoint, grey: torch.Tensor, valid: NDArray[np.bool_]
-) -> tuple[Particles, Answers, Compared, quality.Signs]:
-    """A batch of frames: the network's answers, their patterns, and the signs of quality."""
-    configuration = checkpoint.model.configuration
-    simulation = configuration.simulation
-    answers = checkpoint.model.invert(grey)
+    checkpoint: Checkpoint, prepared: Prepared, rows: slice, resimulated: NDArray[np.float32]
+) -> tuple[Particles, Answers, quality.Signs]:
+    """A batch of frames: the network's answers, their patterns (written), and the signs of quality."""
+    model, configuration = checkpoint.model, checkpoint.model.configuration
+    device = next(model.parameters()).device
+    worth = prepared.comparable.worth[rows]
+    grey = prepared.grey[rows].to(device, non_blocking=True)
+    pixels = prepared.comparable.pixels[rows].to(device, non_blocking=True)
+    answers = model.invert(grey)
     radius = np.minimum(answers.radius, LARGEST_RADIUS)
     particles = Particles(radius, answers.orientation, configuration.body)
-    compared = compare(grey.numpy(), valid, particles, simulation)
-    q_step = simulation.detector.step_on_axis(simulation.optics.wavenumber)
-    signs = quality.Signs(
-        agreement=compared.agreement,
-        roundness=quality.roundness(grey.numpy(), compared.valid),
-        spread_degrees=np.degrees(answers.orientation_spread),
-        smoothness=quality.smoothness(grey.numpy(), compared.valid),
-        fringes=fringes(grey.numpy(), compared.valid, radius, configuration.radius_range[1], q_step),
+    simulation = replace(configuration.simulation, backend=backend_beside(configuration.simulation, device))
+    intensity = simulated(particles, worth, simulation, device)
+    inputs = (
+        grey,
+        pixels.float(),
+        worth.float().to(device, non_blocking=True),
+        intensity,
+        torch.from_numpy(radius).float().to(device, non_blocking=True),
     )
-    return particles, answers, compared, signs
+    judged = [
+        judge(configuration, *parts)
+        for parts in zip(*(torch.split(tensor, JUDGED[device.type]) for tensor in inputs), strict=True)
+    ]
+    signs = torch.cat([part.signs for part in judged], dim=1)
+    # the only copies to the processor but those of the answers
+    torch.from_numpy(resimulated).copy_(torch.cat([part.resimulated for part in judged]))
+    agreement, roundness, smoothness, fringe = signs.double().cpu().numpy()
+    spread = np.degrees(answers.orientation_spread)
+    return particles, answers, quality.Signs(agreement, roundness, spread, smoothness, fringe)
+
+
+class Judged(NamedTuple):
+    """What is found out about N frames when their particles are known.
+
+    Attributes
+    ----------
+    signs
+        Agreement, roundness, smoothness and fringes, shape (4, N).
+    resimulated
+        Grey images (N, H, W).
+    """
+
+    signs: torch.Tensor
+    resimulated: torch.Tensor
+
+
+def judge(
+    configuration: ModelConfiguration,
+    grey: torch.Tensor,
+    weight: torch.Tensor,
+    worth: torch.Tensor,
+    intensity: torch.Tensor,
+    radius: torch.Tensor,
+) -> Judged:
+    """Compare frames with their particles' patterns, and look for signs of quality.
+
+    Parameters
+    ----------
+    configuration
+        Of the model.
+    grey, weight, worth, intensity
+        As `invert.agreement.compare` takes them, on any device, which is not waited for.
+    radius
+        Of the particles in nm, shape (N,).
+    """
+    simulation = configuration.simulation
+    compared = compare(grey, weight, worth, intensity, simulation)
+    q_step = simulation.detector.step_on_axis(simulation.optics.wavenumber)
+    signs = (
+        compared.agreement,
+        quality.roundness(grey, weight),
+        quality.smoothness(grey, weight),
+        fringes(grey, weight, radius, configuration.radius_range[1], q_step),
+    )
+    return Judged(torch.stack(signs), compared.resimulated)
 
 
 def _joined(parts: Sequence[Particles], body: str) -> Particles:

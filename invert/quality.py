@@ -11,18 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from msft.particle import Particles
 
 FloatArray = NDArray[np.float64]
-Images = NDArray[np.float32]
-Masks = NDArray[np.bool_]
 
 RING = 0.5
 """Width in pixels of the rings that a frame is averaged over."""
+
+ROUNDING = 1e-6
+"""Of the largest value of a frame: less than that is no difference."""
 
 SMALLEST_SPREAD = 0.1
 """Degrees; smaller ones are alike."""
@@ -84,35 +87,60 @@ def polished(signs: Signs, agreement: FloatArray) -> FloatArray:
     return score(replace(signs, agreement=agreement), REFINED)
 
 
-def roundness(grey: Images, valid: Masks) -> FloatArray:
-    """Correlation of frames (N, H, W) with their means over rings around pixel [n/2, n/2], shape (N,)."""
-    row, column = (np.arange(length) - length // 2 for length in grey.shape[1:])
-    ring = np.rint(np.hypot(row[:, None], column[None, :]) / RING).astype(np.int64)
-    result = np.zeros(len(grey))
-    for index, (image, usable) in enumerate(zip(grey, valid, strict=True)):
-        seen, rings = image[usable].astype(np.float64), ring[usable]
-        mean = np.bincount(rings, seen) / np.maximum(np.bincount(rings), 1)
-        result[index] = _correlation(seen, mean[rings])
-    return result
+def roundness(grey: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Correlation of frames with their means over rings around pixel [n/2, n/2], shape (N,).
+
+    Parameters
+    ----------
+    grey, weight
+        Frames (N, H, W), and 1 where a pixel counts, 0 elsewhere, float32.
+    """
+    ring, count = _rings(*grey.shape[1:], grey.device)
+    seen, weight = _from_mean(grey, weight).flatten(1), weight.flatten(1)
+    sums, pixels = (
+        grey.new_zeros((len(grey), count)).scatter_add_(1, ring.expand_as(part), part)
+        for part in (seen, weight)
+    )
+    # what the means explain of the variance is the square of their correlation with the frame
+    means = torch.linalg.vecdot(sums, sums / pixels.clamp_min(1.0))
+    return _over(means, torch.linalg.vecdot(seen, seen)).sqrt()
 
 
-def smoothness(grey: Images, valid: Masks) -> FloatArray:
-    """Correlation of horizontal neighbours in frames (N, H, W), shape (N,)."""
-    result = np.zeros(len(grey))
-    for index, (image, usable) in enumerate(zip(grey, valid, strict=True)):
-        both = usable[:, 1:] & usable[:, :-1]
-        result[index] = _correlation(
-            image[:, 1:][both].astype(np.float64), image[:, :-1][both].astype(np.float64)
-        )
-    return result
+def smoothness(grey: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Correlation of horizontal neighbours in frames, shape (N,); see `roundness`."""
+    both = weight[:, :, 1:] * weight[:, :, :-1]
+    seen = _from_mean(grey, weight)
+    right, left = (
+        _from_mean(part, both).flatten(1) for part in (seen[:, :, 1:] * both, seen[:, :, :-1] * both)
+    )
+    norm = torch.linalg.vecdot(right, right) * torch.linalg.vecdot(left, left)
+    return _over(torch.linalg.vecdot(right, left), norm.sqrt())
 
 
-def _correlation(first: FloatArray, second: FloatArray) -> float:
-    if first.size < 2:
-        return 0.0
-    first, second = first - first.mean(), second - second.mean()
-    norm = float(np.sqrt((first @ first) * (second @ second)))
-    return float(first @ second) / norm if norm > 0 else 0.0
+def _from_mean(images: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Images (N, H, W) less the mean of those pixels that count, and 0 in the others.
+
+    Of a constant image nothing is left, however it was rounded.
+    """
+    seen = images * weight
+    mean = seen.sum(dim=(1, 2), keepdim=True) / weight.sum(dim=(1, 2), keepdim=True).clamp_min(1.0)
+    least = ROUNDING * seen.abs().amax(dim=(1, 2), keepdim=True)
+    seen = seen.sub_(mean * weight)
+    return seen * (seen.abs().amax(dim=(1, 2), keepdim=True) > least)
+
+
+def _over(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
+    """The quotient, 0 for 0 / 0."""
+    return numerator / denominator.masked_fill(denominator == 0, 1.0)
+
+
+@lru_cache(maxsize=4)
+def _rings(rows: int, columns: int, device: torch.device) -> tuple[torch.Tensor, int]:
+    """The ring of each pixel, int64 (rows * columns,), and how many there are."""
+    row, column = (torch.arange(length) - length // 2 for length in (rows, columns))
+    distance = torch.hypot(row[:, None].double(), column[None, :].double())
+    ring = (distance / RING).round().long().ravel()
+    return ring.to(device), int(ring.max()) + 1
 
 
 def outside(

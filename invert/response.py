@@ -42,7 +42,7 @@ FIRST_BLUR = 0.5
 """Variance of the point spread from which it is sought, in square pixels."""
 
 FEWEST_PATTERNS, MOST_PATTERNS = 32, 120
-"""For one answer: each round takes eight to begin with."""
+"""For one answer: each round takes seven to begin with."""
 
 FLOOR_STEP = 0.25
 """Between the floors, in decades, that are tried for the final correlation."""
@@ -105,11 +105,11 @@ def _settled(
     near = max(radius_range[0], radius - within), min(radius_range[1], radius + within)
     candidate = replace(answer.candidate, blur=FIRST_BLUR)
     for turn in range(ROUNDS):
-        image = log_of(wide, intensity_of(wide, candidate), candidate.floor, candidate.blur)[0]
-        comparison = _comparison(wide, image)
+        intensity = intensity_of(wide, candidate)
+        comparison = _comparison(wide, log_of(wide, intensity, candidate.floor, candidate.blur)[0])
         # the last pattern tells the correlation
         share = (patterns - wide.patterns - 1) // (ROUNDS - turn)
-        settled = polish(wide, candidate, near, share, comparison=comparison)
+        settled = polish(wide, candidate, near, share, comparison=comparison, intensity=intensity)
         candidate = settled.candidate
     floor, misfit = _plainly(wide, candidate)
     model.patterns += wide.patterns

@@ -1,5 +1,6 @@
 """Frames of an open file through a network into a file of predictions, batch by batch.
 
+While one batch is inverted the next ones are read and prepared, and the one before is compressed and written.
 The memory that it takes does not grow with the number of frames but by a few numbers for each, and a run that
 was killed goes on where it was when the same command is given again.
 """
@@ -7,23 +8,28 @@ was killed goes on where it was when the same command is given again.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import torch
 
 import msft
 from invert import quality
+from invert.ahead import Ahead
+from invert.behind import Behind
 from invert.checkpoint import Checkpoint
 from invert.estimate import FLAGS, Inversion
 from invert.frames import Frames, FrameSource
 from invert.keep import Selection
-from invert.predict import predict, unreadable
+from invert.predict import BATCHES, Prepared, predict_prepared, prepare, unreadable
 from invert.predictions import RESULT, append, complete, lay_out, truncate
 from invert.reading.options import chosen
 from invert.reading.source import require_readable
@@ -35,6 +41,9 @@ from msft.layout import PROCESS
 
 COMMIT_SECONDS = 5.0
 """Time between two commits: what a kill costs at most."""
+
+MOST_COMPRESSING = 8
+"""Threads beside a GPU."""
 
 LEARNED = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
 CURVATURE = "per axis, from the curvature of the misfit and the residuals; without errors of the physics"
@@ -66,12 +75,27 @@ class Inverter:
         """What its uncertainties are."""
         return LEARNED if self.refinement is None else CURVATURE
 
-    def __call__(self, frames: Frames, progress: Callable[[int], None] = lambda done: None) -> Inversion:
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.checkpoint.model.parameters()).device
+
+    def prepare(self, frames: Frames) -> Prepared:
+        """Make frames ready to be inverted.
+
+        Raises
+        ------
+        ParameterError
+            If the frames' size, wavelength or pixel width are not the model's.
+        """
+        return prepare(frames, self.checkpoint.model.configuration)
+
+    def __call__(self, prepared: Prepared, progress: Callable[[int], None] = lambda done: None) -> Inversion:
         """Invert some frames; `progress` is called with the number of frames of each part that is done."""
         if self.refinement is None:
-            return predict(self.checkpoint, frames, progress)
+            return predict_prepared(self.checkpoint, prepared, progress)
         progress(0)
-        answer = predict(self.checkpoint, frames)
+        frames, answer = prepared.frames, predict_prepared(self.checkpoint, prepared)
         self.alone.add(answer.estimates, frames.truth)
         simulation = self.checkpoint.model.configuration.simulation
         polished = refine(answer.estimates, frames, simulation, self.refinement, self.seed, progress)
@@ -149,21 +173,43 @@ def invert_stream(
         progress(before)
         last_commit = time.monotonic()
         if selection is None:
-            batches = source.batches(rows, first=done)
+            # a GPU takes more at a time than are best read for a processor
+            at_least = 0 if inverter.device.type == "cpu" else BATCHES[inverter.device.type]
+            batches = source.batches(rows, done, at_least)
         else:
             batches = selection.batches(source, wanted, first=done)
-        for frames in batches:
-            inversion = inverter(frames, progress)
-            readable = readable or frames.readable is None or bool(frames.readable.any())
-            append(file, inversion, frames.source)
-            if readable and time.monotonic() - last_commit > COMMIT_SECONDS:
+
+        def write(inversion: Inversion, source: str, worth_keeping: bool) -> None:
+            nonlocal last_commit
+            append(file, inversion, source, threads)
+            if worth_keeping and time.monotonic() - last_commit > COMMIT_SECONDS:
                 file.flush()
                 journaled.commit()
                 last_commit = time.monotonic()
+
+        with (
+            _compressing(inverter.device) as threads,
+            Behind() as behind,
+            closing(iter(Ahead(map(inverter.prepare, batches)))) as ready,
+        ):
+            for prepared in ready:
+                inversion, frames = inverter(prepared, progress), prepared.frames
+                readable = readable or frames.readable is None or bool(frames.readable.any())
+                behind(write, inversion, frames.source, readable)
         if not readable:
             require_readable(source.path, np.zeros(1, dtype=bool))
         complete(file)
     return before
+
+
+@contextmanager
+def _compressing(device: torch.device) -> Iterator[Executor | None]:
+    """Threads that compress what is written: beside a GPU alone, since a network takes all processors."""
+    if device.type == "cpu":
+        yield None
+        return
+    with ThreadPoolExecutor(min(MOST_COMPRESSING, os.cpu_count() or 1)) as threads:
+        yield threads
 
 
 @contextmanager

@@ -112,11 +112,12 @@ class FrameSource:
         """Look how many frames a writer has added."""
         self._stack.refresh()
 
-    def batches(self, rows: slice = slice(None), first: int = 0) -> Iterator[Frames]:
+    def batches(self, rows: slice = slice(None), first: int = 0, at_least: int = 0) -> Iterator[Frames]:
         """The frames `rows` without the first few, in portions that fit into memory."""
         wanted = range(*rows.indices(len(self)))[first:]
-        for start in range(0, len(wanted), self._stack.block):
-            yield self.read(wanted[start : start + self._stack.block])
+        portion = max(self._stack.block, min(at_least, self._stack.fitting))
+        for start in range(0, len(wanted), portion):
+            yield self.read(wanted[start : start + portion])
 
     def read(self, wanted: range) -> Frames:
         """Some frames; one that the file does not give has no valid pixel.

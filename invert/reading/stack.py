@@ -74,10 +74,14 @@ class ImageStack:
     @property
     def block(self) -> int:
         """Frames that are best read at a time: a few chunks, in little memory."""
-        fitting = max(1, BLOCK_BYTES // (4 * math.prod(self.size)))
         chunks = self._file[self._names[0]].chunks
         deep = chunks[0] if chunks and len(chunks) > 2 else 1
-        return min(fitting, max(64, deep))
+        return min(self.fitting, max(64, deep))
+
+    @property
+    def fitting(self) -> int:
+        """Frames that may be held at a time."""
+        return max(1, BLOCK_BYTES // (4 * math.prod(self.size)))
 
     def refresh(self) -> None:
         """Look how far a writer has come with the last array."""

@@ -14,7 +14,7 @@ import torch
 
 from invert.ahead import Ahead
 from invert.data import PatternDataset, read_dataset
-from invert.examples import Fresh, backend_beside
+from invert.examples import Fresh, backend_for
 from invert.targets import CodeTarget
 from invert.train import fit
 from msft.backends import with_cupy
@@ -99,7 +99,7 @@ def test_patterns_are_computed_where_the_network_learns(
     recipe = Recipe(1, simulation=replace(SMALL, backend=asked, solver=solver))
     assert Fresh(recipe, 10, TARGET, 1, torch.device(device)).recipe.simulation.backend == taken
     varied = replace(recipe, uncertainty=Uncertainty(wavelength=0.1))
-    assert backend_beside(varied, torch.device(device)) == (asked if asked == "numba" else "auto")
+    assert backend_for(varied, torch.device(device)) == (asked if asked == "numba" else "auto")
 
 
 def test_a_training_tells_its_patterns_where_it_runs(
@@ -111,7 +111,7 @@ def test_a_training_tells_its_patterns_where_it_runs(
         told.append(device)
         return "numba"
 
-    monkeypatch.setattr("invert.examples.backend_beside", beside)
+    monkeypatch.setattr("invert.examples.backend_for", beside)
     fit(dataset, replace(ONLINE, training=replace(ONLINE.training, images=64)), CPU)
     assert told == [CPU]
 
@@ -166,6 +166,6 @@ def test_ahead_works_while_nobody_asks_and_stops_when_nobody_will() -> None:
     items = iter(Ahead(count()))
     assert next(items) == 0
     assert enough.wait(10), "nothing was made ahead"
-    items.close()  # type: ignore[attr-defined]
+    items.close()
     assert threading.active_count() == before
     assert len(made) <= 5

@@ -17,9 +17,9 @@ DETECTOR = EwaldDetector(pixels=PIXELS, q_step=4 / 3 * PAPER_Q_STEP)
 
 
 def strength(grey: torch.Tensor, radius: float, valid: np.ndarray | None = None) -> np.ndarray:
-    frames = grey.numpy().astype(np.float32)
-    seen = np.ones(frames.shape, dtype=bool) if valid is None else valid
-    return fringes(frames, seen, np.full(len(frames), radius), 100.0, DETECTOR.q_step)
+    weight = torch.ones(grey.shape) if valid is None else torch.from_numpy(valid).float()
+    radii = torch.full((len(grey),), radius)
+    return np.asarray(fringes(grey.float(), weight, radii, 100.0, DETECTOR.q_step).numpy())
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.4, 1.571, 2.5])

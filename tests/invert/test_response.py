@@ -132,6 +132,23 @@ def test_a_clean_pattern_is_left_alone_and_patterns_are_counted() -> None:
     assert model.patterns == counted
 
 
+def test_what_a_round_begins_with_is_simulated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, through = model_of(recorded(0, 0.5)), ForwardModel.intensity
+    first = polish(model, Candidate(float(PARTICLES.radius[0]), PARTICLES.orientation[0], 4.0), RANGE)
+    asked: list[tuple[object, ...]] = []
+
+    def intensity(
+        self: ForwardModel, radius: NDArray[np.float64], orientation: NDArray[np.float64], *beam: object
+    ) -> NDArray[np.float32]:
+        asked.extend((float(r), *q.tolist(), *beam) for r, q in zip(radius, orientation, strict=True))
+        return through(self, radius, orientation, *beam)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ForwardModel, "intensity", intensity)
+    settle(model, [replace(first, misfit=0.1)], RANGE, 60)
+    assert len(asked) > 20
+    assert asked.count(asked[0]) == 1
+
+
 def test_masked_pixels_have_no_influence_bit_for_bit() -> None:
     image = recorded(1, 0.6, 0.5)
     changed = np.where(WINDOW, image, 1e9 * np.random.default_rng(8).random(image.shape)).astype(np.float32)

@@ -1,0 +1,59 @@
+"""Work that is done beside the caller's: in order, and never lost."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from invert.behind import Behind
+
+
+def test_calls_are_made_in_order_by_another_thread_one_at_a_time() -> None:
+    made: list[tuple[int, int]] = []
+    began, may_go_on = threading.Event(), threading.Event()
+
+    def work(number: int) -> None:
+        began.set()
+        assert may_go_on.wait(10)
+        made.append((number, threading.get_ident()))
+
+    with Behind() as behind:
+        behind(work, 0)
+        assert began.wait(10)
+        assert made == [], "the caller does not wait for it"
+        may_go_on.set()
+        for number in range(1, 20):
+            behind(work, number)
+            # all but the last one have ended
+            assert len(made) >= number
+    assert [number for number, _ in made] == list(range(20))
+    assert {thread for _, thread in made} != {threading.get_ident()}
+
+
+def test_what_a_call_raises_is_raised_at_the_next_one_or_at_the_end() -> None:
+    def fails() -> None:
+        raise OSError(28, "no space")
+
+    with pytest.raises(OSError, match="no space"), Behind() as behind:
+        behind(fails)
+    after: list[int] = []
+    with pytest.raises(OSError, match="no space"), Behind() as behind:  # noqa: PT012
+        behind(fails)
+        behind(after.append, 1)
+    assert after == []
+
+
+def test_an_exception_of_the_caller_lets_the_last_call_end() -> None:
+    made: list[int] = []
+    may_go_on = threading.Event()
+
+    def work() -> None:
+        assert may_go_on.wait(10)
+        made.append(1)
+
+    with pytest.raises(KeyboardInterrupt), Behind() as behind:  # noqa: PT012
+        behind(work)
+        threading.Timer(0.1, may_go_on.set).start()
+        raise KeyboardInterrupt
+    assert made == [1]
