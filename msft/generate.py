@@ -17,6 +17,7 @@ from msft.output import check_writable
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 from msft.resumable import Growing, grow, identity, require_same, unfinished
+from msft.seeding import check_seed
 from msft.shards import Shard
 from msft.shots import Light, Population, Recipe
 from msft.uncertainty import Uncertainty
@@ -141,12 +142,11 @@ def check_request(recipe: Recipe, count: int) -> None:
     Raises
     ------
     ParameterError
-        If there is no pattern, the seed is negative, or the recipe does not work.
+        If there is no pattern, the seed is none, or the recipe does not work.
     """
     if count <= 0:
         raise ParameterError("n", count, "a number of patterns above 0")
-    if recipe.seed < 0:
-        raise ParameterError("seed", recipe.seed, "0 or more")
+    check_seed(recipe.seed)
     recipe.check()
 
 
