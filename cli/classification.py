@@ -175,7 +175,7 @@ def train_classifier(
     from invert.model import pick_device
     from msft.output import check_writable
 
-    check_writable(out, options.force)
+    check_writable(out, options.force, folder=True)
     target = pick_device(options.device)
     labelled = read_labelled(dataset, chosen.input.pixels)
     taught = len(labelled.labels) - round(chosen.training.held_out * len(labelled.labels))

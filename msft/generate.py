@@ -128,7 +128,7 @@ def generate_shard(folder: Path, part: Shard, count: int, recipe: Recipe, **opti
     rows = part.rows(count)
     if folder.exists() and not folder.is_dir():
         raise ParameterError("out", folder, "a folder for the shards")
-    check_writable(folder)
+    check_writable(folder, folder=True)
     folder.mkdir(exist_ok=True)
     path = part.path(folder)
     parts = (recipe.seed, recipe.distribution, recipe.simulation, recipe.uncertainty)
