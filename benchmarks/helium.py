@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import helium_report as report
+import helium_samples
 import numpy as np
 import record
 import torch
-from helium_data import Data, Images, Sizes, data
 
 from augment.background import LEVELS, Background, levels
 from augment.correlation import correlation_images
@@ -48,7 +48,7 @@ COMPONENTS = 50
 """Principal components that the support-vector machines see."""
 
 
-def narrowed(name: str, sizes: Sizes) -> NetworkConfiguration:
+def narrowed(name: str, sizes: helium_samples.Sizes) -> NetworkConfiguration:
     """A network of the paper with fewer filters, for images of another size."""
     network = replace(NETWORKS[name], width=sizes.width)
     if isinstance(network, ResidualConfiguration):
@@ -56,7 +56,7 @@ def narrowed(name: str, sizes: Sizes) -> NetworkConfiguration:
     return replace(network, kernel=max(1, sizes.pixels // 32), features=64 * sizes.width)
 
 
-def settings(sizes: Sizes, full: bool, seed: int, taught: int) -> ClassificationTraining:
+def settings(sizes: helium_samples.Sizes, full: bool, seed: int, taught: int) -> ClassificationTraining:
     """The paper's training, or a short one that shows as many images however many there are."""
     if full:
         return ClassificationTraining(epochs=sizes.epochs, decay_epochs=max(1, sizes.epochs // 4), seed=seed)
@@ -68,7 +68,9 @@ def settings(sizes: Sizes, full: bool, seed: int, taught: int) -> Classification
 class Bench:
     """Data, sizes and device of one call, and what has been measured so far."""
 
-    def __init__(self, everything: Data, sizes: Sizes, full: bool, device: torch.device) -> None:
+    def __init__(
+        self, everything: helium_samples.Data, sizes: helium_samples.Sizes, full: bool, device: torch.device
+    ) -> None:
         self.data, self.sizes, self.full, self.device = everything, sizes, full, device
         self.rows: list[report.Row] = []
 
@@ -76,7 +78,7 @@ class Bench:
         self,
         name: str,
         network: NetworkConfiguration,
-        images: Data | None = None,
+        images: helium_samples.Data | None = None,
         representation: Any = "image",
     ) -> None:
         """Train a network with every seed, and keep how the test images judge it."""
@@ -168,9 +170,9 @@ def noise(bench: Bench) -> dict[str, Any]:
     for number, level in enumerate(LEVELS):
         background = Background((bounds[level], bounds[level]))
         generators = (torch.Generator().manual_seed(10 * number + part) for part in range(3))
-        noisy = Data(
+        noisy = helium_samples.Data(
             *(
-                Images(background(part.photons, generator)[0], part.labels)
+                helium_samples.Images(background(part.photons, generator)[0], part.labels)
                 for part, generator in zip(bench.data, generators, strict=True)
             )
         )
@@ -216,12 +218,14 @@ def main() -> None:
         parser.error("--seeds: 2 or more, or there is no error bar")
     torch.set_num_threads(options.threads)
     defaults = (
-        Sizes(6174, 224, 64, 200, options.seeds) if options.full else Sizes(2400, 64, 8, 12, options.seeds)
+        helium_samples.Sizes(6174, 224, 64, 200, options.seeds)
+        if options.full
+        else helium_samples.Sizes(2400, 64, 8, 12, options.seeds)
     )
     given = {name: getattr(options, name) for name in ("train", "pixels", "width", "epochs")}
     sizes = replace(defaults, **{name: value for name, value in given.items() if value is not None})
     options.folder.mkdir(exist_ok=True)
-    everything = data(options.folder, sizes)
+    everything = helium_samples.data(options.folder, sizes)
     for name in BENCHMARKS if options.which == "all" else [options.which]:
         started = time.perf_counter()
         bench = Bench(everything, sizes, options.full, pick_device(options.device))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import record  # noqa: F401  takes benchmarks/augment.py out of the way of the package
 import torch
 
 from augment.grid import beyond_radius
