@@ -13,6 +13,7 @@ from augment.scaling import FLOOR_DECADES
 from msft.dataset import open_patterns
 from msft.errors import ParameterError
 from msft.plot import draw_pattern, extent
+from msft.seeding import check_seed
 
 DRAWS = 10
 """How often the preset experiment is drawn."""
@@ -39,8 +40,9 @@ def preview(dataset: Path, pattern: int = 0, seed: int = 0, floor_decades: float
     ParameterError
         If the dataset, the pattern or the seed cannot be used.
     """
+    check_seed(seed)
     with open_patterns(dataset) as patterns:
-        check_linear(patterns, seed)
+        check_linear(patterns)
         if not 0 <= pattern < len(patterns):
             raise ParameterError("pattern", pattern, f"0 to {len(patterns) - 1}, the patterns of {dataset}")
         intensity = torch.from_numpy(patterns.patterns(slice(pattern, pattern + 1)))

@@ -16,6 +16,7 @@ from augment.scaling import FLOOR_DECADES
 from msft.dataset import MASK_MISSING, PatternFile, create, missing_pixels, open_patterns
 from msft.errors import ParameterError
 from msft.output import check_writable
+from msft.seeding import check_seed
 
 BATCH = 64
 
@@ -36,10 +37,8 @@ def preset_names(preset: str) -> tuple[str, ...]:
     return PRESETS[preset]
 
 
-def check_linear(patterns: PatternFile, seed: int) -> None:
-    """Refuse grey values, which cannot be recorded once more, and a negative seed."""
-    if seed < 0:
-        raise ParameterError("seed", seed, "0 or more")
+def check_linear(patterns: PatternFile) -> None:
+    """Refuse grey values, which cannot be recorded once more."""
     if len(patterns) == 0:
         raise ParameterError("dataset", f"{patterns.path} with 0 patterns", "one pattern or more")
     if patterns.scale != "linear":
@@ -90,8 +89,9 @@ def augment_file(
     """
     names = preset_names(preset)
     recordings = [recording(name, floor_decades) for name in names]
+    check_seed(seed)
     check_writable(out, force, inputs=[dataset])
-    generator = torch.Generator().manual_seed(max(seed, 0))
+    generator = torch.Generator().manual_seed(seed)
     provenance = {
         "program": "invert augment",
         "version": msft.__version__,
@@ -102,7 +102,7 @@ def augment_file(
         "floor_decades": floor_decades,
     }
     with open_patterns(dataset) as patterns:
-        check_linear(patterns, seed)
+        check_linear(patterns)
         provenance["particles"] = patterns.provenance.get("particles", json.dumps({}))
         size = (patterns.pixels, patterns.pixels)
         missing = missing_pixels(patterns.simulation)

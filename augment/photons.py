@@ -19,8 +19,8 @@ class PhotonStatistics(Filter):
     Parameters
     ----------
     photons
-        Range of the number of photons expected in the whole pattern, within [1, 1e12]; drawn uniformly in its
-        logarithm.
+        Range of the number of photons expected in the whole image, within [1, 1e12]; drawn uniformly in its
+        logarithm. Within a `Recording` the image is what the detector sees.
     stray
         Range of the stray photons expected in each pixel, >= 0, the same over the image.
 

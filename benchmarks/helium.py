@@ -21,118 +21,34 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import helium_report as report
+import helium_samples
 import numpy as np
 import record
 import torch
 
 from augment.background import LEVELS, Background, levels
 from augment.correlation import correlation_images
-from augment.grid import beyond_radius
-from augment.noise import ReadoutNoise
-from augment.photons import PhotonStatistics
 from invert.backbone import NETWORKS, NetworkConfiguration, ResidualConfiguration
 from invert.classification import fit_examples, judged
 from invert.classification_presets import ClassificationTraining
 from invert.classifier import ClassifierConfiguration
 from invert.inputs import InputConfiguration, scaled
-from invert.labels import Examples, read_labelled
+from invert.labels import Examples
 from invert.model import pick_device
 from invert.scores import Scores, score
-from msft.configuration import read_toml
-from msft.generate import generate
-from msft.helium import PRESET
 from msft.helium.labels import NAMES
 from msft.plot import save
-from msft.shots import recipe_of
-
-PHOTONS, STRAY, READOUT = (1e4, 1e6), (0.0, 0.5), (0.0, 1.0)
-"""Photons in an image, stray ones in a pixel, standard deviation of the readout."""
-
-HOLE = 0.04
-"""Radius of the hole, of the image's width."""
 
 COMPONENTS = 50
 """Principal components that the support-vector machines see."""
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How large everything is."""
-
-    train: int
-    pixels: int
-    width: int
-    epochs: int
-    seeds: int
-
-    @property
-    def chosen(self) -> int:
-        """Images that choose the weights."""
-        return max(40, self.train // 6)
-
-    @property
-    def test(self) -> int:
-        """Images that judge."""
-        return max(100, self.train // 2)
-
-
-class Images(NamedTuple):
-    """Photons counted (N, n, n) and labels (N, 11)."""
-
-    photons: torch.Tensor
-    labels: torch.Tensor
-
-    def part(self, rows: slice) -> Images:
-        """Some of them."""
-        return Images(self.photons[rows], self.labels[rows])
-
-
-class Data(NamedTuple):
-    """What is learned from, what chooses the weights, what judges."""
-
-    train: Images
-    chosen: Images
-    test: Images
-
-
-def data(folder: Path, sizes: Sizes) -> Data:
-    """Images of the preset, simulated unless they are there, and recorded."""
-    count = sizes.train + sizes.chosen + sizes.test
-    path = folder / f"helium_{count}_{sizes.pixels}.h5"
-    if not path.exists():
-        table = read_toml(PRESET)
-        detector = table["detector"]
-        scale = detector["pixels"] / sizes.pixels
-        detector.update(pixels=sizes.pixels, pixel_size=detector["pixel_size"] * scale)
-        started = time.perf_counter()
-        recipe = recipe_of(table, seed=1)
-        generate(path, count, recipe.seed, recipe.distribution, recipe.simulation, recipe.uncertainty)
-        print(f"simulated {count} images in {time.perf_counter() - started:.0f} s", flush=True)
-    labelled = read_labelled(path)
-    images = Images(
-        detected(torch.from_numpy(labelled.frames.images)), torch.from_numpy(labelled.labels).float()
-    )
-    first, second = sizes.train, sizes.train + sizes.chosen
-    return Data(
-        images.part(slice(first)), images.part(slice(first, second)), images.part(slice(second, None))
-    )
-
-
-def detected(intensity: torch.Tensor) -> torch.Tensor:
-    """Photons as a detector counts them; what falls below 0 in the readout is dark."""
-    generator = torch.Generator().manual_seed(1)
-    photons, _ = PhotonStatistics(PHOTONS, STRAY)(intensity, generator)
-    photons, _ = ReadoutNoise(READOUT)(photons, generator)
-    hole = torch.full((len(photons), 1, 1), HOLE * photons.shape[-1])
-    return photons.mul_(beyond_radius(photons, hole)).clamp_(min=0.0)
-
-
-def narrowed(name: str, sizes: Sizes) -> NetworkConfiguration:
+def narrowed(name: str, sizes: helium_samples.Sizes) -> NetworkConfiguration:
     """A network of the paper with fewer filters, for images of another size."""
     network = replace(NETWORKS[name], width=sizes.width)
     if isinstance(network, ResidualConfiguration):
@@ -140,7 +56,7 @@ def narrowed(name: str, sizes: Sizes) -> NetworkConfiguration:
     return replace(network, kernel=max(1, sizes.pixels // 32), features=64 * sizes.width)
 
 
-def settings(sizes: Sizes, full: bool, seed: int, taught: int) -> ClassificationTraining:
+def settings(sizes: helium_samples.Sizes, full: bool, seed: int, taught: int) -> ClassificationTraining:
     """The paper's training, or a short one that shows as many images however many there are."""
     if full:
         return ClassificationTraining(epochs=sizes.epochs, decay_epochs=max(1, sizes.epochs // 4), seed=seed)
@@ -152,7 +68,9 @@ def settings(sizes: Sizes, full: bool, seed: int, taught: int) -> Classification
 class Bench:
     """Data, sizes and device of one call, and what has been measured so far."""
 
-    def __init__(self, everything: Data, sizes: Sizes, full: bool, device: torch.device) -> None:
+    def __init__(
+        self, everything: helium_samples.Data, sizes: helium_samples.Sizes, full: bool, device: torch.device
+    ) -> None:
         self.data, self.sizes, self.full, self.device = everything, sizes, full, device
         self.rows: list[report.Row] = []
 
@@ -160,7 +78,7 @@ class Bench:
         self,
         name: str,
         network: NetworkConfiguration,
-        images: Data | None = None,
+        images: helium_samples.Data | None = None,
         representation: Any = "image",
     ) -> None:
         """Train a network with every seed, and keep how the test images judge it."""
@@ -252,9 +170,9 @@ def noise(bench: Bench) -> dict[str, Any]:
     for number, level in enumerate(LEVELS):
         background = Background((bounds[level], bounds[level]))
         generators = (torch.Generator().manual_seed(10 * number + part) for part in range(3))
-        noisy = Data(
+        noisy = helium_samples.Data(
             *(
-                Images(background(part.photons, generator)[0], part.labels)
+                helium_samples.Images(background(part.photons, generator)[0], part.labels)
                 for part, generator in zip(bench.data, generators, strict=True)
             )
         )
@@ -300,12 +218,14 @@ def main() -> None:
         parser.error("--seeds: 2 or more, or there is no error bar")
     torch.set_num_threads(options.threads)
     defaults = (
-        Sizes(6174, 224, 64, 200, options.seeds) if options.full else Sizes(2400, 64, 8, 12, options.seeds)
+        helium_samples.Sizes(6174, 224, 64, 200, options.seeds)
+        if options.full
+        else helium_samples.Sizes(2400, 64, 8, 12, options.seeds)
     )
     given = {name: getattr(options, name) for name in ("train", "pixels", "width", "epochs")}
     sizes = replace(defaults, **{name: value for name, value in given.items() if value is not None})
     options.folder.mkdir(exist_ok=True)
-    everything = data(options.folder, sizes)
+    everything = helium_samples.data(options.folder, sizes)
     for name in BENCHMARKS if options.which == "all" else [options.which]:
         started = time.perf_counter()
         bench = Bench(everything, sizes, options.full, pick_device(options.device))

@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from .common import (
+    SEARCH_TABLES,
     SIMULATION_TABLES,
     Device,
     Json,
@@ -164,7 +165,7 @@ def train_classifier(
     from invert.classification_presets import ClassificationPreset, classification_preset, network_table
     from msft.configuration import from_mapping, to_mapping
 
-    file = read_configuration(config, SIMULATION_TABLES)
+    file = read_configuration(config, (*SIMULATION_TABLES, *SEARCH_TABLES))
     named = classification_preset(preset)
     network = network_table(named, file.pop("network", {}))
     tables = merged(to_mapping(named), file, {"training": {"seed": seed}})
@@ -174,7 +175,7 @@ def train_classifier(
     from invert.model import pick_device
     from msft.output import check_writable
 
-    check_writable(out, options.force)
+    check_writable(out, options.force, folder=True)
     target = pick_device(options.device)
     labelled = read_labelled(dataset, chosen.input.pixels)
     taught = len(labelled.labels) - round(chosen.training.held_out * len(labelled.labels))

@@ -160,18 +160,19 @@ def merged(*layers: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if value != {}}
 
 
+POPULATION_TABLES = ("particles", "uncertainty")
 SIMULATION_TABLES = (
+    *POPULATION_TABLES,
     "optics",
     "detector",
-    "particles",
-    "uncertainty",
     "solver",
     "backend",
     "precision",
     "accuracy",
     "propagation_accuracy",
 )
-TRAINING_TABLES = ("network", "target", "training")
+TRAINING_TABLES = ("network", "target", "training", "input")
+SEARCH_TABLES = ("search",)
 
 
 def read_configuration(path: Path | None, others: tuple[str, ...]) -> dict[str, Any]:

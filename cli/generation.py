@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .common import (
+    SEARCH_TABLES,
     TRAINING_TABLES,
     Absorption,
     AbsorptionLength,
@@ -164,7 +165,7 @@ def _recipe(
 
     if preset not in (None, "helium"):
         raise ParameterError("preset", preset, "helium")
-    file = read_configuration(config, TRAINING_TABLES)
+    file = read_configuration(config, (*TRAINING_TABLES, *SEARCH_TABLES))
     if preset is not None:
         file = merged(read_configuration(PRESET, ()), file)
     recipe = recipe_of(merged(file, simulation), seed)

@@ -18,6 +18,7 @@ from .classification import (
     train_classifier,
 )
 from .common import (
+    SEARCH_TABLES,
     SIMULATION_TABLES,
     Config,
     Device,
@@ -89,7 +90,7 @@ def train(
         from invert.presets import preset as named
         from msft.configuration import from_mapping, to_mapping
 
-        file = read_configuration(config, SIMULATION_TABLES)
+        file = read_configuration(config, (*SIMULATION_TABLES, *SEARCH_TABLES))
         given = {"images": images, "seed": seed, "online": online or None}
         chosen = from_mapping(
             Preset,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .common import (
+    POPULATION_TABLES,
     TRAINING_TABLES,
     Absorption,
     AbsorptionLength,
@@ -146,7 +147,9 @@ def inverter_of(
     from invert import checkpoint, shipped
     from invert.model import pick_device
     from invert.stream import Inverter
+    from msft.seeding import check_seed
 
+    check_seed(seed)
     loaded: Checkpoint = checkpoint.load(shipped.find(model))
     refinement = _refinement(loaded, patterns, fixed_beam, seed) if refine else None
     loaded.model.to(pick_device(device))
@@ -226,16 +229,20 @@ def fit(
         from invert.stream import CURVATURE
         from msft.configuration import from_mapping
 
-        file = read_configuration(config, (*TRAINING_TABLES, "particles"))
+        file = read_configuration(config, (*TRAINING_TABLES, *POPULATION_TABLES))
+        # only the exact solver moves the beam
+        held = {} if (solver or file.get("solver", "exact")) == "exact" else {"free_beam": False}
         given = {
             "starts": starts,
             "steps": steps,
-            "radius_range": _range(radius_min, radius_max),
-            "free_beam": False if fixed_beam or solver not in (None, "exact") else None,
+            "free_beam": False if fixed_beam else None,
             "polished": False if no_polish else None,
         }
-        searches = merged({"search": file.pop("search", {})}, {"search": given})
+        searches = merged({"search": held}, {"search": file.pop("search", {})}, {"search": given})
         search = from_mapping(MonteCarloSimplex, searches.get("search", {}), "search")
+        low, high = search.radius_range
+        low, high = low if radius_min is None else radius_min, high if radius_max is None else radius_max
+        search = replace(search, radius_range=(low, high))
         measured = read_frames(
             frames, dataset, mask, scale, parse_rows(rows), mask_good=mask_good, center=center
         )
@@ -265,10 +272,3 @@ def fit(
             quiet,
             as_json,
         )
-
-
-def _range(low: float | None, high: float | None) -> list[float] | None:
-    """A radius range of which one end or both are given."""
-    if low is None and high is None:
-        return None
-    return [30.0 if low is None else low, 160.0 if high is None else high]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .common import (
+    POPULATION_TABLES,
+    SEARCH_TABLES,
     TRAINING_TABLES,
     Absorption,
     AbsorptionLength,
@@ -116,7 +118,7 @@ def simulate(
             Simulation,
             merged(
                 {"solver": "exact", "backend": "numpy"} if closed else {"solver": "chebyshev"},
-                read_configuration(config, (*TRAINING_TABLES, "particles")),
+                read_configuration(config, (*TRAINING_TABLES, *SEARCH_TABLES, *POPULATION_TABLES)),
                 {
                     "optics": {
                         "wavelength": _wavelength(wavelength, energy),

@@ -31,12 +31,13 @@ def find_beam(
     simulated, lit
         Grey image (H, W) with the beam in the centre, and its pixels that see light.
     reach
-        Largest shift in each direction, in pixels.
+        Largest shift in each direction, in pixels; none leads out of the image.
 
     Returns
     -------
     Row and column of the beam from the centre.
     """
+    reach = min(reach, *(length - 1 for length in measured.shape))
     weight, light = valid.astype(np.float64), lit.astype(np.float64)
     frame = np.where(valid, measured - measured[valid].mean(), 0.0)
     pattern = np.where(lit, simulated - simulated[lit].mean(), 0.0)

@@ -209,7 +209,7 @@ def train(
     ParameterError
         If the frames or the folder cannot be used, or the disk is full.
     """
-    check_writable(out, force)
+    check_writable(out, force, folder=True)
     if force and out.exists() and not (out / checkpoint.WEIGHTS).exists():
         raise ParameterError("out", out, "a new name, or a folder that `invert train` wrote")
     source = {"frames": labelled.frames.source, "sha256": labelled.digest(), "images": len(labelled.labels)}

@@ -11,6 +11,7 @@ from invert.classifier import paper_network
 from invert.inputs import InputConfiguration
 from msft.configuration import to_mapping
 from msft.errors import ParameterError
+from msft.seeding import check_seed
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class ClassificationTraining:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_seed(self.seed, "training.seed")
         for name, allowed, good in (
             ("epochs", "1 or more", self.epochs >= 1),
             ("batch", "2 or more (batch normalisation)", self.batch >= 2),
@@ -68,7 +70,6 @@ class ClassificationTraining:
             ("l1", "0 to 1", 0 <= self.l1 <= 1),
             ("l2", "0 to 1", 0 <= self.l2 <= 1),
             ("held_out", "a fraction between 0 and 1", 0 < self.held_out < 1),
-            ("seed", "0 or more", self.seed >= 0),
         ):
             if not good:
                 raise ParameterError(f"training.{name}", getattr(self, name), allowed)

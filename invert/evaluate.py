@@ -16,6 +16,7 @@ from invert.model import Answers, Model, ModelConfiguration
 from invert.uncertainty import coverage
 from msft.errors import ParameterError
 from msft.particle import Particles
+from msft.seeding import check_seed
 from msft.symmetry import distance_to_surface
 
 CLEAN = "identity"
@@ -131,9 +132,10 @@ def evaluate(
     ------
     ParameterError
         If the dataset has another body, optics or detector than the model was trained on, or larger or
-        smaller particles.
+        smaller particles, or the seed is below 0.
     """
     configuration = model.configuration
+    check_seed(seed)
     _check(dataset, configuration)
     progress(0)
     answers, judged = {}, {}

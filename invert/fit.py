@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from augment.scaling import FLOOR_DECADES
 from invert.estimate import Inversion
 from invert.fitted import Fitted, conclude, different, gather
-from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam, check_seed
+from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam
 from invert.frames import Frames
 from invert.polish import ITERATIONS, polish, turned
 from invert.response import settle
@@ -23,7 +23,7 @@ from invert.simplex import Descent, minimise
 from msft.errors import ParameterError
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
-from msft.seeding import generator_of
+from msft.seeding import check_seed, generator_of
 from msft.symmetry import random_orientations
 
 FloatArray = NDArray[np.float64]
@@ -104,7 +104,7 @@ def fit(
     beam
         Where the beam meets the detector, in pixels (row, column) from its centre.
     progress
-        Called with 0 once the first frame is found good, then with 1 after each.
+        Called with the number of frames before the first good one, then with 1 after each.
 
     Raises
     ------
@@ -125,11 +125,12 @@ def fit(
         except ParameterError as error:
             refused = error
             fits.append(None)
-            continue
-        if not any(fits):
-            progress(0)
-        fits.append(fit_frame(model, search, generator_of(seed, int(number))))
-        progress(1)
+        else:
+            if not any(fits):
+                progress(len(fits))
+            fits.append(fit_frame(model, search, generator_of(seed, int(number))))
+        if any(fits):
+            progress(1)
     if refused is not None and not any(fits):
         raise refused
     return gather(fits, grey, frames.numbers, body, search.radius_range)

@@ -190,12 +190,6 @@ class ForwardModel:
         return misfits[best, np.arange(len(intensity))], np.asarray(floors)[best]
 
 
-def check_seed(seed: int) -> None:
-    """Raise ParameterError unless random numbers can come from it."""
-    if seed < 0:
-        raise ParameterError("seed", seed, "0 or more")
-
-
 def check_beam(simulation: Simulation, beam: Beam, reach: float) -> None:
     """Raise ParameterError unless the solver can compute patterns within reach of the beam."""
     if simulation.solver != "exact" and (beam != CENTRE or reach):

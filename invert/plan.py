@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from msft.errors import ParameterError
-from msft.seeding import generator_of
+from msft.seeding import check_seed, generator_of
 
 VALIDATIONS = 30
 """Validations over a training, at most one an epoch."""
@@ -74,7 +74,8 @@ class Plan:
     validations: int = VALIDATIONS
 
     def __post_init__(self) -> None:
-        for name, least in (("images", 1), ("batch", 1), ("seed", 0), ("validations", 1)):
+        check_seed(self.seed, "training.seed")
+        for name, least in (("images", 1), ("batch", 1), ("validations", 1)):
             if getattr(self, name) < least:
                 raise ParameterError(f"training.{name}", getattr(self, name), f"{least} or more")
 

@@ -10,6 +10,7 @@ from augment.scaling import FLOOR_DECADES
 from invert.backbone import ResidualConfiguration
 from invert.targets import TargetName
 from msft.errors import ParameterError
+from msft.seeding import check_seed
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,7 @@ class TrainingConfiguration:
             raise ParameterError("training.weight_decay", self.weight_decay, "0 to below 1")
         if not 0 < self.held_out < 1:
             raise ParameterError("training.held_out", self.held_out, "a fraction between 0 and 1")
-        if self.seed < 0:
-            raise ParameterError("training.seed", self.seed, "0 or more")
+        check_seed(self.seed, "training.seed")
         if self.loss not in ("square", "smooth"):
             raise ParameterError("training.loss", self.loss, "square or smooth")
         unknown = [name for name in self.filters if name not in RECORDINGS]

@@ -14,14 +14,14 @@ from invert.centre import find_beam
 from invert.estimate import Estimates, Inversion
 from invert.fit import BEAM_REACH, FLOORS
 from invert.fitted import APART_NM, PICTURE, Fitted, conclude, gather
-from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam, check_seed
+from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam
 from invert.frames import Frames
 from invert.polish import PATTERNS_OF_SLOPES, Polished, polish, turned
 from invert.response import settle
 from msft.errors import ParameterError
 from msft.particle import Particles
 from msft.pattern import Simulation
-from msft.seeding import generator_of
+from msft.seeding import check_seed, generator_of
 
 FloatArray = NDArray[np.float64]
 

@@ -136,7 +136,7 @@ class _Loop(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         losses, sizes = zip(*self._validation_losses, strict=True)
         loss = float(np.average([float(value) for value in losses], weights=sizes))
-        if loss < self.best_loss or not self.best_state:
+        if loss < self.best_loss:
             self.best_loss = loss
             self.best_state = copy.deepcopy(self.model.state_dict())
         train_loss = torch.stack(self._train_losses).mean()
@@ -214,7 +214,8 @@ def train(
     Raises
     ------
     ParameterError
-        If there are fewer examples than a batch, or none to validate with, or a batch cannot be shared.
+        If there are fewer examples than a batch, or none to validate with, or a batch cannot be shared; or
+        if no validation loss was finite.
     """
     if isinstance(hardware, torch.device):
         hardware = Hardware(hardware)
@@ -230,6 +231,9 @@ def train(
         progress(min(loop.step * plan.batch, plan.images))
     if loop.step < plan.steps:
         _run(loop, hardware, logger)
+    if not loop.best_state:
+        allowed = "a finite loss; a smaller training.learning_rate may give one"
+        raise ParameterError("training", "a validation loss that was never a number", allowed)
     return Outcome(loop.best_state, loop.history)
 
 

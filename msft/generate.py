@@ -17,6 +17,7 @@ from msft.output import check_writable
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 from msft.resumable import Growing, grow, identity, require_same, unfinished
+from msft.seeding import check_seed
 from msft.shards import Shard
 from msft.shots import Light, Population, Recipe
 from msft.uncertainty import Uncertainty
@@ -127,7 +128,7 @@ def generate_shard(folder: Path, part: Shard, count: int, recipe: Recipe, **opti
     rows = part.rows(count)
     if folder.exists() and not folder.is_dir():
         raise ParameterError("out", folder, "a folder for the shards")
-    check_writable(folder)
+    check_writable(folder, folder=True)
     folder.mkdir(exist_ok=True)
     path = part.path(folder)
     parts = (recipe.seed, recipe.distribution, recipe.simulation, recipe.uncertainty)
@@ -141,12 +142,11 @@ def check_request(recipe: Recipe, count: int) -> None:
     Raises
     ------
     ParameterError
-        If there is no pattern, the seed is negative, or the recipe does not work.
+        If there is no pattern, the seed is none, or the recipe does not work.
     """
     if count <= 0:
         raise ParameterError("n", count, "a number of patterns above 0")
-    if recipe.seed < 0:
-        raise ParameterError("seed", recipe.seed, "0 or more")
+    check_seed(recipe.seed)
     recipe.check()
 
 

@@ -12,24 +12,32 @@ from msft.errors import ParameterError
 
 
 def check_writable(
-    path: Path, force: bool = True, *, inputs: Sequence[Path] = (), suffixes: Sequence[str] = ()
+    path: Path,
+    force: bool = True,
+    *,
+    inputs: Sequence[Path] = (),
+    suffixes: Sequence[str] = (),
+    folder: bool = False,
 ) -> None:
-    """Refuse, before any work is done, a path at which nothing can be written.
+    """Refuse, before any work is done, a path where no file (with `folder`: no folder) can be written.
 
     Raises
     ------
     ParameterError
-        If the folder is missing or not writable, something is there and `force` is not given, it is one of
-        the inputs, or its suffix is none of `suffixes` (where they are given).
+        If the folder is missing or not writable, something is there and `force` is not given, a folder is
+        there in place of a file, it is one of the inputs, or its suffix is none of `suffixes` (where they are
+        given).
     """
     if suffixes and path.suffix not in suffixes:
         raise ParameterError("out", path, "a name that ends in " + " or ".join(suffixes))
     if any(path.exists() and source.exists() and path.samefile(source) for source in inputs):
         raise ParameterError("out", path, "another file than those that are read")
-    folder = path.absolute().parent
-    if not folder.is_dir():
+    above = path.absolute().parent
+    if not above.is_dir():
         raise ParameterError("out", path, f"a file in a folder that exists; {path.parent} does not")
-    if not os.access(folder, os.W_OK):
+    if path.is_dir() and not folder:
+        raise ParameterError("out", f"{path}, a folder", "a file")
+    if not os.access(above, os.W_OK):
         raise ParameterError("out", path, f"a file in a folder that can be written; {path.parent} cannot")
     if path.exists() and not force:
         raise ParameterError("out", f"{path}, which exists", "a new name, or --force to replace it")

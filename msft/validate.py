@@ -16,6 +16,7 @@ from msft.helium.labels import NAMES, broken_rules
 from msft.helium.rules import labels_of
 from msft.layout import CXI_VERSION, DATA, PROCESS, SAMPLE
 from msft.particle import SMALLEST_RADIUS
+from msft.seeding import check_seed
 from msft.shots import Shots
 from msft.symmetry import to_fundamental_domain
 from msft.units import NANOMETRE, photon_energy
@@ -79,10 +80,11 @@ def validate(
     Raises
     ------
     ParameterError
-        If the file is missing or is no HDF5 file, or `sample` is below 0.
+        If the file is missing or is no HDF5 file, or `sample` or the seed is below 0.
     """
     if sample < 0:
         raise ParameterError("sample", sample, "0 or more patterns")
+    check_seed(seed)
     with open_hdf5(path) as file:
         findings = [*_layout(file)]
         try:

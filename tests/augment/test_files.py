@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ from msft.particle import Particles
 from msft.pattern import Simulation
 
 COUNT = 70  # more than one batch
+Q_STEP = 0.06  # nm^-1: the outermost pixels lie outside the Ewald sphere
 NAMES = ("round", "strange")
 
 
@@ -31,7 +33,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         random.choice(["sphere", "cube", "icosahedron"], COUNT),
         random.uniform(0.5, 2.0, COUNT),
     )
-    simulation = Simulation(Optics(absorption="refractive"), EwaldDetector(16), solver="chebyshev")
+    simulation = Simulation(Optics(absorption="refractive"), EwaldDetector(16, Q_STEP), solver="chebyshev")
     optics = {"wavelength": random.uniform(13, 14, COUNT), "beta": random.uniform(0, 0.1, COUNT)}
     provenance = {"program": "test"}
     with create(path, COUNT, simulation, provenance, varying=list(optics), labels=NAMES) as writer:
@@ -66,4 +68,12 @@ def test_every_image_keeps_what_its_pattern_shows(
             patterns = torch.from_numpy(given.patterns(slice(None)))
             assert PAPER_FILTERS[0] == "identity"
             assert np.array_equal(first, log_scale(patterns).numpy())
+    with h5py.File(out) as file:
+        mask = file["/entry_1/data_1/mask"][:]
+    q = Q_STEP * (np.arange(16) - 8)
+    outside = np.hypot(q[:, None], q) >= 2 * np.pi / 13.5
+    assert outside.any()
+    assert (mask[:, outside] == 0x200).all()
+    if preset == "paper":
+        assert (mask[::times] == np.where(outside, 0x200, 0)).all()
     assert labelled.read_bytes() == before

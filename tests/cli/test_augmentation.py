@@ -92,6 +92,7 @@ def test_the_preview_is_one_picture(dataset: Path, tmp_path: Path) -> None:
         (["--preview", "--pattern", 70], "pattern"),
         (["--preview", "--pattern", -1], "pattern"),
         (["--preview", "--seed", -1], "seed"),
+        (["--seed", 2**64], "seed"),
         (["--preview", "-o", "picture.pdf"], "out"),
     ],
 )

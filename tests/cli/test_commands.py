@@ -113,14 +113,23 @@ def test_filtered_files_say_what_was_measured_and_how(workplace: Path) -> None:
     assert_refused(run(invert, "train", dirty, "-o", workplace / "other"), "dataset")
 
 
-def test_one_configuration_serves_both_commands(workplace: Path, tmp_path: Path) -> None:
+def test_one_configuration_serves_every_command(workplace: Path, tmp_path: Path) -> None:
     config = tmp_path / "experiment.toml"
     config.write_text(
-        "[optics]\nabsorption = 'none'\n[detector]\npixels = 16\n"
+        "target = 'code'\n[optics]\nabsorption = 'none'\n[detector]\npixels = 16\n"
+        "[particles]\nradius_range = [40, 60]\n[uncertainty]\nwavelength = 0.01\n"
+        "[search]\nstarts = 1\nsteps = 1\n"
         "[network]\nblocks = [1]\nwidth = 4\n[training]\nimages = 64\nbatch = 8\n"
     )
+    one = tmp_path / "one.h5"
+    assert run(msft, "simulate", "--config", config, "--radius", 50, "-o", one, "--quiet").exit_code == 0
+    fitted = run(invert, "fit", one, "--config", config, "--no-report", "--pictures", 0, "--quiet")
+    assert fitted.exit_code == 0, fitted.output
     data, model = tmp_path / "d.h5", tmp_path / "m"
-    assert run(msft, "generate", "--n", 30, "-o", data, "--config", config, "--quiet").exit_code == 0
+    for_classifiers = tmp_path / "classifier.toml"
+    for_classifiers.write_text(config.read_text() + "[input]\npixels = 64\n")
+    made = run(msft, "generate", "--n", 30, "-o", data, "--config", for_classifiers, "--quiet")
+    assert made.exit_code == 0, made.output
     trained = run(invert, "train", data, "-o", model, "--config", config, "--quiet")
     assert trained.exit_code == 0, trained.output
     assert_refused(run(invert, "evaluate", workplace / "model", data), "dataset.optics")
@@ -132,6 +141,7 @@ def test_one_configuration_serves_both_commands(workplace: Path, tmp_path: Path)
         (["--n", 0], "n"),
         (["--n", -5], "n"),
         (["--seed", -1], "seed"),
+        (["--seed", 2**63], "seed"),
         (["--radius-min", -3], "radius_range"),
         (["--radius-min", 90, "--radius-max", 40], "radius_range"),
         (["--absorption", "refractive", "--beta", -0.1], "beta"),

@@ -195,6 +195,10 @@ def test_a_configuration_file_says_how_to_search(workplace: Path, tmp_path: Path
     done = run(invert, "fit", workplace / "exp.h5", "--config", config, "--steps", 4, "-o", tmp_path / "p.h5")
     assert done.exit_code == 0, done.output
     assert "3 starts of 4 steps" in done.stdout
+    # what stands there stays where an option changes the other end
+    refused = run(invert, "fit", workplace / "exp.h5", "--config", config, "--radius-max", 40)
+    assert_refused(refused, "radius_range")
+    assert "45 to 40" in refused.stderr
 
 
 def bad_stack(folder: Path, name: str) -> Path:
@@ -246,6 +250,7 @@ def bad_stack(folder: Path, name: str) -> Path:
         ("fine", ["--mask", "missing.npy"], "mask"),
         ("fine", ["--out", "no/such/folder/p.h5"], "out"),
         ("fine", ["--seed", -1], "seed"),
+        ("fine", ["--seed", 2**63], "seed"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
@@ -263,7 +268,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("text", "field"),
     [
-        ("solver = 'chebyshev'\n", "solver"),
+        ("solver = 'chebyshev'\n[search]\nfree_beam = true\n", "solver"),
         ("[search]\nstarts = 'many'\n", "search.starts"),
         ("[search]\nstart = 3\n", "search.start"),
         ("search = 3\n", "search"),
@@ -281,8 +286,12 @@ def test_bad_configurations_are_named_and_leave_nothing(tmp_path: Path, text: st
     assert sorted(tmp_path.iterdir()) == sorted([path, config])
 
 
-def test_another_solver_keeps_the_beam_fixed(workplace: Path, tmp_path: Path) -> None:
-    options = ["--solver", "chebyshev", "--no-polish", "--starts", 1, "--steps", 1]
+@pytest.mark.parametrize("where", ["option", "file"])
+def test_another_solver_keeps_the_beam_fixed(workplace: Path, tmp_path: Path, where: str) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text("solver = 'chebyshev'\n" if where == "file" else "")
+    solver = ["--config", config] if where == "file" else ["--solver", "chebyshev"]
+    options = [*solver, "--no-polish", "--starts", 1, "--steps", 1]
     done = run(invert, "fit", workplace / "exp.h5", *options, "--frames", ":1", "-o", tmp_path / "p.h5")
     assert done.exit_code == 0, done.output
     assert "solver chebyshev" in done.stdout

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from augment.scaling import FLOOR_DECADES
-from invert.centre import FEWEST_SHARED, find_beam
+from invert.centre import find_beam
 from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
@@ -30,7 +30,7 @@ def by_trying(
             source = pixels - (row, column)
             inside = np.all((source >= 0) & (source < simulated.shape), axis=1, keepdims=True)[:, 0]
             inside[inside] &= lit[tuple(source[inside].T)]
-            if inside.sum() <= FEWEST_SHARED * len(pixels):
+            if inside.sum() <= 0.25 * len(pixels):
                 continue
             a, b = measured[tuple(pixels[inside].T)], simulated[tuple(source[inside].T)]
             value = np.corrcoef(a.astype(float), b.astype(float))[0, 1]
@@ -85,4 +85,6 @@ def test_a_few_pixels_that_agree_are_not_believed() -> None:
     measured = generator.normal(size=(32, 32)).astype(np.float32)
     measured[:2, :] = pattern[-2:, :]  # a perfect match of two rows, 30 pixels away
     row, column = find_beam(measured, EVERYWHERE, pattern, EVERYWHERE, 31)
-    assert (32 - abs(row)) * (32 - abs(column)) > FEWEST_SHARED * 32**2
+    assert (32 - abs(row)) * (32 - abs(column)) > 0.25 * 32**2
+    # a reach beyond the image is none beyond it
+    assert find_beam(measured, EVERYWHERE, pattern, EVERYWHERE, 40) == (row, column)

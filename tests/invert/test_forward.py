@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.linalg import expm
 
 from invert.forward import (
     COUNTS,
     FEWEST_PIXELS,
+    MARGIN,
     SATURATED_PIXELS,
     Beam,
     Candidate,
@@ -110,6 +112,23 @@ def test_only_compared_pixels_are_simulated(grey: NDArray[np.float32], valid: ND
     assert back.shape == (5, PIXELS, PIXELS)
     assert np.array_equal(back[:, valid], intensity)
     assert (back[:, ~valid] == 0).all()
+
+
+@pytest.mark.parametrize("simulation", [SMALL, HEMISPHERE], ids=["lit", "dark corners"])
+def test_light_is_spread_from_pixels_that_are_not_compared(
+    grey: NDArray[np.float32], valid: NDArray[np.bool_], simulation: Simulation
+) -> None:
+    model = ForwardModel(grey, valid, simulation, "icosahedron", margin=MARGIN)
+    found = model.spread(model.intensity(PARTICLES.radius, PARTICLES.orientation), 0.5)
+    # the discrete Gaussian is what diffusion makes of a point on a lattice
+    diffusion = expm(0.25 * (np.eye(PIXELS, k=1) + np.eye(PIXELS, k=-1) - 2 * np.eye(PIXELS)))
+    whole = simulation.intensity(PARTICLES)
+    images = model.on_detector(found.astype(np.float64))
+    compared = images[0] > 0
+    assert compared.sum() == model.measured.size
+    for image, pattern in zip(images, whole, strict=True):
+        spread = diffusion @ pattern @ diffusion
+        np.testing.assert_allclose(image[compared], spread[compared], atol=1e-4 * pattern.max())
 
 
 def test_a_beam_off_the_centre_is_a_shifted_pattern() -> None:

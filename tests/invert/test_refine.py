@@ -183,6 +183,14 @@ def test_starts_around_the_estimate_find_what_it_misses() -> None:
     assert hits[1] >= 7
 
 
+def test_the_first_start_is_the_estimate_however_uncertain() -> None:
+    truth = PARTICLES[:2]
+    start = near(truth)
+    wild = replace(start, radius_sigma=np.full(2, 40.0), orientation_sigma=np.full(2, 1.0))
+    estimates = refine(wild, frames_of(SMALL.intensity(truth)), SMALL, Refinement(RANGE, starts=1)).estimates
+    assert degrees_off(estimates.particles.orientation, truth.orientation).max() < 0.05
+
+
 def test_an_estimate_without_uncertainty_is_its_own_only_start() -> None:
     truth = PARTICLES[:2]
     start = near(truth)

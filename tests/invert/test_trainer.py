@@ -117,3 +117,33 @@ def test_too_few_examples_are_refused() -> None:
         train(task, Plan(images=100, batch=10, seed=0), CPU)
     with pytest.raises(ParameterError, match=r"training\.images"):
         Plan(images=0, batch=10, seed=0)
+
+
+class Diverging(Classification):
+    """Its loss of the first batches of validation, so many of them, is not a number."""
+
+    left = 0
+
+    def loss(self, batch: tuple[torch.Tensor, ...], draw: Draw) -> torch.Tensor:
+        loss = super().loss(batch, draw)
+        if draw.training or self.left == 0:
+            return loss
+        self.left -= 1
+        return loss * torch.nan
+
+
+def diverging(batches: int) -> Diverging:
+    task = Diverging(classification().model)
+    task.left = batches
+    return task
+
+
+def test_a_loss_that_is_no_number_is_never_the_best() -> None:
+    plan = Plan(990, 30, 3, validations=3)
+    state, history = train(diverging(1), plan, CPU)
+    losses = [row["validation_loss"] for row in history]
+    assert np.isnan(losses[0])
+    assert np.isfinite(losses[1:]).all()
+    assert state
+    with pytest.raises(ParameterError, match="learning_rate"):
+        train(diverging(100), plan, CPU)

@@ -17,7 +17,7 @@ from msft.generate import generate
 from msft.optics import Optics
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
-from msft.workers import BATCH
+from msft.workers import BATCH, batches
 
 SMALL = Simulation(detector=EwaldDetector(pixels=12, q_step=0.07))
 
@@ -67,6 +67,13 @@ def test_progress_counts_every_pattern(tmp_path: Path) -> None:
     seen: list[int] = []
     generate(tmp_path / "d.h5", BATCH + 1, simulation=SMALL, progress=seen.append)
     assert [done for done in seen if done] == [BATCH, 1]
+
+
+@pytest.mark.parametrize(("pixels", "size"), [(64, 64), (128, 64), (512, 4), (1024, 1), (4096, 1)])
+def test_batches_of_large_patterns_are_small(pixels: int, size: int) -> None:
+    parts = list(batches(range(7, 107), pixels))
+    assert [row for part in parts for row in part] == list(range(7, 107))
+    assert len(parts[0]) == max(len(part) for part in parts) == size
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

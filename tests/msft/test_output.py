@@ -78,3 +78,9 @@ def test_a_folder_without_the_right_to_write_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(ParameterError):
         check_writable(tmp_path / "a.txt")
+
+
+def test_a_folder_is_not_taken_for_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="a folder"):
+        check_writable(tmp_path, force=True)
+    check_writable(tmp_path, force=True, folder=True)

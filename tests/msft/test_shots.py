@@ -109,6 +109,10 @@ def test_uncertain_optics_are_normal_and_leave_the_particles_alone() -> None:
     reference = stats.truncnorm(-3, 3, 13.5, 0.1)
     assert stats.kstest(shots.optics["wavelength"], reference.cdf).pvalue > 1e-3
     assert abs(np.corrcoef(shots.optics["wavelength"], shots.optics["absorption_length"])[0, 1]) < 0.07
+    # three sigma away at most, and from other random numbers than the particle
+    away = np.abs(shots.optics["wavelength"] - 13.5)
+    assert away.max() <= 0.3
+    assert abs(stats.spearmanr(away, shots.particles.radius).statistic) < 0.05
     alone = uncertain.shots(np.array([17]))
     assert alone.optics["wavelength"][0] == shots.optics["wavelength"][17]
     assert plain.shots(indices).optics == {}

@@ -130,6 +130,7 @@ def labels_by_name(body: str, polar: float, stretch: float = 1.0) -> set[str]:
         ("sphere", 30, 1.0, "oblate round"),
         ("sphere", 90, 0.5, "oblate elliptical"),
         ("sphere", 5, 0.5, "oblate round"),  # flat, but seen along its axis
+        ("sphere", 90, 0.3, "oblate elliptical"),
         ("sphere", 90, 0.15, "oblate elliptical streak"),
         ("sphere", 70, 0.15, "oblate elliptical bent"),
         ("sphere", 90, 3.0, "prolate streak"),
