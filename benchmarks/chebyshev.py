@@ -41,7 +41,7 @@ def operations(
     assert isinstance(body, ChordedBody)
     optics = Optics()
     shared = series(body.densities, optics, EwaldDetector(), float(radii.max()), OF_SERIES * accuracy)
-    rates = Rates(shared.largest_q, shared.largest_q_z, abs(optics.attenuation) * max(body.densities))
+    rates = Rates.of(shared)
     lit, counts, flops = len(shared.axis), [], []
     squared = shared.axis[:, None] ** 2 + shared.axis**2
     q_z = shared.k - np.sqrt(shared.k**2 - squared[squared < shared.k**2])

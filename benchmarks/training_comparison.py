@@ -1,12 +1,14 @@
 """The presets `paper` and `best` at a reduced size, after equally many training images.
 
     python benchmarks/training_comparison.py [--patterns 3000] [--images 100000] [--tests 2000] [--online]
+    python benchmarks/training_comparison.py --online-alone 3 --patterns 25000 --out ONLINE.json
 
 Patterns of 64 x 64 pixels over the same angles as the papers', networks of 16 filters, the same number of
 images shown to each, new clean patterns to judge on: this compares recipes and says nothing of their full
 size. Between the two stands the paper's recipe with nothing but its target and its loss changed. Both presets
 are trained on 1/8, 1/4, 1/2 and all of the patterns, too; `--online` adds `best` on a new particle for every
-image. Writes a PNG and a JSON.
+image, and `--online-alone N` compares nothing but the two, with N seeds, which tell what chance does. Writes
+a JSON and, of the recipes, a PNG.
 """
 
 from __future__ import annotations
@@ -73,6 +75,21 @@ def _reduced(chosen: Preset, images: int) -> Preset:
     )
 
 
+def _with(chosen: Preset, **training: Any) -> Preset:
+    return replace(chosen, training=replace(chosen.training, **training))
+
+
+def online_or_stored(
+    best: Preset, dataset: PatternDataset, tests: PatternDataset, seeds: int
+) -> list[dict[str, Any]]:
+    """The errors after learning from stored patterns, and from a new particle for every image, by seed."""
+    return [
+        {"seed": seed, **trained(name, _with(best, online=online, seed=seed), dataset, tests)}
+        for seed in range(seeds)
+        for name, online in (("best", False), ("best, online", True))
+    ]
+
+
 def trained(name: str, chosen: Preset, dataset: PatternDataset, tests: PatternDataset) -> dict[str, Any]:
     """The errors of a network on the test patterns, clean and through the preset `experiment`."""
     begin = time.perf_counter()
@@ -135,6 +152,7 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=2000)
     parser.add_argument("--parts", type=int, nargs="+", default=PARTS)
     parser.add_argument("--online", action="store_true")
+    parser.add_argument("--online-alone", type=int, default=0, metavar="SEEDS")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "records" / "training_comparison.json"
@@ -146,18 +164,22 @@ def main() -> None:
     print(
         f"{'recipe':14} {'n':>6} {'s':>7} {'mean/%':>8} {'symm./%':>9}", *(f"{m[:10]:>10}" for m in MEASURES)
     )
+    settings = {name: getattr(options, name) for name in ("patterns", "images", "tests", "threads")}
+    settings |= {"width": WIDTH, "pixels": PIXELS}
+    if options.online_alone:
+        rows = online_or_stored(chosen["best"], dataset, tests, options.online_alone)
+        record.write(options.out, {**settings, "rows": rows})
+        return
     rows = []
     for part in sorted(options.parts, reverse=True):
         some = dataset.part(slice(0, len(dataset) // part))
         rows += [trained(name, chosen[name], some, tests) for name in ("paper", "best")]
     rows.append(trained("paper, code", chosen["paper, code"], dataset, tests))
     if options.online:
-        online = replace(chosen["best"], training=replace(chosen["best"].training, online=True))
-        rows.append(trained("best, online", online, dataset, tests))
+        rows.append(trained("best, online", _with(chosen["best"], online=True), dataset, tests))
     beaten = verdict(rows, len(dataset) // min(options.parts))
     print("best beats paper:", ", ".join(f"{name} {'yes' if won else 'NO'}" for name, won in beaten.items()))
-    settings = {name: getattr(options, name) for name in ("patterns", "images", "tests", "threads")}
-    record.write(options.out, {**settings, "width": WIDTH, "pixels": PIXELS, "rows": rows, "beaten": beaten})
+    record.write(options.out, {**settings, "rows": rows, "beaten": beaten})
     picture = options.out.with_suffix(".png")
     save(draw(rows, options.images), picture)
     print(options.out, picture)

@@ -103,10 +103,34 @@ def progress_bar(title: str, total: int, quiet: bool) -> Iterator[Callable[[int]
         bar.advance(task, done)
 
     try:
-        yield advance
+        with compilation_told(quiet):
+            yield advance
     finally:
         if bar.live.is_started:
             bar.stop()
+
+
+@contextmanager
+def compilation_told(quiet: bool) -> Iterator[None]:
+    """Say when kernels are compiled, or the first work after an installation seems to hang."""
+    if quiet or "numba" not in sys.modules:  # whatever compiles is imported with the solvers
+        yield
+        return
+    from numba.core import event
+
+    class Told(event.Listener):
+        said = False
+
+        def on_start(self, event: event.Event) -> None:
+            if not self.said:
+                self.said = True
+                print("compiling for this machine, once: about half a minute", file=sys.stderr)
+
+        def on_end(self, event: event.Event) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Told()):
+        yield
 
 
 def report(result: dict[str, Any], lines: list[str], quiet: bool, as_json: bool) -> None:

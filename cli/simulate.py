@@ -21,6 +21,7 @@ from .common import (
     Quiet,
     Wavelength,
     command_line,
+    compilation_told,
     merged,
     one_line_errors,
     read_configuration,
@@ -137,7 +138,8 @@ def simulate(
                 },
             ),
         )
-        pattern = simulation.intensity(particle)
+        with compilation_told(quiet):
+            pattern = simulation.intensity(particle)
         size = float(particle.radius[0])
         written = [path for path in (out, png) if path is not None]
         if out is not None:

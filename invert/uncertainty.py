@@ -27,7 +27,7 @@ LEVEL = 0.6827
 ANGLE = 1.8776
 """Length that `LEVEL` of Gaussian vectors in three dimensions do not exceed, in units of sigma per axis."""
 
-LARGEST, LEAST = 20_000, 2_000
+LARGEST, LEAST = 20_000, 5_000
 """Images to learn from at most, and to calibrate with at least."""
 
 STEPS, BATCH, RATE = 800, 256, 3e-3

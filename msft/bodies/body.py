@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,16 +87,7 @@ class Body(ABC):
 
 
 class ChordedBody(Body):
-    """A body that a line parallel to the beam crosses in chords, each of one density.
-
-    Attributes
-    ----------
-    rims_cross
-        Whether creases of the body cross where it has a rim, so that pieces between them end in corners
-        (`msft.solvers.uniform_columns`).
-    """
-
-    rims_cross: ClassVar[bool] = False
+    """A body that a line parallel to the beam crosses in chords, each of one density."""
 
     @property
     @abstractmethod

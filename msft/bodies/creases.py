@@ -7,10 +7,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msft.bodies.body import FloatArray
+from msft.bodies.lines import across
 
-Crease = tuple[FloatArray, FloatArray, FloatArray, float]
+Crease = tuple[FloatArray, FloatArray, FloatArray, bool]
 
 
 class Creases(NamedTuple):
@@ -25,29 +27,24 @@ class Creases(NamedTuple):
         Shape (C, 3), in the body's frame, at unit circumsphere radius.
     round
         Whether the chords have a square root at any of them: whether the body has curved surfaces.
-    depth
-        Of silhouettes of ellipsoids, half the chord through the centre; else 0. Shape (C,).
+    outline
+        Whether the beam touches a curved surface there, shape (C,).
     """
 
     centre: FloatArray
     cosine: FloatArray
     sine: FloatArray
     round: bool
-    depth: FloatArray
+    outline: NDArray[np.bool_]
 
     def turned(self, rotation: FloatArray, radius: float) -> Creases:
         """In nm in the lab frame."""
         turn = radius * rotation.T
-        return Creases(
-            self.centre @ turn, self.cosine @ turn, self.sine @ turn, self.round, radius * self.depth
-        )
+        return Creases(self.centre @ turn, self.cosine @ turn, self.sine @ turn, self.round, self.outline)
 
     def overlaps(self) -> FloatArray:
         """Points (N, 2) where two outlines cross in (x, y): where one begins to hide behind another."""
-        if not self.round:
-            return np.empty((0, 2))
-        outlines = np.flatnonzero((self.depth > 0) | ~self.sine.any(axis=1)).tolist()
-        pairs = [(a, b) for a, b in itertools.combinations(outlines, 2)]
+        pairs = itertools.combinations(np.flatnonzero(self.outline).tolist(), 2)
         found = [self._crossings(a, b) if self.sine[b].any() else self._crossings(b, a) for a, b in pairs]
         return np.concatenate([np.empty((0, 2)), *found])
 
@@ -75,34 +72,31 @@ class Creases(NamedTuple):
 
     @staticmethod
     def of(*curves: Crease) -> Creases:
-        """From one (centre, cosine, sine, depth) for each curve of a body with curved surfaces."""
+        """From one (centre, cosine, sine, outline) for each curve of a body with curved surfaces."""
         vectors = np.array([curve[:3] for curve in curves], dtype=np.float64).reshape(-1, 3, 3)
-        depth = np.array([curve[3] for curve in curves], dtype=np.float64)
-        return Creases(vectors[:, 0], vectors[:, 1], vectors[:, 2], True, depth)
+        outline = np.array([curve[3] for curve in curves], dtype=np.bool_)
+        return Creases(vectors[:, 0], vectors[:, 1], vectors[:, 2], True, outline)
 
 
 def silhouette(semi_axes: FloatArray, height: float, direction: FloatArray) -> Crease:
     """Where lines of a direction touch an ellipsoid with its centre at (0, 0, height)."""
     axis = direction / semi_axes
-    depth = 1 / float(np.linalg.norm(axis))
-    axis = axis * depth
-    across = np.eye(3)[np.abs(axis).argmin()]
-    first = np.cross(axis, across)
-    first /= np.linalg.norm(first)
-    return np.array([0.0, 0.0, height]), semi_axes * first, semi_axes * np.cross(axis, first), depth
+    axis /= np.linalg.norm(axis)
+    first, second = across(axis)
+    return np.array([0.0, 0.0, height]), semi_axes * first, semi_axes * second, True
 
 
 def ring(height: float, semi_axis_x: float, semi_axis_y: float) -> Crease:
     """An edge around the z axis."""
     centre = np.array([0.0, 0.0, height])
-    return centre, np.array([semi_axis_x, 0.0, 0.0]), np.array([0.0, semi_axis_y, 0.0]), 0.0
+    return centre, np.array([semi_axis_x, 0.0, 0.0]), np.array([0.0, semi_axis_y, 0.0]), False
 
 
 def cylinder_sides(radius: float, half_length: float, direction: FloatArray) -> list[Crease]:
     """The two segments where lines of a direction touch a cylinder around the z axis; none along it."""
-    across = math.hypot(direction[0], direction[1])
-    if across < 1e-9:
+    speed = math.hypot(direction[0], direction[1])
+    if speed < 1e-9:
         return []
-    side = radius / across * np.array([-direction[1], direction[0], 0.0])
+    side = radius / speed * np.array([-direction[1], direction[0], 0.0])
     along = np.array([0.0, 0.0, half_length])
-    return [(sign * side, along, np.zeros(3), 0.0) for sign in (-1.0, 1.0)]
+    return [(sign * side, along, np.zeros(3), True) for sign in (-1.0, 1.0)]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies.body import FloatArray, HomogeneousBody
 from msft.bodies.creases import Creases, cylinder_sides, ring, silhouette
-from msft.bodies.lines import lines_of_the_beam, through_cylinder, through_ellipsoid, union
+from msft.bodies.lines import hull, lines_of_the_beam, through_cylinder, through_ellipsoid, union
 from msft.errors import ParameterError
 
 
@@ -39,8 +38,6 @@ class Dumbbell(HomogeneousBody):
     ParameterError
         If a length is outside its range.
     """
-
-    rims_cross: ClassVar[bool] = True
 
     half_distance: float = 0.5
     lobe_radius: float = 0.5
@@ -84,15 +81,15 @@ class Dumbbell(HomogeneousBody):
     def chords(
         self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
     ) -> tuple[FloatArray, FloatArray]:
-        """Where the beam enters and leaves; see `HomogeneousBody.chords`; C = 3."""
-        origin, direction = lines_of_the_beam(x, y, rotation, radius)
+        """Where the beam enters and leaves; see `HomogeneousBody.chords`; C = 3, of a capsule 1."""
+        lines = lines_of_the_beam(x, y, rotation, radius)
         semi_axes = np.array([self.lobe_radius, self.lobe_radius, self.lobe_height])
         lobes = [
-            through_ellipsoid(origin - [0, 0, height], direction, semi_axes)
+            through_ellipsoid(lines, height, semi_axes)
             for height in (-self.half_distance, self.half_distance)
         ]
-        neck = through_cylinder(origin, direction, self.neck_radius, self.half_distance)
-        enter, leave = union([*lobes, neck])
+        neck = through_cylinder(lines, self.neck_radius, self.half_distance)
+        enter, leave = union([*lobes, neck]) if self.neck_radius < self.lobe_radius else hull([*lobes, neck])
         return radius * enter, radius * leave
 
     def creases(self, direction: FloatArray) -> Creases:

@@ -49,8 +49,8 @@ class Ellipsoid(ConvexBody):
         self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
     ) -> tuple[FloatArray, FloatArray]:
         """Where the beam enters and leaves; see `ConvexBody.columns`."""
-        origin, direction = lines_of_the_beam(x, y, rotation, radius)
-        enter, leave = through_ellipsoid(origin, direction, np.array(self.semi_axes))
+        lines = lines_of_the_beam(x, y, rotation, radius)
+        enter, leave = through_ellipsoid(lines, 0.0, np.array(self.semi_axes))
         return radius * enter, radius * leave
 
     def creases(self, direction: FloatArray) -> Creases:

@@ -79,11 +79,10 @@ class Layered(ChordedBody):
         self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
     ) -> tuple[FloatArray, FloatArray]:
         """Where the beam enters and leaves; see `ChordedBody.chords`; C = 3."""
-        origin, direction = lines_of_the_beam(x, y, rotation, radius)
+        lines = lines_of_the_beam(x, y, rotation, radius)
         outer = np.array(self.semi_axes)
-        enter, leave = through_ellipsoid(origin, direction, outer)
-        middle = [0, 0, self.offset * outer[2]]
-        inner_enter, inner_leave = through_ellipsoid(origin - middle, direction, self.inner_radius * outer)
+        enter, leave = through_ellipsoid(lines, 0.0, outer)
+        inner_enter, inner_leave = through_ellipsoid(lines, self.offset * outer[2], self.inner_radius * outer)
         missed = inner_leave <= inner_enter
         inner_enter, inner_leave = (np.where(missed, leave, z) for z in (inner_enter, inner_leave))
         return (

@@ -143,8 +143,8 @@ class ConvexPolyhedron(ConvexBody):
     def creases(self, direction: FloatArray) -> Creases:
         """The edges; see `ConvexBody.creases`."""
         first, last = self.vertices[self._edges[:, 0]], self.vertices[self._edges[:, 1]]
-        flat = np.zeros(len(first))
-        return Creases((first + last) / 2, (last - first) / 2, np.zeros_like(first), False, flat)
+        outline = np.zeros(len(first), dtype=np.bool_)  # no curved surfaces
+        return Creases((first + last) / 2, (last - first) / 2, np.zeros_like(first), False, outline)
 
     @cached_property
     def _edges(self) -> NDArray[np.int64]:

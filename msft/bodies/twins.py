@@ -106,10 +106,10 @@ class Twins(HomogeneousBody):
         self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
     ) -> tuple[FloatArray, FloatArray]:
         """Where the beam enters and leaves; see `HomogeneousBody.chords`; C = 2."""
-        origin, direction = lines_of_the_beam(x, y, rotation, radius)
+        lines = lines_of_the_beam(x, y, rotation, radius)
         enter, leave = union(
             [
-                through_ellipsoid(origin - [0, 0, centre], direction, size * np.array(self.semi_axes))
+                through_ellipsoid(lines, centre, size * np.array(self.semi_axes))
                 for centre, size in zip(self.centres, (1.0, self.second), strict=True)
             ]
         )

@@ -3,8 +3,8 @@
 Of the multi-slice Fourier transform:
 
 - ``exact``: convex polyhedra, closed form, any detector; on ``overlay``, the projected mesh;
-- ``chebyshev``: any body, on a grid in q_perp; on ``quadrature``, where its columns stand, ``series``, how
-  many terms they need, ``projection``, the same of voxels, ``uniform_columns``, where rims cross, and
+- ``chebyshev``: any body, on a grid in q_perp; on ``quadrature``, where its columns stand, ``gauss``, how
+  many of them there are, ``series``, how many terms they need, ``projection``, the same of voxels, and
   ``on_device``, all but the columns on a GPU;
 - ``slices``: the papers' discretisation, the reference.
 

@@ -29,14 +29,12 @@ from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.rotation import rotation_matrix
-from msft.solvers import uniform_columns
 from msft.solvers.projection import Projection, project
 from msft.solvers.quadrature import Columns, Rates, columns
 from msft.solvers.series import Series, series
 
 FloatArray = NDArray[np.float64]
 Images = NDArray[np.complexfloating]
-Image = NDArray[np.complexfloating]
 
 SINGLE = 2e-5
 """The best accuracy for which single precision is enough: it is within 2e-6 of double."""
@@ -97,14 +95,14 @@ def amplitudes(
     if len(radii) == 0:
         return images
     kernels, of_all = _backend(backend), Common.of(body, radii, optics, detector, accuracy)
+    double = double or accuracy < SINGLE
 
     def one(particle: int) -> None:
         made = of_all.made(body, radii[particle], orientations[particle])
-        if isinstance(made, Columns):
-            made = kernels.amplitude(made, of_all.series, double or accuracy < SINGLE)
-        elif isinstance(made, Projection):
-            made = kernels.amplitude_of_voxels(made, of_all.series, double or accuracy < SINGLE)
-        images[particle] = made
+        if isinstance(made, Projection):
+            images[particle] = kernels.amplitude_of_voxels(made, of_all.series, double)
+        else:
+            images[particle] = kernels.amplitude(made, of_all.series, double)
 
     threads = 1 if backend == "numpy" else kernels.threads()
     if threads == 1 or len(radii) == 1:
@@ -122,14 +120,12 @@ class Common(NamedTuple):
 
     Attributes
     ----------
-    optics, detector, accuracy
+    accuracy
         As for `amplitudes`.
     series, rates
         What the transform and the columns need to know of them.
     """
 
-    optics: Optics
-    detector: EwaldDetector
     accuracy: float
     series: Series
     rates: Rates
@@ -141,16 +137,11 @@ class Common(NamedTuple):
         """Of particles with these radii of a body, or of others with as many chords and their densities."""
         densities = body.densities if isinstance(body, ChordedBody) else (1.0,)
         shared = series(densities, optics, detector, float(radii.max()), OF_SERIES * accuracy)
-        rates = Rates(shared.largest_q, shared.largest_q_z, abs(optics.attenuation) * max(densities))
-        return cls(optics, detector, accuracy, shared, rates)
+        return cls(accuracy, shared, Rates.of(shared))
 
-    def made(self, body: Body, radius: float, orientation: FloatArray) -> Columns | Projection | Image:
-        """What is left to be transformed of a particle, or its amplitude where rims cross."""
-        radius = float(radius)
-        if isinstance(body, ChordedBody) and body.rims_cross:
-            how = self.optics, self.detector, self.accuracy
-            return uniform_columns.amplitude(body, radius, orientation, *how)
-        rotation = rotation_matrix(orientation)
+    def made(self, body: Body, radius: float, orientation: FloatArray) -> Columns | Projection:
+        """What is transformed of a particle."""
+        radius, rotation = float(radius), rotation_matrix(orientation)
         if isinstance(body, Voxels):
             return project(body, radius, rotation, self.series)
         assert isinstance(body, ChordedBody)

@@ -18,7 +18,7 @@ from msft.bodies import Body, ChordedBody
 from msft.detector import EwaldDetector
 from msft.optics import Optics
 from msft.particle import Particles
-from msft.solvers.chebyshev import SINGLE, Common, Image, Images, check_accuracy
+from msft.solvers.chebyshev import SINGLE, Common, Images, check_accuracy
 from msft.solvers.portions import in_portions, intensities
 from msft.solvers.projection import Projection
 from msft.solvers.quadrature import Columns
@@ -39,8 +39,6 @@ def amplitudes(
     double: bool = False,
 ) -> Any:
     """`chebyshev.amplitudes` by ``cupy``, left on the GPU.
-
-    Where rims cross, the images themselves are made on the host.
 
     Parameters
     ----------
@@ -69,14 +67,11 @@ def amplitudes(
     for members in _alike(bodies):
         common = Common.of(bodies[members[0]], radii[members], optics, detector, accuracy)
 
-        def make(particle: int, common: Common = common) -> Columns | Projection | Image:
+        def make(particle: int, common: Common = common) -> Columns | Projection:
             return common.made(bodies[particle], radii[particle], orientations[particle])
 
         for rows, made in _ahead(make, members, kernels.threads()):
-            if isinstance(made[0], Columns | Projection):
-                found = kernels.amplitudes(made, common.series, double or accuracy < SINGLE)
-            else:
-                found = xp.asarray(np.stack(made))
+            found = kernels.amplitudes(made, common.series, double or accuracy < SINGLE)
             images[xp.asarray(rows)] = found.astype(images.dtype)
     return images
 
@@ -162,13 +157,13 @@ def _alike(bodies: Sequence[Body]) -> list[list[int]]:
     """Numbers of the particles that a launch can have in common."""
     kinds: dict[Any, list[int]] = {}
     for particle, body in enumerate(bodies):
-        kind = (body.rims_cross, body.densities) if isinstance(body, ChordedBody) else type(body)
+        kind = body.densities if isinstance(body, ChordedBody) else type(body)
         kinds.setdefault(kind, []).append(particle)
     return list(kinds.values())
 
 
 def _ahead(
-    make: Callable[[int], Columns | Projection | Image], members: list[int], threads: int
+    make: Callable[[int], Columns | Projection], members: list[int], threads: int
 ) -> Iterator[tuple[NDArray[np.int64], list[Any]]]:
     """`TOGETHER` particles after the other and what was made of them, while the next ones are made."""
     groups = [members[start : start + TOGETHER] for start in range(0, len(members), TOGETHER)]

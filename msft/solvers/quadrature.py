@@ -3,49 +3,34 @@
 Between a body's creases (`msft.bodies.creases`) the chords are analytic in (x, y). The lateral plane is cut
 into rows between the heights where a crease begins or ends, and each row between its crossings with the
 creases; every piece gets Gauss-Legendre points. Where a curved surface turns out of sight the chord has a
-square root, which the sine of the point's place in the piece takes away.
-
-How many points a piece gets follows from the phase c by which the integrand turns from its middle to its end:
-e^{i c t} on -1 <= t <= 1 has the Chebyshev coefficients 2 |J_n(c)| (Jacobi-Anger), and n points integrate the
-orders below 2 n without error.
+square root, which the sine of the point's place in the piece takes away. `msft.solvers.gauss` says how many
+points a piece gets.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from functools import lru_cache
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
 from msft.bodies import ChordedBody
 from msft.bodies.creases import Creases
-from msft.errors import ParameterError
-from msft.solvers.series import terms
+from msft.solvers.gauss import place, points
+from msft.solvers.series import Series
 
 FloatArray = NDArray[np.float64]
-
-LARGEST_PHASE = 48.0
-"""Of a piece: longer ones are cut."""
-
-MOST_POINTS = 64
-"""Of a piece of that phase at any accuracy."""
-
-PHASE_STEP = 0.125
-"""Between the phases at which the number of points is tabulated."""
-
-MOST_COLUMNS = 10**7
-"""Of which each takes some hundred bytes."""
 
 _SAMPLES = {True: 0.98 * np.array([-1.0, -0.5, 0.0, 0.5, 1.0]), False: 0.98 * np.array([-1.0, 1.0])}
 """Places in a piece where its phase is measured, with curved surfaces and without: not at its very ends,
 where rounding may miss the body."""
 
-LEVELS = 12
-"""Pieces that are 2, 4, ... times shorter than the particle may have errors 2, 4, ... times larger; rows
-between edges, whose sum varies less, 4, 16, ... times."""
+CURVED = 3.0
+"""By how much worse, by the tests, the accuracy of pieces may be where surfaces are curved: the darkest
+pixels, for which their points are counted, get little light from these."""
 
 SHORT = 1e-7
 """Pieces shorter than this fraction of the circumsphere radius are empty."""
@@ -75,11 +60,32 @@ class Columns(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """By how much the integrand turns or decays per nm, at most: across, along the beam, along the path."""
+    """By how much the integrand changes per nm, at most.
+
+    Attributes
+    ----------
+    lateral, axial
+        Its phase across and along the beam.
+    attenuation
+        Its logarithm along the path through material.
+    absorption
+        The logarithm of its modulus along the path through the full material.
+    """
 
     lateral: float
     axial: float
     attenuation: float
+    absorption: float = 0.0
+
+    @classmethod
+    def of(cls, series: Series) -> Rates:
+        """Of all pixels."""
+        attenuation = abs(series.s) * float(series.densities.max())
+        return cls(series.largest_q, series.largest_q_z, attenuation, series.s.real)
+
+
+Chords = Callable[[FloatArray, FloatArray], FloatArray]
+"""From x and y to z_in and z_out, shape (2, C, ...)."""
 
 
 def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates, accuracy: float) -> Columns:
@@ -95,28 +101,37 @@ def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates
         Of each piece, relative to the integrand's modulus.
     """
     creases = body.creases(rotation[2]).turned(rotation, radius)
+    if creases.round:
+        accuracy *= CURVED
+
+    def lit(x: FloatArray, y: FloatArray) -> FloatArray:
+        """Chords to where the wave has fallen to the root of the accuracy: what is behind counts little."""
+        ends = np.array(body.chords(x, y, rotation, radius))
+        if creases.round and rates.absorption > 0:
+            _darken(ends, body.densities, -math.log(accuracy) / (2 * rates.absorption))
+        return ends
+
     if len(creases.centre) == 0:
         nowhere = np.empty(0)
         return Columns(nowhere, np.zeros(1, np.int64), nowhere, nowhere, *np.empty((2, 1, 0)))
-    y, height = _rows(creases, radius, rates, accuracy)
+    y, height = _rows(lit, creases, radius, rates, accuracy)
     row, low, high = _pieces(creases, y, radius)
-    turn, decay = _rates(body, radius, rotation, rates, y[row], low, high, creases.round)
+    x, _ = place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
+    turn, decay = _along(lit, rates, x, np.broadcast_to(y[row, None], x.shape), creases.round)
     # the derivative of a sine, and a chord that ends there, turn by half a circle
     phase = _together(turn, decay, creases.round, accuracy).max(axis=-1, initial=0.0) + np.pi * creases.round
-    piece, along, share = _points(phase, (high - low) / (2 * radius), accuracy)
-    x, weight = _place(low[piece], high[piece], creases.round, along)
+    piece, along, share = points(phase, (high - low) / (2 * radius), accuracy)
+    x, weight = place(low[piece], high[piece], creases.round, along)
     row = row[piece]
     z_in, z_out = body.chords(x, y[row], rotation, radius)
     start = np.searchsorted(row, np.arange(len(y) + 1))
     return Columns(y, start, x, weight * share * height[row], z_in, z_out)
 
 
-def _crossings(
-    creases: Creases, y: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Where rows y (J,) meet the creases: x and z (2, C, J).
+def _crossings(creases: Creases, y: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Where rows y (J,) meet the creases: x and z (2, C, J), and whether they meet, (C, J).
 
-    A row beyond a crease meets its end. Also where between these, -1 to 1, and whether they meet, (C, J).
+    A row beyond a crease meets its end.
     """
     centre, cosine, sine = (v[:, :, None] for v in creases[:3])
     reach = np.hypot(cosine[:, 1], sine[:, 1])
@@ -131,34 +146,35 @@ def _crossings(
     cos_t = np.stack([w * c_y - other * s_y, w * c_y + other * s_y])
     sin_t = np.stack([w * s_y + other * c_y, w * s_y - other * c_y])
     x, z = (centre[:, i] + cosine[:, i] * cos_t + sine[:, i] * sin_t for i in (0, 2))
-    return x, z, w, met
+    return x, z, met
 
 
-def _rows(creases: Creases, radius: float, rates: Rates, accuracy: float) -> tuple[FloatArray, FloatArray]:
+def _rows(
+    chords: Chords, creases: Creases, radius: float, rates: Rates, accuracy: float
+) -> tuple[FloatArray, FloatArray]:
     """Positions of the rows and their weights in nm, both (J,)."""
     reach = np.hypot(creases.cosine[:, 1], creases.sine[:, 1])
     ends = [creases.centre[:, 1] - reach, creases.centre[:, 1] + reach]
     breaks = np.sort(np.concatenate([*ends, creases.overlaps()[:, 1]]))
     long = np.diff(breaks) > SHORT * radius
     low, high = breaks[:-1][long], breaks[1:][long]
-    at, _ = _place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
-    x, z, w, _ = _crossings(creases, at.ravel())
-    half_chord = creases.depth[:, None] * np.sqrt(1 - w * w)
-
-    def differences(values: FloatArray) -> FloatArray:
-        return _slopes(values.reshape(*values.shape[:-1], *at.shape), creases.round)
-
-    # along the creases, and half-way between the two crossings of each along the surface
-    x = np.concatenate([x, x.mean(axis=0, keepdims=True), x.mean(axis=0, keepdims=True)])
-    z = np.concatenate([z, z.mean(axis=0) + half_chord * np.array([[[1.0]], [[-1.0]]])])
-    across = np.hypot(differences(x), differences(at.ravel()))
-    turn = rates.lateral * across + rates.axial * np.abs(differences(z))
-    decay = rates.attenuation * np.abs(np.maximum(2 * differences(half_chord), differences(z).max(axis=0)))
-    phase = _together(turn.max(axis=0), decay, creases.round, accuracy) + 1.5 * np.pi * creases.round
-    phase = phase.max(axis=(0, 2), initial=0.0)
+    y, _ = place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
+    x, z, met = _crossings(creases, y.ravel())
+    across = np.hypot(*(_slopes(v.reshape(*v.shape[:-1], *y.shape), creases.round) for v in (x, y.ravel())))
+    slope = _slopes(z.reshape(*z.shape[:-1], *y.shape), creases.round)
+    turn = (rates.lateral * across + rates.axial * np.abs(slope)).max(axis=0)
+    decay = rates.attenuation * np.maximum(slope.max(axis=0), 0.0)
+    if creases.round:
+        # surfaces may be steeper than the curves around them: the side of a cylinder seen along its axis
+        breaks = _breaks(x, met)
+        middle = ((breaks[:, 1:] + breaks[:, :-1]) / 2).T.reshape(-1, *y.shape)
+        within, decay = _along(chords, rates, middle, np.broadcast_to(y, middle.shape), True)
+        turn, decay = np.concatenate([turn, within]), decay.max(axis=0)
+    phase = _together(turn, decay, creases.round, accuracy).max(axis=(0, 2), initial=0.0)
+    phase += 1.5 * np.pi * creases.round
     part = ((high - low) / (2 * radius)) ** (1 if creases.round else 2)
-    piece, along, share = _points(phase, part, accuracy)
-    y, weight = _place(low[piece], high[piece], creases.round, along)
+    piece, along, share = points(phase, part, accuracy)
+    y, weight = place(low[piece], high[piece], creases.round, along)
     return y, weight * share
 
 
@@ -179,86 +195,41 @@ def _together(turn: FloatArray, decay: FloatArray, round: bool, accuracy: float)
     return np.asarray(margin * (turn + np.minimum(decay, 4 * np.sqrt(decay))))
 
 
+def _breaks(x: FloatArray, met: NDArray[np.bool_]) -> FloatArray:
+    """Crossings (2, C, J) of each row in their order, (J, 2 C); where there are no more, the last again."""
+    last = np.where(met, x, -np.inf).max(axis=(0, 1), initial=-np.inf)
+    x = np.where(met, x, np.where(np.isfinite(last), last, 0.0))
+    return np.sort(x.reshape(-1, x.shape[-1]).T, axis=1)
+
+
 def _pieces(
     creases: Creases, y: FloatArray, radius: float
 ) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
     """Pieces of all rows: their rows, and both ends in nm, each (P,)."""
-    x, _, _, met = _crossings(creases, y)
-    # where a row meets no more creases, its last crossing is repeated
-    last = np.where(met, x, -np.inf).max(axis=(0, 1), initial=-np.inf)
-    x = np.where(met, x, np.where(np.isfinite(last), last, 0.0))
-    breaks = np.sort(x.reshape(-1, len(y)).T, axis=1)
+    x, _, met = _crossings(creases, y)
+    breaks = _breaks(x, met)
     row, i = np.nonzero(np.diff(breaks, axis=1) > SHORT * radius)
     return row, breaks[row, i], breaks[row, i + 1]
 
 
-def _rates(
-    body: ChordedBody,
-    radius: float,
-    rotation: FloatArray,
-    rates: Rates,
-    y: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    round: bool,
+def _along(
+    chords: Chords, rates: Rates, x: FloatArray, y: FloatArray, round: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """By how much the integrand turns and decays over half of each piece, each (P, samples)."""
-    x, _ = _place(low[:, None], high[:, None], round, _SAMPLES[round])
-    ends = np.array(body.chords(x, y[:, None], rotation, radius))
+    """By how much the integrand turns and decays over half of pieces along lines (..., samples)."""
+    ends = chords(x, y)
     length = ends[1] - ends[0]
-    met = (length > 0).all(axis=-1)
-    depth = np.abs(_slopes(ends, round)) * met[..., None]
-    path = np.abs(_slopes(np.where(met[..., None], length, 0.0).sum(axis=0), round))
-    turn = rates.lateral * _slopes(x, round) + rates.axial * depth.max(axis=(0, 1), initial=0.0)
-    return turn, rates.attenuation * path
+    met = (length > 0).all(axis=-1, keepdims=True)
+    depth = (np.abs(_slopes(ends, round)) * met).max(axis=(0, 1), initial=0.0)
+    path = np.abs(_slopes(np.where(met, length, 0.0).sum(axis=0), round))
+    across = np.hypot(_slopes(x, round), _slopes(y, round))
+    return rates.lateral * across + rates.axial * depth, rates.attenuation * path
 
 
-def _points(
-    phase: FloatArray, part: FloatArray, accuracy: float
-) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
-    """Gauss-Legendre points of pieces (P,) of some phases: piece, place in -1 to 1 and weight of each."""
-    cuts = np.maximum(np.ceil(phase / LARGEST_PHASE), 1).astype(np.int64)
-    level = np.clip(-np.log2(part), 0, LEVELS - 1).astype(np.int64)
-    count = _counts(accuracy)[level, np.ceil(phase / cuts / PHASE_STEP).astype(np.int64)]
-    if (count * cuts).sum() > MOST_COLUMNS:
-        allowed = f"an accuracy and a radius that take at most {MOST_COLUMNS:.0e} columns"
-        raise ParameterError("accuracy", f"{(count * cuts).sum():.0e} columns", allowed)
-    piece = np.repeat(np.arange(len(phase)), cuts)
-    cut = np.arange(len(piece)) - np.repeat(np.cumsum(cuts) - cuts, cuts)
-    count, cuts = count[piece], cuts[piece]
-    nodes, weights, offset = _gauss(MOST_POINTS)
-    of_point = np.repeat(np.arange(len(piece)), count)
-    index = np.arange(len(of_point)) - np.repeat(np.cumsum(count) - count, count) + offset[count[of_point]]
-    cuts, cut = cuts[of_point], cut[of_point]
-    return piece[of_point], (nodes[index] + 2 * cut + 1) / cuts - 1, weights[index] / cuts
-
-
-def _place(
-    low: FloatArray, high: FloatArray, round: bool, along: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Positions of the places -1 <= t <= 1 between two ends, and the derivatives."""
-    half = (high - low) / 2
-    if not round:
-        return low + half * (1 + along), half * np.ones_like(along)
-    angle = np.pi / 2 * along
-    return low + half * (1 + np.sin(angle)), half * np.pi / 2 * np.cos(angle)
-
-
-@lru_cache(maxsize=32)
-def _counts(accuracy: float) -> NDArray[np.int64]:
-    """Points for the phases 0, `PHASE_STEP`, 2 `PHASE_STEP`, ..."""
-    phases = PHASE_STEP * np.arange(math.ceil(LARGEST_PHASE / PHASE_STEP) + 1)
-    levels = accuracy * 2.0 ** np.arange(LEVELS)
-    return (terms(phases, levels[:, None]) + 1) // 2
-
-
-@lru_cache(maxsize=1)
-def _gauss(most: int) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
-    """Points and weights of the rules of 1 to at least `most` points, and where each begins."""
-    rules = [scipy.special.roots_legendre(n) for n in range(1, most + 1)]
-    lengths = np.arange(1, most + 1)
-    return (
-        np.concatenate([rule[0] for rule in rules]),
-        np.concatenate([rule[1] for rule in rules]),
-        np.concatenate([[0], np.cumsum(lengths) - lengths]),
-    )
+def _darken(ends: FloatArray, densities: tuple[float, ...], deepest: float) -> None:
+    """Cut chords (2, C, ...) where the path through the full material is the deepest, in place."""
+    left = np.full(ends.shape[2:], deepest)
+    for chord, density in zip(range(ends.shape[1]), itertools.cycle(densities), strict=False):
+        z_in, z_out = ends[:, chord]
+        path = density * np.maximum(z_out - z_in, 0.0)
+        np.copyto(z_out, z_in + left / density if density else z_out, where=path > left)
+        left = np.maximum(left - path, 0.0)

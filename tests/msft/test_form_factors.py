@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -58,34 +59,42 @@ def test_an_ellipsoid_is_a_ball_seen_in_other_units(semi_axes: tuple[float, floa
     assert relative(simulated(Ellipsoid(semi_axes), "chebyshev"), expected) < 1e-3
 
 
+def by_discs(body: Dumbbell, radius: float, q: FloatArray) -> FloatArray:
+    """Form factor of a dumbbell without absorption at Q (P, 3) of its own frame: the sum of its discs."""
+    across, along = np.hypot(q[:, 0], q[:, 1])[:, None], q[:, 2:]
+    top = body.half_distance + body.lobe_height
+    rim = body.half_distance - body.lobe_height * math.sqrt(1 - (body.neck_radius / body.lobe_radius) ** 2)
+    breaks = [0.0, rim, body.half_distance, body.half_distance - body.lobe_height, top]
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    total = np.zeros(len(q))
+    for low, high in itertools.pairwise(sorted(z for z in breaks if 0 <= z <= top)):
+        # the sine takes the root away with which a disc's radius ends
+        z = low + (high - low) / 2 * (1 + np.sin(np.pi / 2 * nodes))
+        weight = (high - low) / 2 * np.pi / 2 * np.cos(np.pi / 2 * nodes) * weights
+        lobe = 1 - ((z - body.half_distance) / body.lobe_height) ** 2
+        neck = np.where(z < body.half_distance, body.neck_radius, 0.0)
+        r = radius * np.maximum(body.lobe_radius * np.sqrt(np.maximum(lobe, 0)), neck)
+        u = np.maximum(across * r, 1e-9)
+        disc = 2 * math.pi * r**2 * j1(u) / u
+        total += 2 * radius * (disc * np.cos(along * radius * z)) @ weight
+    return total
+
+
 @pytest.mark.parametrize(
     "body", [named("capsule"), named("capsule(4)"), named("dumbbell"), named("dumbbell(2,0)"),
              named("capsule").stretched(0.4), named("dumbbell").stretched(1.5)],
     ids=lambda body: f"{body.name} {body.volume:.2f}",
 )  # fmt: skip
-def test_bodies_of_revolution_are_the_sum_of_their_discs(body: Dumbbell) -> None:
-    q = in_body_frame()[::7]
-    across, along = np.hypot(q[:, 0], q[:, 1]), q[:, 2]
-
-    def profile(z: float) -> float:
-        """Radius of the disc at height z, in units of the circumsphere radius."""
-        lobe = 1 - ((abs(z) - body.half_distance) / body.lobe_height) ** 2
-        neck = body.neck_radius if abs(z) < body.half_distance else 0.0
-        return max(body.lobe_radius * math.sqrt(max(lobe, 0.0)), neck)
-
-    def disc(z: float, q_across: float, q_along: float) -> float:
-        r = RADIUS * profile(z)
-        area = math.pi * r * r if q_across * r < 1e-6 else 2 * math.pi * r * j1(q_across * r) / q_across
-        return float(area * math.cos(q_along * RADIUS * z) * RADIUS)
-
-    top = body.half_distance + body.lobe_height
-    rim = body.half_distance - body.lobe_height * math.sqrt(1 - (body.neck_radius / body.lobe_radius) ** 2)
-    breaks = [z for z in (rim, body.half_distance, body.half_distance - body.lobe_height) if 0 < z < top]
-    expected = [
-        2 * quad(disc, 0, top, args=(float(a), float(b)), points=breaks, limit=200, epsrel=1e-6)[0]
-        for a, b in zip(across, along, strict=True)
-    ]
-    assert relative(simulated(body, "chebyshev")[::7], np.array(expected)) < 1.5e-3
+@pytest.mark.parametrize("radius", [40.0, 155.0])
+def test_bodies_of_revolution_are_the_sum_of_their_discs(body: Dumbbell, radius: float) -> None:
+    # in any orientation, about the beam's, and where the neck's side is steep
+    turns = [[0.9, 0.25, -0.1, 0.33], [1, 0, 0, 0], [0.7, 0.1, 0.7, -0.05], [0.9991, 0.0425, 0.0046, 0],
+             [0.9936, 0.1132, 0, 0]]  # fmt: skip
+    v = DETECTOR.scattering_vectors(NONE.wavenumber)
+    for turn in as_quaternions(turns):
+        q = np.stack([v.x, v.y, -v.z], axis=-1) @ rotation_matrix(turn)
+        image = Simulation(NONE, DETECTOR, "chebyshev").amplitude_of(body, np.array([radius]), turn[None])
+        assert relative(image[0].ravel()[v.pixel], by_discs(body, radius, q)) < 1e-3
 
 
 @pytest.mark.parametrize("name", ["dumbbell(1.5,0.3)", "capsule"])
@@ -97,7 +106,7 @@ def test_forward_the_path_through_all_chords_absorbs(name: str) -> None:
     axis = RADIUS * (np.arange(1200) - 599.5) / 600
     z_in, z_out = body.chords(axis[None], axis[:, None], rotation_matrix(tilt), RADIUS)
     chords = np.maximum(z_out - z_in, 0)
-    assert ((chords > 0).sum(axis=0) > 1).any()
+    assert name == "capsule" or ((chords > 0).sum(axis=0) > 1).any()
     s = optics.attenuation.real
     expected = (-np.expm1(-s * chords.sum(axis=0)) / s).sum() * (axis[1] - axis[0]) ** 2
     simulation = Simulation(optics, EwaldDetector(8, 0.05), "chebyshev")
