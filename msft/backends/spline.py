@@ -2,7 +2,7 @@
 
 A sample is a sum over 4 x 4 x 4 coefficients, which numba would add up one by one: it leaves the vectoriser
 that LLVM has for straight lines switched off. Four that follow each other are read and multiplied as one.
-Samples are computed in cubes, whose coefficients stay in the cache, and only in those that meet any.
+Samples are computed cube by cube, whose coefficients stay in the cache, and only where there are any.
 """
 
 from __future__ import annotations
@@ -22,22 +22,30 @@ BORDER = 3
 CUBE = 16
 """Samples of a cube per side."""
 
-BLOCK = 8
-"""Coefficients of a block per side."""
+BLOCK = 4
+"""Coefficients of a block per side, not fewer than a sample takes."""
 
-EDGE = 1e-6
-"""Of the largest coefficient: a block of smaller ones counts as empty."""
+EDGE = 1e-5
+"""Of the largest coefficient: a block of smaller ones counts as empty.
+
+Beside a body they fall by 3.7 from one to the next. Measured on an icosahedron of 128^3 voxels, leaving them
+out changed the amplitude by 4e-8 in the relative L2 norm.
+"""
 
 _FAST: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": True, "error_model": "numpy"}
 
 
 def filled_blocks(coefficients: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which blocks of coefficients are not empty: shape (ceil(n_i / `BLOCK`), ...)."""
+    """Blocks (ceil(n_i / `BLOCK`), ...) in which the first of four coefficients is, if any of them counts."""
     sizes = [-(-length // BLOCK) * BLOCK for length in coefficients.shape]
     padded = np.zeros(sizes, dtype=np.float32)
     padded[tuple(map(slice, coefficients.shape))] = np.abs(coefficients)
     blocks = padded.reshape([part for size in sizes for part in (size // BLOCK, BLOCK)]).max(axis=(1, 3, 5))
-    return np.asarray(blocks > EDGE * blocks.max())
+    filled = np.asarray(blocks > EDGE * blocks.max())
+    for axis in range(3):  # the others are in the same block or in the next one
+        ahead = np.moveaxis(filled, axis, 0)
+        ahead[:-1] |= ahead[1:].copy()
+    return filled
 
 
 _WEIGHTS = np.array(
@@ -86,25 +94,7 @@ _sum_around: Any = intrinsic(_add_up)
 
 
 @numba.njit(**_FAST)
-def _any_filled(filled, matrix, middle, half):  # type: ignore[no-untyped-def]
-    """Whether a block is not empty around the points that are half, in the wanted grid, from a middle."""
-    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
-    for axis in range(3):
-        reach = 0.0
-        for b in range(3):
-            reach += abs(matrix[axis, b]) * half[b]
-        low[axis] = max(0, int(np.floor(middle[axis] - reach)) - 1) // BLOCK
-        high[axis] = min(filled.shape[axis] - 1, max(0, int(np.floor(middle[axis] + reach)) + 2) // BLOCK)
-    for i in range(low[0], high[0] + 1):
-        for j in range(low[1], high[1] + 1):
-            for k in range(low[2], high[2] + 1):
-                if filled[i, j, k]:
-                    return True
-    return False
-
-
-@numba.njit(**_FAST)
-def _sample_cube(coefficients, matrix, start, begin, end, out):  # type: ignore[no-untyped-def]
+def _sample_cube(coefficients, filled, matrix, start, begin, end, out):  # type: ignore[no-untyped-def]
     n_i, n_j, n_k = coefficients.shape
     flat, plane = coefficients.ravel(), n_j * n_k
     step_i, step_j, step_k = matrix[0, 2], matrix[1, 2], matrix[2, 2]
@@ -122,25 +112,20 @@ def _sample_cube(coefficients, matrix, start, begin, end, out):  # type: ignore[
                 if i > n_i - 3 or j > n_j - 3 or k > n_k - 3:
                     continue
                 t_i, t_j, t_k = np.float32(f_i - i), np.float32(f_j - j), np.float32(f_k - k)
+                if not filled[(i - 1) // BLOCK, (j - 1) // BLOCK, (k - 1) // BLOCK]:
+                    continue
                 first = (i - 1) * plane + (j - 1) * n_k + k - 1
                 row[x] = _sum_around(flat, first, plane, n_k, t_i, t_j, t_k)
 
 
 @numba.njit(**_FAST)
 def _sample(coefficients, filled, matrix, start, out):  # type: ignore[no-untyped-def]
-    begin, end, half, middle = np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3), np.zeros(3)
-    for z in range(0, out.shape[0], CUBE):
-        for y in range(0, out.shape[1], CUBE):
-            for x in range(0, out.shape[2], CUBE):
-                begin[0], begin[1], begin[2] = z, y, x
-                middle[:] = start
-                for b in range(3):
-                    end[b] = min(begin[b] + CUBE, out.shape[b])
-                    half[b] = (end[b] - 1 - begin[b]) / 2
-                    for axis in range(3):
-                        middle[axis] += matrix[axis, b] * (begin[b] + half[b])
-                if _any_filled(filled, matrix, middle, half):
-                    _sample_cube(coefficients, matrix, start, begin, end, out)
+    depth, rows, columns = out.shape
+    for z in range(0, depth, CUBE):
+        for y in range(0, rows, CUBE):
+            for x in range(0, columns, CUBE):
+                end = (min(z + CUBE, depth), min(y + CUBE, rows), min(x + CUBE, columns))
+                _sample_cube(coefficients, filled, matrix, start, (z, y, x), end, out)
 
 
 def sample(

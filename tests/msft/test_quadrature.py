@@ -110,9 +110,9 @@ def test_splines_are_those_of_scipy(density: NDArray[np.float64], sparse: bool, 
     filled = filled_blocks(coefficients)
     found = sample(coefficients, filled, matrix, start, shape)
     assert np.abs(expected).max() > 0.3
-    # of the largest value 1e-6 may be missing where a block is empty
-    np.testing.assert_allclose(found, expected, atol=3e-6 * values.max())
-    assert (filled.mean() < 0.5) == sparse
+    # of the largest coefficient 1e-5 may be missing where a block is empty
+    np.testing.assert_allclose(found, expected, atol=2e-5 * inside.max())
+    assert (filled.mean() < 0.25) == sparse, filled.mean()
 
 
 def test_too_many_columns_are_refused() -> None:
