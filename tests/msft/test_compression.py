@@ -1,0 +1,27 @@
+"""Chunks that are compressed beside HDF5 are read back by it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from msft.compression import FILTERS, PART, chunks
+
+
+@pytest.mark.parametrize("kind", ["<f4", ">f4", "<f8", "u1"])
+def test_hdf5_reads_what_threads_compressed(tmp_path: Path, kind: str) -> None:
+    images: Any = np.random.default_rng(0).integers(0, 200, (2 * PART + 3, 8, 6)).astype(kind)
+    with ThreadPoolExecutor(3) as threads:
+        compressed = chunks(images, threads)
+    assert compressed == chunks(images)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        stored = np.dtype(kind).newbyteorder("<")
+        data = file.create_dataset("a", images.shape, stored, chunks=(1, 8, 6), **FILTERS)
+        for row, chunk in enumerate(compressed):
+            data.id.write_direct_chunk((row, 0, 0), chunk)
+        assert np.array_equal(data[:], images)
