@@ -44,6 +44,7 @@ def frames(particles: Particles) -> tuple[torch.Tensor, NDArray[np.bool_]]:
     counts[3] = 0
     valid[4] = False
     valid[4, 20, 20:40] = True
+    valid[6, 21:28, 21:28] = False  # a hole where it is brightest
     counts[5] = np.minimum(counts[5], np.sort(counts[5].ravel())[-12])
     return log_scale(torch.from_numpy(counts), 5.0, torch.from_numpy(valid)), valid
 
