@@ -46,7 +46,7 @@ def operations(
     squared = shared.axis[:, None] ** 2 + shared.axis**2
     q_z = shared.k - np.sqrt(shared.k**2 - squared[squared < shared.k**2])
     for radius, turn in zip(radii, rotation_matrix(turns), strict=True):
-        where = columns(body, radius, turn, rates, OF_COLUMNS * accuracy)
+        where = columns(body, radius, turn, rates, OF_COLUMNS * min(accuracy, 2e-3))
         length = np.minimum(where.z_out - where.z_in, shared.deepest)
         seen = length > 0
         half = float((where.z_in + length)[seen].max() - where.z_in[seen].min()) / 2
@@ -62,13 +62,15 @@ def main() -> None:
     parser.add_argument("--patterns", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--voxels", type=int, default=128, help="per side")
+    bodies = ("icosahedron", "sphere", "ellipsoid", "capsule", "dumbbell", "voxels")
+    parser.add_argument("--bodies", nargs="+", default=bodies, help="names; voxels are an icosahedron")
     default = Path(__file__).parent / "records" / "chebyshev.json"
     parser.add_argument("--out", type=Path, default=default)
     options = parser.parse_args()
     particles = ParticleDistribution().draw(0, range(options.patterns))
     radii, turns = particles.radius, particles.orientation
     rows: dict[str, dict[str, float]] = {}
-    for name in ("icosahedron", "ellipsoid", "capsule", "voxels"):
+    for name in options.bodies:
         body: Body = voxelised(options.voxels) if name == "voxels" else named(name)
         few = max(1, options.patterns // 16) if name == "voxels" else options.patterns
         for accuracy in (1e-3,) if name == "voxels" else (1e-2, 1e-3, 1e-4):

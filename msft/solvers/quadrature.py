@@ -28,10 +28,6 @@ _SAMPLES = {True: 0.98 * np.array([-1.0, -0.5, 0.0, 0.5, 1.0]), False: 0.98 * np
 """Places in a piece where its phase is measured, with curved surfaces and without: not at its very ends,
 where rounding may miss the body."""
 
-CURVED = 3.0
-"""By how much worse, by the tests, the accuracy of pieces may be where surfaces are curved: the darkest
-pixels, for which their points are counted, get little light from these."""
-
 SHORT = 1e-7
 """Pieces shorter than this fraction of the circumsphere radius are empty."""
 
@@ -84,8 +80,8 @@ class Rates(NamedTuple):
         return cls(series.largest_q, series.largest_q_z, attenuation, series.s.real)
 
 
-Chords = Callable[[FloatArray, FloatArray], FloatArray]
-"""From x and y to z_in and z_out, shape (2, C, ...)."""
+Chords = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
+"""From x and y to z_in and z_out, shape (2, C, ...), whole and as far as there is light."""
 
 
 def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates, accuracy: float) -> Columns:
@@ -101,23 +97,21 @@ def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates
         Of each piece, relative to the integrand's modulus.
     """
     creases = body.creases(rotation[2]).turned(rotation, radius)
-    if creases.round:
-        accuracy *= CURVED
 
-    def lit(x: FloatArray, y: FloatArray) -> FloatArray:
-        """Chords to where the wave has fallen to the root of the accuracy: what is behind counts little."""
+    def chords(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         ends = np.array(body.chords(x, y, rotation, radius))
-        if creases.round and rates.absorption > 0:
-            _darken(ends, body.densities, -math.log(accuracy) / (2 * rates.absorption))
-        return ends
+        if not (creases.round and rates.absorption > 0):
+            return ends, ends
+        # behind where the wave has fallen to the root of the accuracy, depths count little, by the tests
+        return ends, _seen(ends, body.densities, -math.log(accuracy) / (2 * rates.absorption))
 
     if len(creases.centre) == 0:
         nowhere = np.empty(0)
         return Columns(nowhere, np.zeros(1, np.int64), nowhere, nowhere, *np.empty((2, 1, 0)))
-    y, height = _rows(lit, creases, radius, rates, accuracy)
+    y, height = _rows(chords, creases, radius, rates, accuracy)
     row, low, high = _pieces(creases, y, radius)
     x, _ = place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
-    turn, decay = _along(lit, rates, x, np.broadcast_to(y[row, None], x.shape), creases.round)
+    turn, decay = _along(chords, rates, x, np.broadcast_to(y[row, None], x.shape), creases.round)
     # the derivative of a sine, and a chord that ends there, turn by half a circle
     phase = _together(turn, decay, creases.round, accuracy).max(axis=-1, initial=0.0) + np.pi * creases.round
     piece, along, share = points(phase, (high - low) / (2 * radius), accuracy)
@@ -216,20 +210,22 @@ def _along(
     chords: Chords, rates: Rates, x: FloatArray, y: FloatArray, round: bool
 ) -> tuple[FloatArray, FloatArray]:
     """By how much the integrand turns and decays over half of pieces along lines (..., samples)."""
-    ends = chords(x, y)
-    length = ends[1] - ends[0]
-    met = (length > 0).all(axis=-1, keepdims=True)
-    depth = (np.abs(_slopes(ends, round)) * met).max(axis=(0, 1), initial=0.0)
-    path = np.abs(_slopes(np.where(met, length, 0.0).sum(axis=0), round))
+    ends, seen = chords(x, y)
+    met = (seen[1] > seen[0]).all(axis=-1, keepdims=True)
+    depth = (np.abs(_slopes(seen, round)) * met).max(axis=(0, 1), initial=0.0)
+    met = (ends[1] > ends[0]).all(axis=-1, keepdims=True)
+    path = np.abs(_slopes(np.where(met, ends[1] - ends[0], 0.0).sum(axis=0), round))
     across = np.hypot(_slopes(x, round), _slopes(y, round))
     return rates.lateral * across + rates.axial * depth, rates.attenuation * path
 
 
-def _darken(ends: FloatArray, densities: tuple[float, ...], deepest: float) -> None:
-    """Cut chords (2, C, ...) where the path through the full material is the deepest, in place."""
+def _seen(ends: FloatArray, densities: tuple[float, ...], deepest: float) -> FloatArray:
+    """Chords (2, C, ...) as far as the path through the full material is not deeper."""
+    ends = ends.copy()
     left = np.full(ends.shape[2:], deepest)
     for chord, density in zip(range(ends.shape[1]), itertools.cycle(densities), strict=False):
         z_in, z_out = ends[:, chord]
         path = density * np.maximum(z_out - z_in, 0.0)
         np.copyto(z_out, z_in + left / density if density else z_out, where=path > left)
         left = np.maximum(left - path, 0.0)
+    return ends
