@@ -116,20 +116,11 @@ def compilation_told(quiet: bool) -> Iterator[None]:
     if quiet or "numba" not in sys.modules:  # whatever compiles is imported with the solvers
         yield
         return
-    from numba.core import event
+    from msft.backends.compilation import told_of_compilation
 
-    class Told(event.Listener):
-        said = False
-
-        def on_start(self, event: event.Event) -> None:
-            if not self.said:
-                self.said = True
-                print("compiling for this machine, once: about half a minute", file=sys.stderr)
-
-        def on_end(self, event: event.Event) -> None:
-            pass
-
-    with event.install_listener("numba:compile", Told()):
+    with told_of_compilation(
+        lambda: print("compiling for this machine, once: about half a minute", file=sys.stderr)
+    ):
         yield
 
 

@@ -19,6 +19,7 @@ ROOMS = {
     "mpl_toolkits": {"msft/plot.py", "invert/figures.py"},
     "numba": {
         "msft/solvers/overlay.py",
+        "msft/backends/compilation.py",
         "msft/backends/with_numba.py",
         "msft/backends/chebyshev_numba.py",
         "msft/backends/moments.py",
