@@ -15,8 +15,9 @@ Of ``chebyshev``, with `amplitude(columns, series, double)`:
 - ``chebyshev_numba``: complex64 and complex128, compiled, a particle per core, on ``moments``;
 - ``chebyshev_cupy``: complex64 and complex128, on an NVIDIA GPU, where the result stays.
 
-``choice``: names, and what each one computes with; ``compilation``: when numba compiles. Of ``with_numba``: ``cosine_sine``, vectorised;
-``counter``, which hands out its parallel tasks. Of ``with_cupy``: ``face_sums.cu``, the kernels;
-``packing``, what they read of a mesh. Of ``chebyshev_cupy``: ``chebyshev.cu``, the kernels; ``column_batch``,
-what they read of columns. Of voxels: ``spline``, which samples them on a turned grid.
+``choice``: names, and what each one computes with; ``compilation``: when numba compiles. Of ``with_numba``:
+``cosine_sine``, vectorised; ``counter``, which hands out its parallel tasks. Of ``with_cupy``:
+``face_sums.cu``, the kernels; ``packing``, what they read of a mesh. Of ``chebyshev_cupy``: ``chebyshev.cu``,
+the kernels; ``column_batch``, what they read of columns. Of voxels: ``spline``, which samples them on a
+turned grid.
 """
