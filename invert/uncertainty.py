@@ -27,8 +27,8 @@ LEVEL = 0.6827
 ANGLE = 1.8776
 """Length that `LEVEL` of Gaussian vectors in three dimensions do not exceed, in units of sigma per axis."""
 
-LARGEST, LEAST = 20_000, 5_000
-"""Images to learn from at most, and to calibrate with at least."""
+LARGEST, ENOUGH = 20_000, 5_000
+"""Images to learn from at most; and to calibrate with, if the training was not a short one."""
 
 STEPS, BATCH, RATE = 800, 256, 3e-3
 
@@ -64,7 +64,7 @@ def learn(
         optimiser.step()
         schedule.step()
     head.eval()
-    repeats = math.ceil(LEAST / len(calibrating))
+    repeats = math.ceil(min(ENOUGH, count) / len(calibrating))
     signs, errors = _errors(model, calibrating, repeats * len(calibrating), settings, _CALIBRATING)
     with torch.no_grad():
         head.shift += (errors - head.logarithm(signs)).quantile(LEVEL, dim=0)
