@@ -190,9 +190,11 @@ def invert_stream(
         with (
             _compressing(inverter.device) as threads,
             Behind() as behind,
-            closing(iter(Ahead(map(inverter.prepare, batches)))) as ready,
+            closing(iter(Ahead(batches))) as ready,
         ):
-            for prepared in ready:
+            # made ready by this thread: torch would start a second team of OpenMP threads beside the network's,
+            # and both wait for each other spinning (two cores: 80 frames/s instead of 170, benchmarks/predict.py)
+            for prepared in map(inverter.prepare, ready):
                 inversion, frames = inverter(prepared, progress), prepared.frames
                 readable = readable or frames.readable is None or bool(frames.readable.any())
                 behind(write, inversion, frames.source, readable)
