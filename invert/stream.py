@@ -192,8 +192,8 @@ def invert_stream(
             Behind() as behind,
             closing(iter(Ahead(batches))) as ready,
         ):
-            # made ready by this thread: torch in another would start a second team of OpenMP threads beside the
-            # network's, and both spin (two cores: 80 frames/s instead of 170, benchmarks/predict.py)
+            # made ready by this thread: in another, torch would start a second team of OpenMP threads beside
+            # the network's, and both spin (two cores: 80 frames/s instead of 170, benchmarks/predict.py)
             for prepared in map(inverter.prepare, ready):
                 inversion, frames = inverter(prepared, progress), prepared.frames
                 readable = readable or frames.readable is None or bool(frames.readable.any())
