@@ -45,7 +45,7 @@ def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, floa
 
     from invert.agreement import simulated
     from invert.beside import backend_beside
-    from invert.predict import JUDGED, judge, predict_prepared, prepare
+    from invert.predict import JUDGED, judge, predict, prepare
     from invert.predictions import append, lay_out
     from msft.particle import Particles
 
@@ -62,7 +62,7 @@ def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, floa
     radius = torch.from_numpy(particles.radius).float().to(device)
     tensors = grey, pixels.float(), worth.float().to(device), light, radius
     portion = JUDGED[device.type]
-    inversion = predict_prepared(loaded, prepared)
+    inversion = predict(loaded, frames)
 
     def judged() -> None:
         with torch.inference_mode():

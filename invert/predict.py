@@ -72,15 +72,12 @@ class Prepared(NamedTuple):
 
     Attributes
     ----------
-    frames
-        As they were read.
     grey
         Their grey images, float32 (N, H, W).
     comparable
         What of them is compared with re-simulated patterns.
     """
 
-    frames: Frames
     grey: torch.Tensor
     comparable: Comparable
 
@@ -95,7 +92,7 @@ def prepare(frames: Frames, configuration: ModelConfiguration) -> Prepared:
     """
     check_frames(frames, configuration)
     grey = frames.grey(configuration.floor_decades)
-    return Prepared(frames, grey, comparable(grey, frames.valid, configuration.simulation))
+    return Prepared(grey, comparable(grey, frames.valid, configuration.simulation))
 
 
 def predict(
@@ -117,14 +114,9 @@ def predict(
     ParameterError
         If the frames' size, wavelength or pixel width are not the model's.
     """
-    return predict_prepared(checkpoint, prepare(frames, checkpoint.model.configuration), progress)
-
-
-def predict_prepared(
-    checkpoint: Checkpoint, prepared: Prepared, progress: Callable[[int], None] = lambda done: None
-) -> Inversion:
-    """Invert frames that are ready; see `predict`."""
-    frames, grey, configuration = prepared.frames, prepared.grey, checkpoint.model.configuration
+    configuration = checkpoint.model.configuration
+    prepared = prepare(frames, configuration)
+    grey = prepared.grey
     resimulated = np.empty(grey.shape, dtype=np.float32)
     parts: list[tuple[Particles, Answers, quality.Signs]] = []
     batch = BATCHES[next(checkpoint.model.parameters()).device.type]

@@ -1,6 +1,6 @@
 """Frames of an open file through a network into a file of predictions, batch by batch.
 
-While one batch is inverted the next ones are read and prepared, and the one before is compressed and written.
+While one batch is inverted the next ones are read, and the one before is compressed and written.
 The memory that it takes does not grow with the number of frames but by a few numbers for each, and a run that
 was killed goes on where it was when the same command is given again.
 """
@@ -29,7 +29,7 @@ from invert.checkpoint import Checkpoint
 from invert.estimate import FLAGS, Inversion
 from invert.frames import Frames, FrameSource
 from invert.keep import Selection
-from invert.predict import BATCHES, Prepared, predict_prepared, prepare, unreadable
+from invert.predict import BATCHES, predict, unreadable
 from invert.predictions import RESULT, append, complete, lay_out, truncate
 from invert.reading.options import chosen
 from invert.reading.source import require_readable
@@ -80,22 +80,12 @@ class Inverter:
         """Where the network is."""
         return next(self.checkpoint.model.parameters()).device
 
-    def prepare(self, frames: Frames) -> Prepared:
-        """Make frames ready to be inverted.
-
-        Raises
-        ------
-        ParameterError
-            If the frames' size, wavelength or pixel width are not the model's.
-        """
-        return prepare(frames, self.checkpoint.model.configuration)
-
-    def __call__(self, prepared: Prepared, progress: Callable[[int], None] = lambda done: None) -> Inversion:
+    def __call__(self, frames: Frames, progress: Callable[[int], None] = lambda done: None) -> Inversion:
         """Invert some frames; `progress` is called with the number of frames of each part that is done."""
         if self.refinement is None:
-            return predict_prepared(self.checkpoint, prepared, progress)
+            return predict(self.checkpoint, frames, progress)
         progress(0)
-        frames, answer = prepared.frames, predict_prepared(self.checkpoint, prepared)
+        answer = predict(self.checkpoint, frames)
         self.alone.add(answer.estimates, frames.truth)
         simulation = self.checkpoint.model.configuration.simulation
         polished = refine(answer.estimates, frames, simulation, self.refinement, self.seed, progress)
@@ -192,10 +182,10 @@ def invert_stream(
             Behind() as behind,
             closing(iter(Ahead(batches))) as ready,
         ):
-            # made ready by this thread: in another, torch would start a second team of OpenMP threads beside
+            # the other thread only reads: its grey values would start a second team of OpenMP threads beside
             # the network's, and both spin (two cores: 80 frames/s instead of 170, benchmarks/predict.py)
-            for prepared in map(inverter.prepare, ready):
-                inversion, frames = inverter(prepared, progress), prepared.frames
+            for frames in ready:
+                inversion = inverter(frames, progress)
                 readable = readable or frames.readable is None or bool(frames.readable.any())
                 behind(write, inversion, frames.source, readable)
         if not readable:

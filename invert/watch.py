@@ -198,7 +198,7 @@ def _catch_up(
     """Invert the frames that are there and were not before; returns the number of frames done."""
     while done < len(source):
         frames = source.read(range(done, min(done + AT_ONCE, len(source))))
-        inversion = inverter(inverter.prepare(frames))
+        inversion = inverter(frames)
         append(file, inversion, frames.source)
         for row in range(len(inversion.estimates)):
             say(_told(path, inversion.estimates, row))
