@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies.body import FloatArray, HomogeneousBody
-from msft.bodies.creases import Creases, cylinder_sides, ring, silhouette
+from msft.bodies.creases import Creases, beyond, cylinder_sides, ring, silhouette
 from msft.bodies.lines import hull, lines_of_the_beam, through_cylinder, through_ellipsoid, union
 from msft.errors import ParameterError
 
@@ -96,14 +96,18 @@ class Dumbbell(HomogeneousBody):
         """Silhouettes of lobes and neck, and the rings where they meet; see `HomogeneousBody.creases`."""
         h, r = self.half_distance, self.lobe_radius
         semi_axes = np.array([r, r, self.lobe_height])
-        curves = [silhouette(semi_axes, height, direction) for height in (-h, h)]
         end = h - self.lobe_height * math.sqrt(max(0.0, 1 - (self.neck_radius / r) ** 2))
+        curves = []
         if end > 0 and self.neck_radius > 0:
             curves += [ring(height, self.neck_radius, self.neck_radius) for height in (-end, end)]
             curves += cylinder_sides(self.neck_radius, end, direction)
         elif h < self.lobe_height:
-            width = r * math.sqrt(1 - (h / self.lobe_height) ** 2)
+            end, width = 0.0, r * math.sqrt(1 - (h / self.lobe_height) ** 2)
             curves.append(ring(0.0, width, width))
+        else:
+            end = 0.0
+        for side in (-1.0, 1.0):
+            curves += beyond(side * end, side, silhouette(semi_axes, side * h, direction))
         return Creases.of(*curves)
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:

@@ -144,7 +144,8 @@ class ConvexPolyhedron(ConvexBody):
         """The edges; see `ConvexBody.creases`."""
         first, last = self.vertices[self._edges[:, 0]], self.vertices[self._edges[:, 1]]
         outline = np.zeros(len(first), dtype=np.bool_)  # no curved surfaces
-        return Creases((first + last) / 2, (last - first) / 2, np.zeros_like(first), False, outline)
+        whole = np.full(len(first), -1.0)
+        return Creases((first + last) / 2, (last - first) / 2, np.zeros_like(first), False, outline, whole)
 
     @cached_property
     def _edges(self) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies.body import FloatArray, HomogeneousBody
-from msft.bodies.creases import Creases, ring, silhouette
+from msft.bodies.creases import Creases, beyond, ring, silhouette
 from msft.bodies.dumbbell import farthest
 from msft.bodies.ellipsoid import Ellipsoid
 from msft.bodies.lines import lines_of_the_beam, through_ellipsoid, union
@@ -118,17 +118,18 @@ class Twins(HomogeneousBody):
     def creases(self, direction: FloatArray) -> Creases:
         """Two silhouettes, and where the droplets meet; see `HomogeneousBody.creases`."""
         axes = np.array(self.semi_axes)
-        curves = [
+        first, second = (
             silhouette(size * axes, centre, direction)
             for centre, size in zip(self.centres, (1.0, self.second), strict=True)
-        ]
+        )
         # in units of the semi-axes, spheres of radius 1 and r at distance d meet in a circle at this height
         r, d = self.second, self.distance / axes[2]
         height = (d * d + 1 - r * r) / (2 * d)
-        if abs(height) < 1:
-            width = math.sqrt(1 - height**2)
-            curves.append(ring(self.centres[0] + height * axes[2], width * axes[0], width * axes[1]))
-        return Creases.of(*curves)
+        if abs(height) >= 1:
+            return Creases.of(first, second)
+        width, plane = math.sqrt(1 - height**2), self.centres[0] + height * axes[2]
+        met = ring(plane, width * axes[0], width * axes[1])
+        return Creases.of(met, *beyond(plane, -1.0, first), *beyond(plane, 1.0, second))
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Whether points (..., 3) in nm in the lab frame lie inside."""

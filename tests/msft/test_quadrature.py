@@ -63,6 +63,27 @@ def test_chords_are_smooth_between_creases(name: str) -> None:
         assert abs(forward(3e-7, Creased()) - fine) > 1e-5 * scale
 
 
+@pytest.mark.parametrize(
+    "name", ["capsule", "dumbbell", "dumbbell(1.5,0.95)", "dumbbell(0.6,0)", "twins(1.5)", "twins(0.8,0.3)"]
+)
+@pytest.mark.parametrize("turn", range(3))
+def test_creases_are_kept_where_they_are_on_the_surface(name: str, turn: int) -> None:
+    body: Any = named(name)
+    known = body.creases(TURNS[turn][2])
+    t = np.linspace(-np.pi, np.pi, 400)
+    around = 1e-3 * np.concatenate([np.eye(3), -np.eye(3), TURNS[1], -TURNS[1]])
+    cut = 0
+    for centre, cosine, sine, _, least in zip(*known[:3], known.outline, known.least, strict=True):
+        points = centre + np.outer(np.cos(t), cosine) + np.outer(np.sin(t), sine)
+        buried = body.contains(points[:, None] + around, np.eye(3), 1.0).all(axis=1)
+        kept = np.cos(t) >= least
+        cut += (~kept).sum()
+        near_the_end = np.abs(np.cos(t) - least) < 0.15
+        assert (kept != buried)[~near_the_end].all()
+    if turn and name == "capsule":
+        assert cut
+
+
 @pytest.mark.parametrize("accuracy", [1e-2, 1e-4, 1e-6])
 @pytest.mark.parametrize("c", [0.0, 0.3, 5.0, 80.0, 300.0])
 def test_that_many_terms_interpolate_the_phase(c: float, accuracy: float) -> None:
