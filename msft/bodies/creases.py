@@ -48,6 +48,11 @@ class Creases(NamedTuple):
     outline: NDArray[np.bool_]
     least: FloatArray
 
+    @property
+    def curves(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Centre, cosine, sine and least: what compiled code reads."""
+        return self.centre, self.cosine, self.sine, self.least
+
     def turned(self, rotation: FloatArray, radius: float) -> Creases:
         """In nm in the lab frame."""
         turn = radius * rotation.T

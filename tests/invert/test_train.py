@@ -159,7 +159,7 @@ def test_weights_of_another_network_are_no_start(small_dataset: Path, small_mode
     start = checkpoint.load(small_model).model
     wider = dataclasses.replace(SMALL_PRESET.network, width=SMALL_PRESET.network.width + 1)
     for other in ({"network": wider}, {"target": "vector"}):
-        preset = dataclasses.replace(shorter(64), **other)  # type: ignore[arg-type]
+        preset = dataclasses.replace(shorter(64), **other)
         with pytest.raises(ParameterError, match=f"start.*{next(iter(other))}"):
             fit(read_dataset(small_dataset), preset, CPU, start=start)
 
