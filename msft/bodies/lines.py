@@ -1,4 +1,4 @@
-"""Where lines parallel to the beam cross spheroids and cylinders, in a body's own frame."""
+"""Where lines parallel to the beam cross spheroids, cylinders and polyhedra."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ Interval = tuple[FloatArray, FloatArray]
 """Depths z at which a line enters and leaves; leaving <= entering where it misses."""
 
 _COMPILED: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
+
+
+GRAZING = 1e-7
+"""Faces whose normal makes a smaller cosine with the beam are parallel to it: they show no area."""
 
 
 class Lines(NamedTuple):
@@ -119,6 +123,44 @@ def _cylinder(x, y, forms, speed, rise, radius, half_length):  # type: ignore[no
             missed = abs(height) >= half_length
         if not missed:
             enter[i], leave[i] = z_in, z_out
+    return enter, leave
+
+
+def through_half_spaces(
+    x: FloatArray, y: FloatArray, normals: FloatArray, offsets: FloatArray, farthest: float
+) -> Interval:
+    """Crossing of the columns (x, y) in nm with the points r of normal . r <= offset for all half-spaces.
+
+    Parameters
+    ----------
+    x, y
+        Shapes that broadcast.
+    normals, offsets
+        In the lab frame, shapes (F, 3) and (F,).
+    farthest
+        Depth beyond which there is nothing, before or behind.
+    """
+    shape = np.broadcast_shapes(np.shape(x), np.shape(y))
+    flat = (np.ascontiguousarray(np.broadcast_to(v, shape)).ravel() for v in (x, y))
+    enter, leave = _half_spaces(*flat, normals, offsets, farthest)
+    return enter.reshape(shape), leave.reshape(shape)
+
+
+@numba.njit(**_COMPILED)
+def _half_spaces(x, y, normals, offsets, farthest):  # type: ignore[no-untyped-def]
+    enter, leave = np.full(len(x), -farthest), np.full(len(x), farthest)
+    for f in range(len(normals)):
+        a, b, c, offset = normals[f, 0], normals[f, 1], normals[f, 2], offsets[f]
+        if c < -GRAZING:
+            for i in range(len(x)):
+                enter[i] = max(enter[i], (offset - a * x[i]) / c - b / c * y[i])
+        elif c > GRAZING:
+            for i in range(len(x)):
+                leave[i] = min(leave[i], (offset - a * x[i]) / c - b / c * y[i])
+        else:
+            for i in range(len(x)):
+                if offset - a * x[i] - b * y[i] < 0:
+                    leave[i] = -farthest
     return enter, leave
 
 
