@@ -286,6 +286,32 @@ def test_bad_configurations_are_named_and_leave_nothing(tmp_path: Path, text: st
     assert sorted(tmp_path.iterdir()) == sorted([path, config])
 
 
+def test_frames_of_any_flat_detector_are_fitted_on_their_own_pixels(tmp_path: Path) -> None:
+    # what `predict` knows of the detector `fit` knows, too: by the default pixel width R would be 14 nm
+    flat = ["--detector", "flat", "--pixels", 48, "--pixel-size", 1.5, "--distance", 60]
+    made = run(
+        msft, "simulate", "--radius", 60, *flat, "--orientation", "0.9,0.2,0.1,0.3", "-o", tmp_path / "s.h5"
+    )
+    assert made.exit_code == 0, made.output
+    with h5py.File(tmp_path / "s.h5") as file, h5py.File(tmp_path / "exp.h5", "w") as other:
+        other["images"] = file["/entry_1/data_1/data"][:]
+    exp, out = tmp_path / "exp.h5", tmp_path / "p.h5"
+    assert_refused(run(invert, "fit", exp, *QUICK, "-o", out), "frames")
+    assert_refused(run(invert, "fit", exp, *QUICK, "-o", out, "--pixel-size", 1.5), "detector")
+    stated = tmp_path / "stated.h5"
+    with h5py.File(stated, "w") as other:
+        other["/entry/data/data"] = h5py.ExternalLink("exp.h5", "images")
+        detector = other.create_group("/entry/instrument/detector")
+        detector["x_pixel_size"], detector["y_pixel_size"], detector["distance"] = 1.5e-3, 1.5e-3, 0.06
+    for arguments in ([exp, "--pixel-size", 1.5, "--distance", 60], [stated]):
+        done = run(invert, "fit", *arguments, *QUICK, "-o", out, "--no-report", "--pictures", 0)
+        assert done.exit_code == 0, done.output
+        assert "flat detector, pixels 1.5 x 1.5 mm at 60 mm" in done.stdout
+        with h5py.File(out) as file:
+            assert file[RESULT]["radius"][0] == pytest.approx(60e-9, rel=1e-3)
+            assert file[RESULT]["agreement"][0] > 0.999
+
+
 @pytest.mark.parametrize("where", ["option", "file"])
 def test_another_solver_keeps_the_beam_fixed(workplace: Path, tmp_path: Path, where: str) -> None:
     config = tmp_path / "c.toml"
