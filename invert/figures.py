@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from invert.evaluate import Evaluation
 from invert.metrics import Errors
 from invert.predictions import Predictions
+from invert.table import TruthOf
 from invert.uncertainty import coverage
 from msft.detector import Detector, EwaldDetector
 from msft.particle import Particles
@@ -180,10 +181,6 @@ class Comparison:
     frames: NDArray[np.int64]
     detector: Detector
     truth: Particles | None = None
-
-
-TruthOf = Callable[[NDArray[np.int64]], Particles | None]
-"""The particles that frames of these numbers show, where that is known."""
 
 
 def first_of(predictions: Predictions, count: int, truth: TruthOf) -> Comparison:
