@@ -1,7 +1,8 @@
 """The weights that ship with the package, from a trained model: half precision, judged, with a card.
 
     msft generate --n 25000 --seed 1 --out dataset.h5
-    invert train dataset.h5 --preset best --config benchmarks/shipped.toml --out model
+    invert train dataset.h5 --preset best --config benchmarks/shipped.toml --out first
+    invert train dataset.h5 --start first --preset best --config benchmarks/shipped_further.toml --out model
     msft generate --n 5000 --seed 2 --out test.h5
     python benchmarks/ship_weights.py model test.h5
 

@@ -144,7 +144,7 @@ def one_process(**given: object) -> None:
     """Refuse options of `invert train` that classifiers do not have."""
     from msft.errors import ParameterError
 
-    defaults = {"online": False, "devices": 1, "nodes": 1, "logger": "none"}
+    defaults = {"online": False, "start": None, "devices": 1, "nodes": 1, "logger": "none"}
     for name, value in given.items():
         if value != defaults[name]:
             raise ParameterError(name, value, f"{defaults[name]}, for a classifier")

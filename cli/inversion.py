@@ -64,6 +64,10 @@ def train(
         bool,
         typer.Option("--online", help="Simulate a new particle for every image, by the dataset's recipe."),
     ] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="A model to go on from, of which the network is kept: a folder, or shipped."),
+    ] = None,
     device: Device = "auto",
     devices: Annotated[int, typer.Option(help="Processes on this machine, or on each node.")] = 1,
     nodes: Annotated[int, typer.Option(help="Machines, under a launcher: torchrun, SLURM.")] = 1,
@@ -82,20 +86,24 @@ def train(
         from invert.labels import are_in
 
         if are_in(dataset):
-            one_process(online=online, devices=devices, nodes=nodes, logger=logger)
+            one_process(online=online, start=start, devices=devices, nodes=nodes, logger=logger)
             options = Options(device, force, quiet, as_json)
             train_classifier(dataset, out, preset, images, seed, config, options)
             return
+        from invert import shipped
+        from invert.checkpoint import load
         from invert.presets import Preset
         from invert.presets import preset as named
         from msft.configuration import from_mapping, to_mapping
 
         file = read_configuration(config, (*SIMULATION_TABLES, *SEARCH_TABLES))
         given = {"images": images, "seed": seed, "online": online or None}
-        chosen = from_mapping(
-            Preset,
-            merged(to_mapping(named(preset)), file, {"training": given}),
-        )
+        begun = load(shipped.find(start)) if start else None
+        base = to_mapping(named(preset))
+        if begun:
+            of_model = to_mapping(begun.model.configuration)
+            base |= {name: of_model[name] for name in ("network", "target")}
+        chosen = from_mapping(Preset, merged(base, file, {"training": given}))
         from invert.hardware import Hardware, leading
         from invert.model import pick_device
         from invert.train import train as fit
@@ -108,6 +116,7 @@ def train(
                 out,
                 chosen,
                 hardware,
+                start=begun,
                 force=force,
                 command=command_line(),
                 logger=logger,  # type: ignore[arg-type]

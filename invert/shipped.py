@@ -20,6 +20,9 @@ CARD = "card"
 DEFAULT = Path("model")
 """Where `invert train` writes, and where a model is looked for first."""
 
+NAME = Path("shipped")
+"""What the weights that ship are called on the command line."""
+
 LARGEST = 10e6
 """Bytes of the weights at most: every installation carries them."""
 
@@ -34,14 +37,16 @@ LIMITS = (
 def find(model: Path | None) -> Path:
     """The model that a command uses: the one named, else the folder `model`, else the weights that ship.
 
+    The weights that ship have the name ``shipped``, where no file or folder has it.
+
     Raises
     ------
     ParameterError
-        If none is named and there is neither.
+        If there are no weights to ship, or none is named and there is neither.
     """
-    if model is not None:
+    if model is not None and (model != NAME or model.exists()):
         return model
-    if DEFAULT.exists():
+    if model is None and DEFAULT.exists():
         return DEFAULT
     if (FOLDER / checkpoint.WEIGHTS).exists():
         return FOLDER
@@ -113,6 +118,13 @@ def ship(
 def _page(card: Mapping[str, Any]) -> str:
     model, training, source = card["model"], card["training"], card["provenance"]
     network, low_high = model["network"], model["radius_range"]
+    begun, start = [], source.get("start")
+    while start:
+        begun.append(
+            f"- Begun with the weights {start['sha256']}, after {start['training']['images']} images; "
+            f"`{start.get('command') or 'invert train'}`."
+        )
+        start = start.get("start")
     lines = [
         "# Weights that ship",
         "",
@@ -127,6 +139,7 @@ def _page(card: Mapping[str, Any]) -> str:
         f"- Training: {training['images']} images shown in batches of {training['batch']}, filters "
         f"{', '.join(training['filters'])}, seed {training['seed']}; "
         f"`{source.get('command') or 'invert train'}`.",
+        *begun,
         f"- Test: {json.dumps(card['test'])}.",
         "",
         "| recording | mean relative error | orientation: median, 90 %, 99 % | radius: median, 90 %, 99 % "

@@ -18,6 +18,7 @@ import msft
 from augment.filter import take
 from augment.presets import one_of
 from invert import checkpoint, dihedral, figures, trainer, uncertainty
+from invert.checkpoint import Checkpoint
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import Evaluation, evaluate
 from invert.examples import Fresh, Stored
@@ -87,6 +88,7 @@ def fit(
     hardware: Hardware | torch.device,
     progress: Progress = lambda done: None,
     *,
+    start: Model | None = None,
     left: Left | None = None,
     keep: Callable[[Left], None] | None = None,
     logger: Logger | None = None,
@@ -103,13 +105,16 @@ def fit(
         See `invert.trainer.train`.
     progress
         Called with 0 when training begins, then with the number of images of each step.
+    start
+        A trained model to begin with, in place of random weights.
     left, keep
         To go on with a training that was stopped; see `invert.trainer.train`.
 
     Raises
     ------
     ParameterError
-        If the dataset is too small to be divided, or new patterns are wanted and its recipe is not known.
+        If the dataset is too small to be divided, or new patterns are wanted and its recipe is not known, or
+        the model to begin with has another network or target.
     """
     training = preset.training
     held_out = round(training.held_out * len(dataset))
@@ -131,6 +136,8 @@ def fit(
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)
         model = Model(configuration)
+    if start is not None:
+        _begin(model, start)
     device = hardware.kind if isinstance(hardware, Hardware) else hardware
     task = Regression(
         model,
@@ -150,6 +157,15 @@ def fit(
     )
     evaluation = evaluate(model, dataset.part(slice(taught + chosen, None)), training.seed)
     return Trained(model, history, evaluation)
+
+
+def _begin(model: Model, start: Model) -> None:
+    for name in ("network", "target"):
+        own, other = getattr(model.configuration, name), getattr(start.configuration, name)
+        if own != other:
+            raise ParameterError("start", f"a model with the {name} {other}", f"the {name} {own}")
+    model.backbone.load_state_dict(start.backbone.state_dict())
+    model.head.load_state_dict(start.head.state_dict())
 
 
 def _examples(
@@ -172,6 +188,7 @@ def train(
     preset: Preset,
     hardware: Hardware | torch.device,
     *,
+    start: Checkpoint | None = None,
     force: bool = False,
     command: str = "",
     logger: LoggerName = "none",
@@ -190,6 +207,8 @@ def train(
         The HDF5 file and the folder to write.
     preset, hardware, progress
         See `fit`.
+    start
+        A trained model to begin with, in place of random weights.
     force
         Replace a folder that is there, and do not mind what another command began.
     command
@@ -207,14 +226,32 @@ def train(
         raise ParameterError("out", out, "a new name, or a folder that `invert train` wrote")
     patterns = read_dataset(dataset)
     source = {"file": dataset.name, "sha256": _digest(dataset), "patterns": len(patterns)}
-    identity = {"version": msft.__version__, "dataset": source["sha256"], **to_mapping(preset)}
+    provenance: dict[str, Any] = {"command": command, "dataset": source}
+    begun = start.digest if start else None
+    identity = {
+        "version": msft.__version__,
+        "dataset": source["sha256"],
+        "start": begun,
+        **to_mapping(preset),
+    }
+    if start is not None:
+        provenance["start"] = {"sha256": begun, "training": start.training, **start.provenance}
     log = logger_named(logger, out)
     with resumable(out, identity, leading()) as resumption:
         left = resumption.read(force)
-        trained = fit(patterns, preset, hardware, progress, left=left, keep=resumption.write, logger=log)
+        trained = fit(
+            patterns,
+            preset,
+            hardware,
+            progress,
+            start=start.model if start else None,
+            left=left,
+            keep=resumption.write,
+            logger=log,
+        )
         if leading():
             try:
-                _write(out, trained, preset, {"command": command, "dataset": source})
+                _write(out, trained, preset, provenance)
             except OSError as error:
                 raise resumption.failed(error) from None
     return trained

@@ -30,7 +30,8 @@ ANGLE = 1.8776
 LARGEST, ENOUGH = 20_000, 5_000
 """Images to learn from at most; and to calibrate with, if the training was not a short one."""
 
-STEPS, BATCH, RATE = 800, 256, 3e-3
+PASSES, FEWEST_STEPS, BATCH, RATE = 150, 300, 512, 3e-3
+"""After fewer passes, images of which few were shown, as clean ones may be, were covered too often."""
 
 _TEACHING, _CALIBRATING, _ORDER = 3, 4, 5
 
@@ -55,9 +56,10 @@ def learn(
     signs, errors = _errors(model, teaching, count, settings, _TEACHING)
     head = model.uncertainty.cpu().train().requires_grad_(True)
     optimiser = torch.optim.AdamW(head.parameters(), RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=STEPS)
+    steps = max(FEWEST_STEPS, PASSES * count // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     order = generator_of(settings.seed, _ORDER, 0)
-    for _ in range(STEPS):
+    for _ in range(steps):
         rows = torch.from_numpy(order.integers(count, size=BATCH))
         optimiser.zero_grad()
         pinball(errors[rows], head.logarithm(signs[rows]), LEVEL).backward()  # type: ignore[no-untyped-call]

@@ -18,11 +18,13 @@ ROOMS = {
     "matplotlib": {"msft/plot.py", "augment/figures.py", "invert/figures.py", "invert/label_figures.py"},
     "mpl_toolkits": {"msft/plot.py", "invert/figures.py"},
     "numba": {
+        "msft/bodies/lines.py",
         "msft/solvers/overlay.py",
         "msft/backends/compilation.py",
         "msft/backends/with_numba.py",
         "msft/backends/chebyshev_numba.py",
         "msft/backends/moments.py",
+        "msft/backends/pieces.py",
         "msft/backends/spline.py",
         "msft/backends/cosine_sine.py",
         "msft/backends/counter.py",

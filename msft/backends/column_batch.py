@@ -179,7 +179,11 @@ def _batch(
 
 
 def _side_by_side(depths: list[FloatArray], most: int) -> FloatArray:
-    return np.concatenate([np.pad(each, ((0, most - len(each)), (0, 0))) for each in depths], axis=1)
+    ends = np.cumsum([each.shape[1] for each in depths])
+    beside = np.zeros((most, ends[-1]))
+    for each, end in zip(depths, ends, strict=True):
+        beside[: len(each), end - each.shape[1] : end] = each
+    return beside
 
 
 def _densities(columns: Columns, series: Series) -> FloatArray:

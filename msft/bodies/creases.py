@@ -48,6 +48,11 @@ class Creases(NamedTuple):
     outline: NDArray[np.bool_]
     least: FloatArray
 
+    @property
+    def curves(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Centre, cosine, sine and least: what compiled code reads."""
+        return self.centre, self.cosine, self.sine, self.least
+
     def turned(self, rotation: FloatArray, radius: float) -> Creases:
         """In nm in the lab frame."""
         turn = radius * rotation.T
@@ -99,9 +104,12 @@ class Creases(NamedTuple):
 def _meeting_the_unit_circle(d: FloatArray, u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Cosine and sine of t where d + u cos t + v sin t, in the plane, has length 1."""
     if not v.any():  # a segment: a quadratic equation for cos t
-        middle, reach = -(d @ u) / (u @ u), (1 - d @ d) / (u @ u)
-        root = np.sqrt(max(middle**2 + reach, 0.0)) * np.array([-1.0, 1.0])
-        cosine = (middle + root)[(middle**2 + reach > 0) & (np.abs(middle + root) < 1 + 1e-6)]
+        middle, square = -(d @ u) / (u @ u), (1 - d @ d) / (u @ u)
+        square += middle * middle
+        if square <= 0:
+            return np.empty(0), np.empty(0)
+        cosine = middle + math.sqrt(square) * np.array([-1.0, 1.0])
+        cosine = cosine[np.abs(cosine) < 1 + 1e-6]
         return cosine, np.zeros_like(cosine)
     # a quartic for e^{i t}
     twice = complex((u @ u - v @ v) / 4, -(u @ v) / 2)

@@ -1,16 +1,23 @@
-"""Where lines parallel to the beam cross spheroids and cylinders, in a body's own frame."""
+"""Where lines parallel to the beam cross spheroids, cylinders and polyhedra."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 
 from msft.bodies.body import FloatArray
 
 Interval = tuple[FloatArray, FloatArray]
 """Depths z at which a line enters and leaves; leaving <= entering where it misses."""
+
+_COMPILED: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
+
+
+GRAZING = 1e-7
+"""Faces whose normal makes a smaller cosine with the beam are parallel to it: they show no area."""
 
 
 class Lines(NamedTuple):
@@ -28,10 +35,20 @@ class Lines(NamedTuple):
     y: FloatArray
     axes: FloatArray
 
-    def linear(self, direction: FloatArray, middle: FloatArray) -> FloatArray:
-        """Component along a direction of the body's frame, from a middle, where the lines cross z = 0."""
-        a, b, _ = self.axes @ direction
-        return np.asarray(a * self.x + (b * self.y - middle @ direction))
+    def linear(self, *directions: FloatArray, middle: FloatArray) -> FloatArray:
+        """Components along directions of the body's frame, from a middle, where the lines cross z = 0.
+
+        Returns
+        -------
+        For each direction a, b and c of a x + b y - c.
+        """
+        return np.array([[*(self.axes[:2] @ direction), middle @ direction] for direction in directions])
+
+    def crossed(self, compiled: Any, *solid: Any) -> Interval:
+        """What compiled code says of every line and a solid."""
+        x, y = np.broadcast_arrays(self.x, self.y)
+        enter, leave = compiled(x.ravel(), y.ravel(), *solid)
+        return enter.reshape(x.shape), leave.reshape(x.shape)
 
 
 def lines_of_the_beam(x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float) -> Lines:
@@ -45,10 +62,21 @@ def through_ellipsoid(lines: Lines, height: float, semi_axes: FloatArray) -> Int
     step = lines.axes[2] / semi_axes
     speed = float(np.linalg.norm(step))
     step = step / speed
-    middle = np.array([0.0, 0.0, height])
-    along, u, v = (lines.linear(unit / semi_axes, middle) for unit in (step / speed, *across(step)))
-    half = np.sqrt(np.maximum(1 - (u * u + v * v), 0.0)) / speed
-    return -along - half, half - along
+    directions = (unit / semi_axes for unit in (step / speed, *across(step)))
+    forms = lines.linear(*directions, middle=np.array([0.0, 0.0, height]))
+    return lines.crossed(_ellipsoid, forms, speed)
+
+
+@numba.njit(**_COMPILED)
+def _ellipsoid(x, y, forms, speed):  # type: ignore[no-untyped-def]
+    enter, leave = np.empty(len(x)), np.empty(len(x))
+    for i in range(len(x)):
+        along = forms[0, 0] * x[i] + (forms[0, 1] * y[i] - forms[0, 2])
+        u = forms[1, 0] * x[i] + (forms[1, 1] * y[i] - forms[1, 2])
+        v = forms[2, 0] * x[i] + (forms[2, 1] * y[i] - forms[2, 2])
+        half = math.sqrt(max(1 - (u * u + v * v), 0.0)) / speed
+        enter[i], leave[i] = -along - half, half - along
+    return enter, leave
 
 
 def across(unit: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -65,49 +93,131 @@ def through_cylinder(lines: Lines, radius: float, half_length: float) -> Interva
     direction, origin = lines.axes[2], np.zeros(3)
     speed = math.hypot(direction[0], direction[1])
     if speed < 1e-10:  # along the axis: in or out all the way
-        u, v = (lines.linear(unit, origin) for unit in np.eye(3)[:2])
-        along, half = np.zeros_like(u), np.where(u * u + v * v < radius**2, np.inf, 0.0)
+        speed, directions = 0.0, np.eye(3)
     else:
         step = np.array([direction[0], direction[1], 0.0]) / speed
-        along = lines.linear(step / speed, origin)
-        distance = lines.linear(np.array([-step[1], step[0], 0.0]), origin)
-        half = np.sqrt(np.maximum(radius**2 - distance * distance, 0.0)) / speed
-    enter, leave = -along - half, half - along
-    height = lines.linear(np.array([0.0, 0.0, 1.0]), origin)
-    if abs(direction[2]) < 1e-10:  # across the axis: between the lids or not
-        missed = np.abs(height) >= half_length
-    else:
-        lids, middle = half_length / abs(direction[2]), height / direction[2]
-        enter, leave = np.maximum(enter, -lids - middle), np.minimum(leave, lids - middle)
-        missed = leave <= enter
-    return np.where(missed, 0.0, enter), np.where(missed, 0.0, leave)
+        directions = np.array([step / speed, [-step[1], step[0], 0.0], [0.0, 0.0, 1.0]])
+    forms = lines.linear(*directions, middle=origin)
+    rise = float(direction[2]) if abs(direction[2]) >= 1e-10 else 0.0
+    return lines.crossed(_cylinder, forms, speed, rise, radius, half_length)
+
+
+@numba.njit(**_COMPILED)
+def _cylinder(x, y, forms, speed, rise, radius, half_length):  # type: ignore[no-untyped-def]
+    enter, leave = np.zeros(len(x)), np.zeros(len(x))
+    for i in range(len(x)):
+        along = forms[0, 0] * x[i] + (forms[0, 1] * y[i] - forms[0, 2])
+        distance = forms[1, 0] * x[i] + (forms[1, 1] * y[i] - forms[1, 2])
+        height = forms[2, 0] * x[i] + (forms[2, 1] * y[i] - forms[2, 2])
+        if speed > 0:
+            half = math.sqrt(max(radius * radius - distance * distance, 0.0)) / speed
+        else:
+            half = np.inf if along * along + distance * distance < radius * radius else 0.0
+            along = 0.0
+        z_in, z_out = -along - half, half - along
+        if rise != 0:
+            lids, middle = half_length / abs(rise), height / rise
+            z_in, z_out = max(z_in, -lids - middle), min(z_out, lids - middle)
+            missed = z_out <= z_in
+        else:  # across the axis: between the lids or not
+            missed = abs(height) >= half_length
+        if not missed:
+            enter[i], leave[i] = z_in, z_out
+    return enter, leave
+
+
+def through_half_spaces(
+    x: FloatArray, y: FloatArray, normals: FloatArray, offsets: FloatArray, farthest: float
+) -> Interval:
+    """Crossing of the columns (x, y) in nm with the points r of normal . r <= offset for all half-spaces.
+
+    Parameters
+    ----------
+    x, y
+        Shapes that broadcast.
+    normals, offsets
+        In the lab frame, shapes (F, 3) and (F,).
+    farthest
+        Depth beyond which there is nothing, before or behind.
+    """
+    shape = np.broadcast_shapes(np.shape(x), np.shape(y))
+    flat = (np.ascontiguousarray(np.broadcast_to(v, shape)).ravel() for v in (x, y))
+    enter, leave = _half_spaces(*flat, normals, offsets, farthest)
+    return enter.reshape(shape), leave.reshape(shape)
+
+
+@numba.njit(**_COMPILED)
+def _half_spaces(x, y, normals, offsets, farthest):  # type: ignore[no-untyped-def]
+    enter, leave = np.full(len(x), -farthest), np.full(len(x), farthest)
+    for f in range(len(normals)):
+        a, b, c, offset = normals[f, 0], normals[f, 1], normals[f, 2], offsets[f]
+        if c < -GRAZING:
+            for i in range(len(x)):
+                enter[i] = max(enter[i], (offset - a * x[i]) / c - b / c * y[i])
+        elif c > GRAZING:
+            for i in range(len(x)):
+                leave[i] = min(leave[i], (offset - a * x[i]) / c - b / c * y[i])
+        else:
+            for i in range(len(x)):
+                if offset - a * x[i] - b * y[i] < 0:
+                    leave[i] = -farthest
+    return enter, leave
 
 
 def union(intervals: list[Interval]) -> Interval:
     """The union of intervals as ordered ones with gaps between them, shape (C, ...)."""
-    met = [leave > enter for enter, leave in intervals]
-    enter = [np.where(hit, enter, np.inf) for hit, (enter, _) in zip(met, intervals, strict=True)]
-    leave = [np.where(hit, leave, -np.inf) for hit, (_, leave) in zip(met, intervals, strict=True)]
-    for last in range(len(enter) - 1, 0, -1):  # few, of many lines: sorted by exchanges of neighbours
-        for i in range(last):
-            swap = enter[i] > enter[i + 1]
-            enter[i : i + 2] = np.minimum(enter[i], enter[i + 1]), np.maximum(enter[i], enter[i + 1])
-            leave[i : i + 2] = np.where(swap, leave[i + 1], leave[i]), np.where(swap, leave[i], leave[i + 1])
-    for i in range(1, len(enter)):
-        leave[i] = np.maximum(leave[i], leave[i - 1])
-    for first in range(len(enter) - 1, 0, -1):  # what is met before the former is left is one with it
-        joined = enter[first] <= leave[first - 1]
-        leave[first - 1] = np.where(joined, leave[first], leave[first - 1])
-        for i in range(first, len(enter)):  # the later ones move up
-            after = (enter[i + 1], leave[i + 1]) if i + 1 < len(enter) else (np.inf, -np.inf)
-            enter[i], leave[i] = np.where(joined, after[0], enter[i]), np.where(joined, after[1], leave[i])
-    found = np.isfinite(enter)
-    return np.where(found, enter, 0.0), np.where(found, leave, 0.0)
+    stacked = np.array(intervals)
+    enter, leave = _union(stacked.reshape(*stacked.shape[:2], -1))
+    return enter.reshape(stacked[:, 0].shape), leave.reshape(stacked[:, 0].shape)
+
+
+@numba.njit(**_COMPILED)
+def _union(intervals):  # type: ignore[no-untyped-def]
+    """Of intervals (C, 2, N)."""
+    count, _, lines = intervals.shape
+    enter, leave = np.zeros((count, lines)), np.zeros((count, lines))
+    for i in range(lines):
+        found = 0
+        for c in range(count):
+            z_in, z_out = intervals[c, 0, i], intervals[c, 1, i]
+            if z_out <= z_in:
+                continue
+            # in its place among those before: there are few
+            place = found
+            while place > 0 and enter[place - 1, i] > z_in:
+                enter[place, i], leave[place, i] = enter[place - 1, i], leave[place - 1, i]
+                place -= 1
+            enter[place, i], leave[place, i] = z_in, z_out
+            found += 1
+        last = 0
+        for c in range(1, found):
+            if enter[c, i] <= leave[last, i]:  # what is met before the former is left is one with it
+                leave[last, i] = max(leave[last, i], leave[c, i])
+            else:
+                last += 1
+                enter[last, i], leave[last, i] = enter[c, i], leave[c, i]
+        enter[last + 1 :, i], leave[last + 1 :, i] = 0.0, 0.0
+    return enter, leave
 
 
 def hull(intervals: list[Interval]) -> Interval:
     """The interval from where the first is met to where the last is left, shape (1, ...)."""
-    enter = np.min([np.where(leave > enter, enter, np.inf) for enter, leave in intervals], axis=0)
-    leave = np.max([np.where(leave > enter, leave, -np.inf) for enter, leave in intervals], axis=0)
-    found = np.isfinite(enter)[None]
-    return np.where(found, enter, 0.0), np.where(found, leave, 0.0)
+    stacked = np.array(intervals)
+    enter, leave = _hull(stacked.reshape(*stacked.shape[:2], -1))
+    shape = (1, *stacked.shape[2:])
+    return enter.reshape(shape), leave.reshape(shape)
+
+
+@numba.njit(**_COMPILED)
+def _hull(intervals):  # type: ignore[no-untyped-def]
+    """Of intervals (C, 2, N)."""
+    count, _, lines = intervals.shape
+    enter, leave = np.zeros(lines), np.zeros(lines)
+    for i in range(lines):
+        z_in, z_out = np.inf, -np.inf
+        for c in range(count):
+            if intervals[c, 1, i] > intervals[c, 0, i]:
+                z_in, z_out = min(z_in, intervals[c, 0, i]), max(z_out, intervals[c, 1, i])
+        if z_out > z_in:
+            enter[i], leave[i] = z_in, z_out
+    return enter, leave

@@ -12,10 +12,8 @@ from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from msft.bodies.body import ConvexBody, FloatArray
 from msft.bodies.creases import Creases
+from msft.bodies.lines import through_half_spaces
 from msft.errors import ParameterError
-
-GRAZING = 1e-7
-"""Faces whose normal makes a smaller cosine with the beam are parallel to it: they show no area."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,18 +125,7 @@ class ConvexPolyhedron(ConvexBody):
         self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
     ) -> tuple[FloatArray, FloatArray]:
         """Where the beam at (x, y) enters and leaves the body; see `ConvexBody.columns`."""
-        shape = np.broadcast_shapes(np.shape(x), np.shape(y))
-        z_in = np.full(shape, -radius, dtype=np.float64)
-        z_out = np.full(shape, radius, dtype=np.float64)
-        for (n_x, n_y, n_z), offset in zip(self.normals @ rotation.T, self.offsets * radius, strict=True):
-            # x and y apart: on a grid each is an axis, and the only sum over it is this one
-            if n_z < -GRAZING:
-                np.maximum(z_in, (offset - n_x * x) / n_z - n_y / n_z * y, out=z_in)
-            elif n_z > GRAZING:
-                np.minimum(z_out, (offset - n_x * x) / n_z - n_y / n_z * y, out=z_out)
-            else:
-                z_out[offset - n_x * x - n_y * y < 0] = -radius
-        return z_in, z_out
+        return through_half_spaces(x, y, self.normals @ rotation.T, self.offsets * radius, radius)
 
     def creases(self, direction: FloatArray) -> Creases:
         """The edges; see `ConvexBody.creases`."""

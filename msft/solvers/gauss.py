@@ -14,6 +14,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
+from msft.backends import pieces as compiled
 from msft.errors import ParameterError
 from msft.solvers.series import terms
 
@@ -37,32 +38,48 @@ between edges, whose sum varies less, 4, 16, ... times."""
 
 
 def points(
-    phase: FloatArray, part: FloatArray, accuracy: float
+    low: FloatArray, high: FloatArray, phase: FloatArray, part: FloatArray, round: bool, accuracy: float
 ) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
-    """Gauss-Legendre points of pieces (P,) of some phases: piece, place in -1 to 1 and weight of each."""
+    """Gauss-Legendre points of pieces.
+
+    Parameters
+    ----------
+    low, high
+        Ends of the pieces in nm, shape (P,).
+    phase
+        By which the integrand turns over half of each.
+    part
+        Their lengths in units of the particle's.
+    round
+        Whether the integrand has square roots at the ends, as of curved surfaces; see `place`.
+    accuracy
+        Of the longest.
+
+    Returns
+    -------
+    Piece, position in nm, and weight in nm of each point.
+
+    Raises
+    ------
+    ParameterError
+        If they are too many.
+    """
     cuts = np.maximum(np.ceil(phase / LARGEST_PHASE), 1).astype(np.int64)
     level = np.clip(-np.log2(part), 0, LEVELS - 1).astype(np.int64)
     count = _counts(accuracy)[level, np.ceil(phase / cuts / PHASE_STEP).astype(np.int64)]
     if (count * cuts).sum() > MOST_COLUMNS:
         allowed = f"an accuracy and a radius that take at most {MOST_COLUMNS:.0e} columns"
         raise ParameterError("accuracy", f"{(count * cuts).sum():.0e} columns", allowed)
-    piece = np.repeat(np.arange(len(phase)), cuts)
-    cut = np.arange(len(piece)) - np.repeat(np.cumsum(cuts) - cuts, cuts)
-    count, cuts = count[piece], cuts[piece]
-    nodes, weights, offset = _gauss(MOST_POINTS)
-    of_point = np.repeat(np.arange(len(piece)), count)
-    index = np.arange(len(of_point)) - np.repeat(np.cumsum(count) - count, count) + offset[count[of_point]]
-    cuts, cut = cuts[of_point], cut[of_point]
-    return piece[of_point], (nodes[index] + 2 * cut + 1) / cuts - 1, weights[index] / cuts
+    found: tuple[NDArray[np.int64], FloatArray, FloatArray] = compiled.points(
+        low, high, cuts, count, round, *_gauss(MOST_POINTS)
+    )
+    return found
 
 
-def place(low: FloatArray, high: FloatArray, round: bool, along: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Positions of the places -1 <= t <= 1 between two ends, and the derivatives."""
+def place(low: FloatArray, high: FloatArray, round: bool, along: FloatArray) -> FloatArray:
+    """Positions of the places -1 <= t <= 1 between two ends; where those have square roots, by a sine."""
     half = (high - low) / 2
-    if not round:
-        return low + half * (1 + along), half * np.ones_like(along)
-    angle = np.pi / 2 * along
-    return low + half * (1 + np.sin(angle)), half * np.pi / 2 * np.cos(angle)
+    return np.asarray(low + half * (1 + (np.sin(np.pi / 2 * along) if round else along)))
 
 
 @lru_cache(maxsize=32)

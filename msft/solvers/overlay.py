@@ -16,7 +16,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies.polyhedron import GRAZING, ConvexPolyhedron
+from msft.bodies.lines import GRAZING
+from msft.bodies.polyhedron import ConvexPolyhedron
 from msft.rotation import rotation_matrix
 
 FloatArray = NDArray[np.float64]

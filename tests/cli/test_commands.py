@@ -18,6 +18,8 @@ from msft_cli.simulation import app as msft
 from typer.testing import CliRunner, Result
 
 from augment.presets import RECORDINGS
+from invert.presets import PRESETS
+from msft.configuration import to_mapping
 
 SMALL = ["--pixels", "32", "--q-step", "0.0148", "--radius-max", "80", "--quiet"]
 
@@ -289,6 +291,22 @@ def test_an_empty_dataset_is_refused(workplace: Path, tmp_path: Path) -> None:
     assert_refused(run(invert, "train", copy, "-o", tmp_path / "model"), "dataset")
     assert_refused(run(invert, "evaluate", workplace / "model", copy), "dataset")
     assert [path.name for path in tmp_path.iterdir()] == ["dataset.h5"]
+
+
+def test_training_goes_on_from_a_model_whose_network_it_keeps(workplace: Path, tmp_path: Path) -> None:
+    begin = [workplace / "dataset.h5", "--images", 64, "--start", workplace / "model", "--quiet"]
+    result = run(invert, "train", *begin, "-o", tmp_path / "model")
+    assert result.exit_code == 0, result.output
+    before, after = (
+        json.loads((folder / "model" / "configuration.json").read_text()) for folder in (workplace, tmp_path)
+    )
+    assert after["model"]["network"] == before["model"]["network"] != to_mapping(PRESETS["quick"].network)
+    assert after["start"]["command"] == before["command"]
+    (tmp_path / "wide.toml").write_text("[network]\nwidth = 20\n")
+    refused = run(invert, "train", *begin, "-o", tmp_path / "wide", "--config", tmp_path / "wide.toml")
+    assert_refused(refused, "start")
+    assert not (tmp_path / "wide").exists()
+    assert_refused(run(invert, "train", *begin[:4], tmp_path / "none", "-o", tmp_path / "wide"), "model")
 
 
 def test_training_on_fresh_particles_logs_and_leaves_a_model(workplace: Path, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_an_interrupt_says_what_is_kept(small_dataset: Path, tmp_path: Path) -> 
 
 
 def test_another_command_does_not_go_on_with_it_but_force_begins_anew(
-    small_dataset: Path, tmp_path: Path
+    small_dataset: Path, small_model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "model"
     stopped(small_dataset, out, VALIDATION + 64)
@@ -132,6 +132,8 @@ def test_another_command_does_not_go_on_with_it_but_force_begins_anew(
     generate(tmp_path / "other.h5", 60, 9, simulation=SMALL)
     with pytest.raises(ParameterError, match="begun with dataset"):
         train(tmp_path / "other.h5", out, RESUMED_PRESET, CPU)
+    with pytest.raises(ParameterError, match="begun with start null"):
+        train(small_dataset, out, RESUMED_PRESET, CPU, start=checkpoint.load(small_model))
     assert state.read_bytes() == before
     seen = Stop(10**9)
     train(small_dataset, out, other, CPU, force=True, progress=seen)

@@ -108,3 +108,11 @@ def test_the_weights_in_the_package_are_small_and_answer() -> None:
     typical = loaded.errors["identity"]
     assert np.median(np.abs(found.radius - particles.radius)) < 4 * typical["radius_median_nm"]
     assert json.loads((shipped.FOLDER / "card.json").read_text())["errors"] == loaded.errors
+
+
+def test_weights_that_ship_have_a_name_unless_something_else_has_it(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    assert shipped.find(None) == Path("model")
+    assert shipped.find(Path("shipped")) == folder
+    (tmp_path / "shipped").mkdir()
+    assert shipped.find(Path("shipped")) == Path("shipped")

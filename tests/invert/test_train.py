@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from augment import log_scale
-from invert import checkpoint
+from invert import checkpoint, shipped
 from invert.data import read_dataset
 from invert.examples import Stored
 from invert.model import Model, ModelConfiguration
@@ -128,6 +128,40 @@ def test_errors_are_reported_on_patterns_that_chose_nothing(small_dataset: Path)
     assert trained.evaluation.constant.radius_median_nm == pytest.approx(
         np.median(np.abs(truth - np.median(truth)))
     )
+
+
+def test_a_training_goes_on_from_the_weights_of_another(
+    small_dataset: Path, small_model: Path, tmp_path: Path
+) -> None:
+    start = checkpoint.load(small_model)
+    still = dataclasses.replace(shorter(64).training, learning_rate=1e-9)
+    gone_on = train(
+        small_dataset,
+        tmp_path / "on",
+        dataclasses.replace(SMALL_PRESET, training=still),
+        CPU,
+        start=start,
+        command="invert train",
+    )
+    for name, value in start.model.head.state_dict().items():
+        assert torch.allclose(gone_on.model.head.state_dict()[name], value, atol=1e-6)
+    anew = fit(read_dataset(small_dataset), dataclasses.replace(SMALL_PRESET, training=still), CPU)
+    assert gone_on.history[-1]["train_loss"] < 0.3 * anew.history[-1]["train_loss"]
+    written = checkpoint.load(tmp_path / "on")
+    assert written.provenance["start"]["sha256"] == start.digest
+    assert written.provenance["start"]["training"]["images"] == SMALL_PRESET.training.images
+    card = shipped.ship(written, written.errors, {}, tmp_path / "card")
+    assert card["provenance"] == written.provenance
+    assert f"weights {start.digest}" in (tmp_path / "card" / "card.md").read_text()
+
+
+def test_weights_of_another_network_are_no_start(small_dataset: Path, small_model: Path) -> None:
+    start = checkpoint.load(small_model).model
+    wider = dataclasses.replace(SMALL_PRESET.network, width=SMALL_PRESET.network.width + 1)
+    for other in ({"network": wider}, {"target": "vector"}):
+        preset = dataclasses.replace(shorter(64), **other)
+        with pytest.raises(ParameterError, match=f"start.*{next(iter(other))}"):
+            fit(read_dataset(small_dataset), preset, CPU, start=start)
 
 
 def test_training_leaves_the_global_random_state_alone(small_dataset: Path) -> None:
