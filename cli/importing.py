@@ -29,6 +29,7 @@ def import_pictures(
         from dataclasses import replace
 
         from invert.pictures import import_pictures as write
+        from invert.pictures import pictures_in
         from invert.reading.options import parse_center
         from msft.dataset import Scale
         from msft.errors import ParameterError
@@ -44,7 +45,7 @@ def import_pictures(
         ).instrument
         if center is not None:
             instrument = replace(instrument, center=parse_center(center))
-        with progress_bar("importing", len(pictures), quiet or as_json) as progress:
+        with progress_bar("importing", len(list(pictures_in(pictures))), quiet or as_json) as progress:
             count = write(
                 pictures,
                 out,

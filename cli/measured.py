@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -196,6 +197,9 @@ def fit(
     mask: Mask = None,
     mask_good: MaskGood = 0,
     scale: Scale = "auto",
+    pixel_size: PixelSize = None,
+    distance: Distance = None,
+    q_step: QStep = None,
     rows: Rows = ":",
     pictures: Pictures = 6,
     starts: Annotated[int | None, typer.Option(help="Random starts [50].")] = None,
@@ -220,12 +224,15 @@ def fit(
 ) -> None:
     """Invert measured frames by forward fitting alone: a Monte Carlo simplex, then a gradient method."""
     with one_line_errors():
+        reading = reading_of(dataset, mask, mask_good, scale, center, None, pixel_size, distance, q_step)
         outputs = Outputs.checked(out, frames, [mask], page)
         from invert.fit import MonteCarloSimplex
         from invert.fit import fit as fit_frames
-        from invert.frames import parse_rows, read_frames
+        from invert.frames import open_frames, parse_rows
         from invert.predictions import write_predictions
-        from invert.setting import beam_at, simulation_of
+        from invert.reading.options import chosen
+        from invert.reading.source import require_readable
+        from invert.setting import beam_at, instrument_of, simulation_of
         from invert.stream import CURVATURE
         from msft.configuration import from_mapping
 
@@ -243,26 +250,37 @@ def fit(
         low, high = search.radius_range
         low, high = low if radius_min is None else radius_min, high if radius_max is None else radius_max
         search = replace(search, radius_range=(low, high))
-        measured = read_frames(
-            frames, dataset, mask, scale, parse_rows(rows), mask_good=mask_good, center=center
-        )
-        optics = {
-            "absorption": absorption,
-            "absorption_length": absorption_length,
-            "wavelength": wavelength,
+        chosen_rows = parse_rows(rows)
+        with open_frames(frames, reading) as source:
+            measured = source.read(chosen(chosen_rows, len(source)))
+            notes = source_notes(source)
+        require_readable(frames, measured.readable)
+        settings: dict[str, Any] = {
+            "optics": {
+                "absorption": absorption,
+                "absorption_length": absorption_length,
+                "wavelength": wavelength,
+            },
+            "detector": {"pixel_size": pixel_size, "distance": distance, "q_step": q_step},
+            "solver": solver,
         }
-        simulation = simulation_of(measured, merged(file, {"optics": optics, "solver": solver}))
+        simulation = simulation_of(measured, merged(file, settings))
+        notes.append(instrument_of(simulation, measured).line())
         name = body or (measured.truth.body if measured.truth is not None else "icosahedron")
         beam = beam_at(None, measured)
         with progress_bar("fitting", len(measured.images), quiet or as_json) as progress:
             inversion = fit_frames(measured, simulation, name, search, seed, beam, progress)
-        provenance = {"program": "invert fit", "command": command_line(), "seed": seed}
+        provenance = {
+            "program": "invert fit",
+            "command": command_line(),
+            "seed": seed,
+            "notes": json.dumps(source.notes),
+        }
         write_predictions(outputs.predictions, inversion, measured, provenance, CURVATURE, simulation)
         lines = [
             f"{search.starts} starts of {search.steps} steps each, "
             f"{simulation.optics.absorption} absorption, solver {simulation.solver}"
         ]
-        notes = [f"{len(inversion.estimates)} frames from {measured.source} ({measured.scale} scale)"]
         truth, first = measured.truth, int(measured.numbers[0])
         outputs.finish(
             lambda numbers: None if truth is None else truth[numbers - first],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .common import report
 
 if TYPE_CHECKING:
-    from invert.figures import TruthOf
+    from invert.table import TruthOf
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,12 @@ class Outputs:
     ) -> None:
         """Table, picture and page of the predictions that are written, and what is printed about them."""
         from invert.predictions import open_predictions
-        from invert.table import Summary, write_table
+        from invert.table import Summary, of_body, write_table
         from invert.table import lines as first_frames
 
         files, summary = [self.predictions, self.table], Summary()
         with open_predictions(self.predictions) as predictions:
+            truth = of_body(truth, str(predictions.estimates(slice(0, 1)).particles.bodies[0]))
             write_table(self.table, predictions.blocks())
             for part in predictions.blocks():
                 summary.add(part, truth(part.frames))

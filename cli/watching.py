@@ -57,7 +57,6 @@ def watch(
     """
     with one_line_errors():
         from invert.watch import Watched, watch_folder
-        from msft.errors import ParameterError
 
         reading = reading_of(
             dataset, mask, mask_good, scale, center, wavelength, pixel_size, distance, q_step
@@ -70,10 +69,10 @@ def watch(
             elif not quiet:
                 print(found.line(), flush=True)
 
-        def refuse(error: ParameterError) -> None:
-            typer.echo("error: " + " ".join(str(error).split()), err=True)
+        def warn(path: Path, text: str) -> None:
+            typer.echo(" ".join(f"{path.name}: {text}".split()), err=True)
 
         provenance = {"program": "invert watch", "command": command_line()}
         watch_folder(
-            folder, reading, inverter, provenance, say, refuse, interval=interval, until_idle=until_idle
+            folder, reading, inverter, provenance, say, warn, interval=interval, until_idle=until_idle
         )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from invert.estimate import flag_names
 from invert.evaluate import Evaluation
 from invert.metrics import Errors
 from invert.predictions import Predictions
+from invert.table import TruthOf
 from invert.uncertainty import coverage
 from msft.detector import Detector, EwaldDetector
 from msft.particle import Particles
@@ -50,10 +53,8 @@ def error_histogram(result: Errors) -> Figure:
     _histogram(left, result)
     left.set_title(f"{len(result.mean)} held-out patterns; dashed: medians", fontsize=9)
     right.scatter(result.radius, result.orientation, s=8, alpha=0.5, color=BLUE, linewidths=0)
-    right.set_xscale("log")
-    right.set_yscale("log")
-    for axis in (right.xaxis, right.yaxis):
-        axis.set_minor_formatter(NullFormatter())
+    _logarithmic(right, "x")
+    _logarithmic(right, "y")
     right.set_xlabel("radius error (nm)")
     right.set_ylabel("orientation error (degrees)")
     right.set_title(
@@ -88,7 +89,7 @@ def evaluation(judged: Evaluation) -> Figure:
             axes.scatter(values, 100 * errors, s=5, alpha=0.25, color=colour, linewidths=0, rasterized=True)
             medians = 100 * np.array(trend, dtype=float)  # None becomes NaN, a gap
             axes.stairs(medians, trends[key]["edges"], baseline=None, color=colour, linewidth=2)
-        axes.set_yscale("log")
+        _logarithmic(axes, "y")
         axes.set_xlabel(label)
         axes.set_ylabel("relative error (%); lines: medians")
         axes.grid(alpha=0.3)
@@ -108,11 +109,21 @@ def _histogram(axes: Axes, result: Errors) -> None:
     for values, label, colour in ((result.mean, "mean", BLUE), (result.maximum, "maximum", RED)):
         axes.hist(100 * values, bins=bins, alpha=0.65, color=colour, label=label)
         axes.axvline(100 * np.median(values), color=colour, linestyle="--", linewidth=1)
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    _logarithmic(axes, "x")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("relative error of the five parameters (%)")
     axes.set_ylabel("patterns")
-    axes.legend(frameon=False)
+    axes.margins(y=0.25)  # the legend's place
+    axes.legend(frameon=False, ncols=2, loc="upper center")
+
+
+def _logarithmic(axes: Axes, name: Literal["x", "y"]) -> None:
+    """An axis logarithmic, with ticks in plain numbers, which less than a decade has, too."""
+    axes.set(**{f"{name}scale": "log"})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _by_recording(axes: Axes, errors: dict[str, NDArray[np.float64]], label: str) -> None:
@@ -124,10 +135,7 @@ def _by_recording(axes: Axes, errors: dict[str, NDArray[np.float64]], label: str
             axes.plot(quantile, row, marker, color=BLUE)
     for marker, text in zip("o|x", ("median", "90 %", "99 %"), strict=True):
         axes.plot([], [], marker, color=BLUE, label=text)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    _logarithmic(axes, "x")
     axes.set_yticks(range(len(errors)), [name.replace("_", " ") for name in errors], fontsize=8)
     axes.set_ylim(len(errors) - 0.5, -0.5)
     axes.set_xlabel(label)
@@ -142,7 +150,7 @@ def _coverages(axes: Axes, judged: Evaluation) -> None:
     for column, (label, marker, colour) in enumerate((("radius", "o", BLUE), ("orientation", "s", RED))):
         axes.plot([100 * one[column] for one in both], rows, marker, color=colour, label=label)
     axes.axvspan(65, 71, color="0.9", zorder=0)
-    axes.set_xlim(0, 100)
+    axes.set_xlim(-3, 103)  # marks at both ends are whole
     axes.set_yticks(rows, [])
     axes.set_ylim(len(judged.cases) - 0.5, -0.5)
     axes.set_xlabel("errors within the stated 68 % interval (%)")
@@ -170,6 +178,8 @@ class Comparison:
         For the axes.
     truth
         The particles that the file names, if it does.
+    flags
+        Bits of `invert.estimate.FLAGS`, shape (N,), if they are to be shown.
     """
 
     measured: NDArray[np.float32]
@@ -180,10 +190,7 @@ class Comparison:
     frames: NDArray[np.int64]
     detector: Detector
     truth: Particles | None = None
-
-
-TruthOf = Callable[[NDArray[np.int64]], Particles | None]
-"""The particles that frames of these numbers show, where that is known."""
+    flags: NDArray[np.uint32] | None = None
 
 
 def first_of(predictions: Predictions, count: int, truth: TruthOf) -> Comparison:
@@ -200,6 +207,7 @@ def first_of(predictions: Predictions, count: int, truth: TruthOf) -> Comparison
         frames=estimates.frames,
         detector=predictions.detector or EwaldDetector(measured.shape[1]),
         truth=truth(estimates.frames),
+        flags=estimates.flags,
     )
 
 
@@ -220,6 +228,8 @@ def comparison(shown: Comparison) -> Figure:
             axes.set_ylabel(y_label, fontsize=8)
             axes.set_xlabel(x_label, fontsize=8)
             title = f"frame {shown.frames[row]}" if column == 0 else f"agreement {shown.agreement[row]:.3f}"
+            if column and shown.flags is not None and shown.flags[row]:
+                title += "\n" + ", ".join(flag_names(int(shown.flags[row]))).replace("_", " ")
             axes.set_title(title, fontsize=8)
             if row == 0:
                 heading = ("measured", "", "re-simulated")[column]

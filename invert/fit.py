@@ -20,6 +20,7 @@ from invert.frames import Frames
 from invert.polish import ITERATIONS, polish, turned
 from invert.response import settle
 from invert.simplex import Descent, minimise
+from msft.bodies.rotations import rotation_group
 from msft.errors import ParameterError
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
@@ -138,13 +139,13 @@ def fit(
 
 def fit_frame(model: ForwardModel, search: MonteCarloSimplex, generator: np.random.Generator) -> Fitted:
     """Invert one frame; the search's starts come from the generator."""
-    starts = Starts.draw(search, generator)
+    starts = Starts.draw(search, generator, model.body)
     descent = descend(model, search, starts)
     radius, orientation = starts.particles(descent.points, np.arange(search.starts))
     candidates = [
         Candidate(float(r), q, search.floors[0], model.beam) for r, q in zip(radius, orientation, strict=True)
     ]
-    chosen = different(candidates, list(descent.values), POLISHED)
+    chosen = different(candidates, list(descent.values), POLISHED, model.body)
     _, floors = model.misfit(radius[chosen], orientation[chosen], search.floors)
     fine = model.around(model.beam, BEAM_REACH) if search.polished and search.free_beam else model
     before = 0 if fine is model else model.patterns
@@ -173,9 +174,11 @@ class Starts:
     orientation: FloatArray
 
     @classmethod
-    def draw(cls, search: MonteCarloSimplex, generator: np.random.Generator) -> Starts:
-        """Radius uniform in the range, orientation uniform in the fundamental domain."""
-        orientation = random_orientations(generator, search.starts)
+    def draw(
+        cls, search: MonteCarloSimplex, generator: np.random.Generator, body: str = "icosahedron"
+    ) -> Starts:
+        """Radius uniform in the range, orientation uniform in the body's fundamental domain."""
+        orientation = random_orientations(generator, search.starts, rotation_group(body))
         return cls(generator.uniform(*search.radius_range, search.starts), orientation)
 
     def simplices(self) -> FloatArray:

@@ -13,6 +13,7 @@ from invert.contrast import with_contrast_of
 from invert.estimate import FLAGS, POOR_FIT, Alternatives, Estimates, Inversion
 from invert.forward import MARGIN, Candidate, ForwardModel, spread_pixels
 from invert.polish import Polished
+from msft.bodies.rotations import rotation_group
 from msft.particle import Particles
 from msft.symmetry import misorientation, to_fundamental_domain
 
@@ -56,25 +57,26 @@ class Fitted:
     valid: NDArray[np.bool_]
 
 
-def different(candidates: Sequence[Candidate], misfits: Sequence[float], count: int) -> list[int]:
-    """Up to `count` indices of candidates that are different answers, the best first."""
+def different(candidates: Sequence[Candidate], misfits: Sequence[float], count: int, body: str) -> list[int]:
+    """Up to `count` indices of candidates for a body that are different answers, the best first."""
     chosen: list[int] = []
     for index in np.argsort(misfits, kind="stable"):
-        if all(_apart(candidates[index], candidates[other]) for other in chosen):
+        if all(_apart(candidates[index], candidates[other], body) for other in chosen):
             chosen.append(int(index))
         if len(chosen) == count:
             break
     return chosen
 
 
-def _apart(first: Candidate, second: Candidate) -> bool:
-    angle = np.degrees(misorientation(first.orientation, second.orientation))
+def _apart(first: Candidate, second: Candidate, body: str) -> bool:
+    angle = np.degrees(misorientation(first.orientation, second.orientation, rotation_group(body)))
     return bool(angle > APART_DEGREES or abs(first.radius - second.radius) > APART_NM)
 
 
-def best_and_rival(answers: Sequence[Polished]) -> tuple[Polished, Polished | None]:
+def best_and_rival(answers: Sequence[Polished], body: str) -> tuple[Polished, Polished | None]:
     """The best answer, and the best different one if it explains the frame almost as well."""
-    order = different([answer.candidate for answer in answers], [answer.misfit for answer in answers], 2)
+    candidates, misfits = zip(*((answer.candidate, answer.misfit) for answer in answers), strict=True)
+    order = different(candidates, misfits, 2, body)
     best = answers[order[0]]
     rival = answers[order[1]] if len(order) > 1 else None
     if rival is not None and rival.misfit > TIE_RATIO * best.misfit + TIE_DIFFERENCE:
@@ -87,7 +89,7 @@ def conclude(model: ForwardModel, answers: Sequence[Polished], patterns: int) ->
 
     `patterns` were simulated so far.
     """
-    best, rival = best_and_rival(answers)
+    best, rival = best_and_rival(answers, model.body)
     picture = as_displayed(model, best.candidate)
     return Fitted(best, rival, patterns + PICTURE, model.grey, picture, model.valid)
 
@@ -129,6 +131,7 @@ def gather(
     flags, patterns = np.zeros(count, dtype=np.uint32), np.zeros(count, dtype=np.int64)
     pictures = np.zeros_like(images)
     valid = np.zeros(images.shape, dtype=bool)
+    group = rotation_group(body)
     margin = BOUND * (radius_range[1] - radius_range[0])
     for row, fit in enumerate(fits):
         if fit is None:
@@ -147,9 +150,9 @@ def gather(
             flags[row] |= FLAGS["ambiguous"]
             other = fit.alternative.candidate
             alternatives.radius[row], alternatives.agreement[row] = other.radius, 1 - fit.alternative.misfit
-            alternatives.orientation[row] = to_fundamental_domain(other.orientation)
+            alternatives.orientation[row] = to_fundamental_domain(other.orientation, group)
     estimates = Estimates(
-        Particles(radius, to_fundamental_domain(orientation), body),
+        Particles(radius, to_fundamental_domain(orientation, group), body),
         sigma[0],
         sigma[1],
         agreement,

@@ -64,7 +64,7 @@ def import_pictures(
         If there is no picture, or one cannot be read, has colours, or is of another size or type than the
         first.
     """
-    paths = list(_pictures(inputs))
+    paths = list(pictures_in(inputs))
     if not paths:
         raise ParameterError("pictures", ", ".join(map(str, inputs)), "files " + ", ".join(SUFFIXES))
     with whole(out) as temporary, h5py.File(temporary, "w", track_order=True) as file:
@@ -130,7 +130,14 @@ def _lay_out(
     return data
 
 
-def _pictures(inputs: Sequence[Path]) -> Iterator[Path]:
+def pictures_in(inputs: Sequence[Path]) -> Iterator[Path]:
+    """The files of pictures that are named, and those in the folders that are.
+
+    Raises
+    ------
+    ParameterError
+        If one does not exist or has another suffix.
+    """
     for path in inputs:
         if path.is_dir():
             yield from sorted(child for child in path.iterdir() if child.suffix.lower() in SUFFIXES)

@@ -78,7 +78,7 @@ def settle(
     The new answers, the best one first. Their `misfit` is 1 - r of the spread pattern, without weights and
     fields, above the floor that makes it least.
     """
-    best, rival = best_and_rival(answers)
+    best, rival = best_and_rival(answers, model.body)
     rivals = [best] if rival is None else [best, rival]
     last, share = model.patterns + patterns, min(MOST_PATTERNS, patterns // len(rivals))
     settled = [_settled(model, answer, radius_range, WITHIN_NM, share) for answer in rivals]

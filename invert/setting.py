@@ -7,7 +7,10 @@ from typing import Any
 
 from invert.forward import CENTRE, Beam
 from invert.frames import Frames
+from invert.reading.instrument import Instrument
+from invert.reading.resample import SAME
 from msft.configuration import from_mapping, to_mapping
+from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.pattern import Simulation
 
@@ -18,15 +21,16 @@ def simulation_of(frames: Frames, given: Mapping[str, Any]) -> Simulation:
     Parameters
     ----------
     frames
-        Their file's wavelength and pixel width win over the defaults; where the file is a simulation, all
+        What is known of their light and pixels wins over the defaults; where the file is a simulation, all
         of its settings do.
     given
-        Settings as nested mappings, which win over the file's.
+        Settings as nested mappings, which win over what the frames know.
 
     Raises
     ------
     ParameterError
-        If a setting is not possible, or the frames are not square.
+        If a setting is not possible, the frames or their pixels are not square, or nobody says how wide the
+        pixels are of frames that are not as large as the default detector.
     """
     rows, columns = frames.images.shape[1:]
     if rows != columns:
@@ -35,23 +39,26 @@ def simulation_of(frames: Frames, given: Mapping[str, Any]) -> Simulation:
         if not isinstance(given.get(table, {}), Mapping):
             raise ParameterError(table, repr(given[table]), "a table of fields")
     known = to_mapping(frames.simulation or Simulation())
-    optics, detector = dict(known["optics"]), dict(known["detector"])
+    optics, detector, table = dict(known["optics"]), dict(known["detector"]), given.get("detector", {})
     if frames.simulation is None:
-        if (
-            frames.geometry is not None
-            and frames.geometry != detector["geometry"]
-            and "detector" not in given
-        ):
-            raise ParameterError(
-                "detector", f"none given, the file's is {frames.geometry}", "a table detector in --config"
-            )
         optics["wavelength"] = frames.wavelength or optics["wavelength"]
-        detector["q_step"] = frames.q_step or detector["q_step"]
-    detector["pixels"] = rows
-    detector |= given.get("detector", {})
+        if stated := _stated_detector(frames):
+            detector = stated
+        elif frames.geometry is not None and "geometry" not in table:
+            lacking = "a q_step" if frames.geometry == "ewald" else "a pixel size with a distance"
+            raise ParameterError("detector", f"{frames.geometry} with nothing else", f"with it {lacking}")
+        elif not table and rows != detector["pixels"]:
+            raise ParameterError(
+                "frames",
+                f"{rows} x {columns} pixels of unknown width",
+                f"{detector['pixels']} x {detector['pixels']}, as the default detector's, or a width: "
+                "--pixel-size with --distance, --q-step, or a table detector in --config",
+            )
+    known["detector"] = detector
+    detector = {**detector, "pixels": rows, **table}
     optics |= given.get("optics", {})
     if detector.get("geometry") != known["detector"]["geometry"]:
-        detector = {"pixels": rows, **given.get("detector", {})}
+        detector = {"pixels": rows, **table}
     simulation = from_mapping(
         Simulation,
         {**known, "solver": "exact", "backend": "auto", **given, "optics": optics, "detector": detector},
@@ -59,6 +66,29 @@ def simulation_of(frames: Frames, given: Mapping[str, Any]) -> Simulation:
     if simulation.detector.pixels != rows:
         raise ParameterError("detector.pixels", simulation.detector.pixels, f"{rows}, as the frames")
     return simulation
+
+
+def _stated_detector(frames: Frames) -> dict[str, Any]:
+    """The detector that is known of the frames, but for its size; empty where nothing is."""
+    if frames.geometry not in (None, "ewald", "flat"):
+        raise ParameterError("geometry", frames.geometry, "ewald or flat")
+    if frames.geometry != "ewald" and frames.pixel_size is not None and frames.distance is not None:
+        height, width = frames.pixel_size
+        if abs(height / width - 1) > SAME:
+            raise ParameterError("pixel_size", f"{height:g} x {width:g} mm", "as high as wide")
+        return {"geometry": "flat", "pixel_size": width, "distance": frames.distance}
+    if frames.geometry != "flat" and frames.q_step is not None:
+        return {"geometry": "ewald", "q_step": frames.q_step}
+    return {}
+
+
+def instrument_of(simulation: Simulation, frames: Frames) -> Instrument:
+    """The light and the detector of a simulation, with the centre that the frames know."""
+    detector, wavelength = simulation.detector, simulation.optics.wavelength
+    if isinstance(detector, EwaldDetector):
+        return Instrument(wavelength, "ewald", detector.q_step, center=frames.center)
+    size = (detector.pixel_size, detector.pixel_size)
+    return Instrument(wavelength, "flat", None, size, detector.distance, frames.center)
 
 
 def beam_at(text: str | None, frames: Frames) -> Beam:

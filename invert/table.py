@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from invert.estimate import Estimates, flag_names
-from invert.metrics import Errors, errors
+from msft.bodies.rotations import rotation_group
 from msft.output import whole
 from msft.particle import Particles
 from msft.symmetry import misorientation
@@ -21,6 +22,10 @@ COLUMNS = (
     *("alternative_radius_nm", "alternative_degrees_away", "alternative_agreement", "score"),
 )
 """Of the CSV table."""
+
+
+TruthOf = Callable[[NDArray[np.int64]], Particles | None]
+"""The particles that frames of these numbers show, where that is known."""
 
 
 def write_table(path: Path, estimates: Estimates | Iterable[Estimates]) -> None:
@@ -50,10 +55,11 @@ def cells(estimates: Estimates, row: int) -> list[str]:
 
 def _alternative(estimates: Estimates, row: int) -> list[str]:
     """Radius in nm, distance in degrees and agreement of a frame's second answer; empty where it has none."""
-    other = estimates.alternatives
+    other, particles = estimates.alternatives, estimates.particles
     if np.isnan(other.radius[row]):
         return ["", "", ""]
-    angle = np.degrees(misorientation(estimates.particles.orientation[row], other.orientation[row]))
+    group = rotation_group(str(particles.bodies[row]))
+    angle = np.degrees(misorientation(particles.orientation[row], other.orientation[row], group))
     return [f"{other.radius[row]:.3f}", f"{angle:.2f}", f"{other.agreement[row]:.4f}"]
 
 
@@ -67,9 +73,19 @@ def lines(estimates: Estimates, truth: Particles | None, count: int = 10) -> lis
     for row, frame in enumerate(estimates.frames[:count]):
         text = f"{frame:6d} {estimates.particles.radius[row]:10.2f} {estimates.agreement[row]:10.3f}"
         if truth is not None and against is not None:
-            text += f" {truth.radius[row]:15.2f} {against.orientation[row]:23.3g}"
+            text += f" {truth.radius[row]:15.2f} {against[0][row]:23.3g}"
         rows.append(f"{text}  {', '.join(flag_names(int(estimates.flags[row])))}".rstrip())
     return rows
+
+
+def of_body(truth: TruthOf, body: str) -> TruthOf:
+    """The truth where it is about that body: another one's size and orientation say nothing about it."""
+
+    def known(frames: NDArray[np.int64]) -> Particles | None:
+        found = truth(frames)
+        return None if found is None or found.body != body else found
+
+    return known
 
 
 @dataclass
@@ -90,9 +106,9 @@ class Summary:
             for name in flag_names(flags):
                 self.flagged[name] = self.flagged.get(name, 0) + 1
         if truth is not None:
-            off = _against(estimates, truth)
-            self.degrees += off.orientation.tolist()
-            self.nanometres += off.radius.tolist()
+            degrees, nanometres = _against(estimates, truth)
+            self.degrees += degrees.tolist()
+            self.nanometres += nanometres.tolist()
 
     def line(self) -> str:
         """Median errors where the truth is known, agreement and number of patterns simulated."""
@@ -111,5 +127,8 @@ class Summary:
         return f"flagged: {flagged or 'none'}"
 
 
-def _against(estimates: Estimates, truth: Particles) -> Errors:
-    return errors(estimates.particles, truth, (float(truth.radius.min()), float(truth.radius.max())))
+def _against(estimates: Estimates, truth: Particles) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How far orientations in degrees, up to the body's symmetry, and radii in nm are from the truth."""
+    found = estimates.particles
+    angle = misorientation(found.orientation, truth.orientation, rotation_group(truth.body))
+    return np.degrees(angle), np.abs(found.radius - truth.radius)

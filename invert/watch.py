@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -66,7 +67,7 @@ def watch_folder(
     inverter: Inverter,
     provenance: Mapping[str, Any],
     say: Callable[[Watched], None],
-    refuse: Callable[[ParameterError], None],
+    warn: Callable[[Path, str], None],
     *,
     interval: float = 1.0,
     until_idle: float | None = None,
@@ -81,8 +82,9 @@ def watch_folder(
         As for one file.
     say
         Told of every frame and of every file that is done.
-    refuse
-        Told why a file cannot be used; it is tried again when it changes.
+    warn
+        Told of a file what needs a look, or ``error: `` and why it cannot be used; it is tried again when it
+        changes.
     interval
         Seconds between two looks.
     until_idle
@@ -103,11 +105,11 @@ def watch_folder(
             if refused.get(path) == state:
                 continue
             try:
-                invert_as_it_grows(path, reading, inverter, provenance, say, interval)
+                invert_as_it_grows(path, reading, inverter, provenance, say, warn, interval)
             except ParameterError as error:
                 # one that is only just being written may be whole the next time: it changes, then
                 refused[path] = state
-                refuse(error)
+                warn(path, f"error: {error}")
             last_news = time.monotonic()
         if until_idle is not None and time.monotonic() - last_news >= until_idle:
             return
@@ -131,6 +133,7 @@ def invert_as_it_grows(
     inverter: Inverter,
     provenance: Mapping[str, Any],
     say: Callable[[Watched], None],
+    warn: Callable[[Path, str], None],
     interval: float = 1.0,
 ) -> None:
     """Invert the frames of one file as they are written; predictions appear when its writer has closed it.
@@ -151,7 +154,13 @@ def invert_as_it_grows(
             with open_frames(path, reading, growing=True) as source:
                 source.onto(simulation.detector, simulation.optics.wavelength)
                 if not done:
-                    facts = {**provenance, "weights_sha256": inverter.checkpoint.digest}
+                    facts = {
+                        **provenance,
+                        "weights_sha256": inverter.checkpoint.digest,
+                        "notes": json.dumps(source.notes),
+                    }
+                    for warning in source.warnings:
+                        warn(path, warning)
                     lay_out(file, source.size, simulation, facts, inverter.sigma_means)
                 done = _catch_up(source, done, inverter, file, path, say)
                 while growing and being_written(path):

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from msft.bodies import ConvexPolyhedron, named
 from msft.dataset import PatternFile, Scale
 from msft.detector import Detector, EwaldDetector
-from msft.errors import ParameterError
 from msft.output import whole
 from msft.rotation import rotation_matrix
 
@@ -66,6 +65,8 @@ def draw_pattern(
 def draw_body(axes: Any, body: str, orientation: NDArray[np.float64], radius: float, largest: float) -> None:
     """A polyhedron on 3D axes, seen along the beam: x to the right, y down as in the image.
 
+    Of other bodies, which have no faces, the name.
+
     Parameters
     ----------
     axes
@@ -75,9 +76,13 @@ def draw_body(axes: Any, body: str, orientation: NDArray[np.float64], radius: fl
     largest
         Half the width in nm that the axes show.
     """
+    axes.set_axis_off()
     shape = named(body)
     if not isinstance(shape, ConvexPolyhedron):
-        raise ParameterError("body", body, "a convex polyhedron to draw")
+        axes.text2D(
+            0.5, 0.5, f"{body}\n(no faces to draw)", ha="center", va="center", transform=axes.transAxes
+        )
+        return
     rotation = rotation_matrix(orientation)
     # matplotlib's third axis points at the viewer; the image's y points down and the beam away from him
     to_view = np.diag([1.0, -1.0, -1.0]) @ rotation
@@ -99,7 +104,6 @@ def draw_body(axes: Any, body: str, orientation: NDArray[np.float64], radius: fl
     axes.set_proj_type("ortho")
     axes.view_init(elev=90, azim=-90)
     axes.set_box_aspect((1, 1, 1), zoom=1.5)
-    axes.set_axis_off()
 
 
 def one_pattern(pattern: NDArray[np.float32], detector: Detector, title: str) -> Figure:
@@ -127,11 +131,14 @@ def _each_label(labels: NDArray[np.uint8], count: int) -> list[int]:
 def _legend(dataset: PatternFile, index: int) -> str:
     """What a pattern shows, in a few lines."""
     body, radius = str(dataset.particles.bodies[index]), dataset.particles.radius[index]
+    stretch = dataset.particles.stretch[index]
     if dataset.label_names:
         shown = [name for name, has in zip(dataset.label_names, dataset.labels[index], strict=True) if has]
         return f"{', '.join(shown) or 'no label'}\n{body}\nR = {radius:.0f} nm"
     w, x, y, z = dataset.particles.orientation[index]
-    return f"R = {radius:.1f} nm\nq = ({w:.3f}, {x:.3f}, {y:.3f}, {z:.3f})"
+    several = len(set(dataset.particles.bodies.tolist())) > 1
+    name = (f"{body}, " if several else "") + (f"stretch {stretch:.3g}, " if stretch != 1 else "")
+    return f"{name}R = {radius:.1f} nm\nq = ({w:.3f}, {x:.3f}, {y:.3f}, {z:.3f})"
 
 
 def gallery(dataset: PatternFile, count: int = 16, columns: int = 4) -> Figure:

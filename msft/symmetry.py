@@ -1,4 +1,4 @@
-"""The icosahedral rotation group, its fundamental domain and the distance between orientations.
+"""The icosahedral rotation group, fundamental domains and the distance between orientations.
 
 A body with symmetry s looks the same in the orientations q and q s. Of these 60 equivalents the fundamental
 domain keeps the one of the smallest rotation angle (Stielow et al. 2020, appendix A); in q_vec / q_w space
@@ -45,13 +45,16 @@ def icosahedral_group() -> FloatArray:
     return group
 
 
-def to_fundamental_domain(q: ArrayLike) -> FloatArray:
+def to_fundamental_domain(q: ArrayLike, group: FloatArray | None = None) -> FloatArray:
     """The equivalent of smallest rotation angle of each orientation, w >= 0.
 
     Parameters
     ----------
     q
         Unit quaternions, shape (..., 4).
+    group
+        Rotations of the body onto itself, unit quaternions (G, 4), as `msft.bodies.rotations` gives them; the
+        icosahedron's by default.
 
     Returns
     -------
@@ -59,26 +62,28 @@ def to_fundamental_domain(q: ArrayLike) -> FloatArray:
     angle, an orientation that is already one of them is returned unchanged.
     """
     q = np.asarray(q, dtype=np.float64)
-    equivalents = multiply(q[..., None, :], icosahedral_group())
+    equivalents = multiply(q[..., None, :], icosahedral_group() if group is None else group)
     cosine = np.abs(equivalents[..., 0])
     best = np.argmax(cosine >= cosine.max(axis=-1, keepdims=True) - _TIE, axis=-1)
     return canonical(np.take_along_axis(equivalents, best[..., None, None], axis=-2)[..., 0, :])
 
 
-def misorientation(p: ArrayLike, q: ArrayLike) -> FloatArray:
-    """Smallest angle in radians that turns one orientation of an icosahedron into another.
+def misorientation(p: ArrayLike, q: ArrayLike, group: FloatArray | None = None) -> FloatArray:
+    """Smallest angle in radians that turns one orientation of a body into another.
 
     Parameters
     ----------
     p, q
         Unit quaternions, shapes (..., 4) that broadcast.
+    group
+        As for `to_fundamental_domain`.
 
     Returns
     -------
-    Float64 array, 0 to 44.48 degrees in radians.
+    Float64 array; for the icosahedron 0 to 44.48 degrees in radians.
     """
     # p and q s look alike for q = p: the rotation between the bodies is p^-1 q up to s on its right.
-    return rotation_angle(to_fundamental_domain(multiply(conjugate(p), q)))
+    return rotation_angle(to_fundamental_domain(multiply(conjugate(p), q), group))
 
 
 def distance_to_surface(q: ArrayLike) -> FloatArray:
@@ -100,9 +105,11 @@ def distance_to_surface(q: ArrayLike) -> FloatArray:
     return np.asarray(2 * np.arcsin(np.clip(sine, 0.0, 1.0)))
 
 
-def random_orientations(generator: np.random.Generator, count: int) -> FloatArray:
+def random_orientations(
+    generator: np.random.Generator, count: int, group: FloatArray | None = None
+) -> FloatArray:
     """Orientations uniform in the fundamental domain, shape (count, 4): uniform on SO(3), then projected."""
-    return to_fundamental_domain(random_rotations(generator, count))
+    return to_fundamental_domain(random_rotations(generator, count), group)
 
 
 @cache

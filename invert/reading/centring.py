@@ -13,6 +13,9 @@ MOST_FRAMES = 32
 
 FEWEST_PIXELS = 32
 
+SCATTERED = 0.01
+"""Of a frame's side: frames whose centres differ by more hardly tell it."""
+
 
 def symmetry_center(grey: NDArray[np.float32], valid: NDArray[np.bool_], reach: int) -> tuple[float, float]:
     """Row and column about which a frame is most like itself turned by 180 degrees, to half a pixel.
@@ -53,3 +56,13 @@ def estimated_center(
     row, column = np.median(found, axis=0)
     spread = np.median(np.abs(np.array(found) - [row, column]), axis=0)
     return (float(row), float(column)), (float(spread[0]), float(spread[1]))
+
+
+def center_note(center: tuple[float, float], spread: tuple[float, float], size: tuple[int, int]) -> str:
+    """An estimated centre in words, as a warning where frames of that size hardly tell it."""
+    text = (
+        f"centre estimated at row {center[0]:.1f}, column {center[1]:.1f} "
+        f"(frames differ by {spread[0]:.1f} and {spread[1]:.1f} px)"
+    )
+    doubtful = max(spread) > max(1.0, SCATTERED * min(size))
+    return f"warning: {text}; --center ROW,COLUMN is surer" if doubtful else text

@@ -35,6 +35,8 @@ class Frames:
         The particles and how their patterns were computed, if the file is of this toolkit.
     center
         Row and column of the beam in pixels, whole numbers in the middle of a pixel, if it is known.
+    pixel_size, distance
+        Height and width of a flat detector's pixel, and the distance to it, in mm, if they are known.
     readable
         Frames that the file gave, bool, shape (N,); None for all. The others have no valid pixel.
     """
@@ -51,6 +53,8 @@ class Frames:
     simulation: Simulation | None = None
     center: tuple[float, float] | None = None
     readable: NDArray[np.bool_] | None = None
+    pixel_size: tuple[float, float] | None = None
+    distance: float | None = None
 
     def grey(self, floor_decades: float) -> torch.Tensor:
         """Grey images (N, H, W) in [0, 1] with invalid pixels 0, as the networks were trained on.

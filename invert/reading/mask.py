@@ -24,6 +24,12 @@ IN_ENTRY = (
     "instrument/detector/detectorSpecific/pixel_mask",
 )
 
+MOST_MARKS = 2
+"""Different negative numbers by which a detector marks pixels: gaps and dead ones."""
+
+MOSTLY = 0.5
+"""A mask that leaves less of the frames was perhaps meant the other way round."""
+
 
 def read_mask(path: Path, good: int) -> NDArray[np.bool_]:
     """Good pixels of a mask in a file of its own, bool, shape (H, W) or (N, H, W).
@@ -53,6 +59,27 @@ def read_mask(path: Path, good: int) -> NDArray[np.bool_]:
     if bits.ndim not in (2, 3):
         raise ParameterError("mask", f"shape {bits.shape}", "(y, x) or (N, y, x)")
     return _good(bits) if good == 0 else np.asarray(bits != 0)
+
+
+def mask_note(good: NDArray[np.bool_], value: int) -> str:
+    """How much a user's mask leaves, in words; `value` is that of the good pixels.
+
+    Raises
+    ------
+    ParameterError
+        If it leaves nothing.
+    """
+    part, other = float(good.mean()), f"--mask-good {1 - value} reads it the other way round"
+    if part == 0:
+        raise ParameterError("mask", "no good pixel", f"a mask with good pixels; {other}")
+    text = f"the mask leaves {100 * part:.0f} % of the pixels"
+    return f"warning: {text}; {other}" if part < MOSTLY else text
+
+
+def masks_beside(file: h5py.File, images: str) -> list[str]:
+    """Names of the masks that a file has for some images."""
+    names = [name for place in IN_ENTRY for name in beside(images, place)]
+    return [name for name in names if dataset_at(file, name) is not None]
 
 
 def good_in_file(file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -89,21 +116,19 @@ def measured(values: NDArray[Any], scale: str) -> NDArray[np.bool_]:
     """Pixels of frames (n, H, W) whose value is a measurement.
 
     NaN and infinities are none. Nor are the largest number of an integer of 16 bits or more, by which
-    detectors mark dead or saturated pixels, and, in intensities, negative counts; negative numbers among
-    fractions are what dark subtraction leaves of darkness.
+    detectors mark dead or saturated pixels, and, in intensities, a negative number that a frame of whole
+    numbers repeats, as -1 for a gap. Negative numbers of many values are what dark subtraction leaves of
+    darkness.
     """
-    if values.dtype.kind in "iu":
-        valid = np.ones(values.shape, dtype=bool)
-        if values.dtype.itemsize > 1:
-            valid &= values != np.iinfo(values.dtype).max
-        if values.dtype.kind == "i" and scale == "linear":
-            valid &= values >= 0
-        return valid
-    valid = np.isfinite(values)
-    if scale == "linear":
+    whole_numbers = values.dtype.kind in "iu"
+    valid = np.ones(values.shape, dtype=bool) if whole_numbers else np.isfinite(values)
+    if whole_numbers and values.dtype.itemsize > 1:
+        valid &= values != np.iinfo(values.dtype).max
+    if scale == "linear" and values.dtype.kind != "u":
         for image, usable in zip(values, valid, strict=True):
             seen = image[usable]
-            if seen.min(initial=0) < 0 and (seen == np.rint(seen)).all():
+            below = seen[seen < 0]
+            if below.size and (seen == np.rint(seen)).all() and len(np.unique(below)) <= MOST_MARKS:
                 usable[usable] = seen >= 0
     return np.asarray(valid)
 

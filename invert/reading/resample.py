@@ -22,8 +22,9 @@ SAME = 0.01
 FEWEST_COVERED, FEW_COVERED = 0.05, 0.5
 """Parts of a model's pixels that frames must reach, and below which that is said."""
 
-COARSE = 1.5
-"""Frames' pixels so many times wider than the model's lose what it has learnt to see."""
+COARSE, TOO_COARSE = 1.5, 8.0
+"""Frames' pixels so many times wider than the model's lose what it has learnt to see; above the second factor
+they are wider than half a fringe of the papers' smallest particle (14 of the papers' pixels for 30 nm)."""
 
 ENOUGH = 0.5
 """Part of a pixel's area that valid pixels must cover."""
@@ -195,8 +196,8 @@ def resampling(
     Raises
     ------
     ParameterError
-        If the wavelength differs by more than 1 %, the pixels' width is not known, or the frames reach too
-        little of what the model was trained on.
+        If the wavelength differs by more than 1 %, the pixels' width is not known or far above the model's,
+        or the frames reach too little of what the model was trained on.
     """
     stated = instrument.wavelength
     if stated is not None and abs(stated / wavelength - 1) > SAME:
@@ -212,14 +213,19 @@ def resampling(
             f"{100 * found.covered:.1f} % of the model's pixels covered",
             f"{100 * FEWEST_COVERED:g} % or more; check pixel width, distance and centre",
         )
+    coarser = _width_ratio(target, source)
+    if coarser > TOO_COARSE:
+        raise ParameterError(
+            "frames",
+            f"pixels {coarser:.3g} times as wide as the model's",
+            f"{TOO_COARSE:g} times or less; check pixel width and distance, both in mm, or q-step in nm^-1",
+        )
     shape, pixels = "flat" if source.flat else "ewald", target.size[0]
     notes = [f"resampled from {size[0]} x {size[1]} ({shape}) onto the model's {pixels} x {pixels} pixels"]
     if found.covered < FEW_COVERED:
         notes.append(f"warning: the frames cover {100 * found.covered:.0f} % of the model's pixels")
-    if _width_ratio(target, source) > COARSE:
-        notes.append(
-            f"warning: the frames' pixels are {_width_ratio(target, source):.1f} times as wide as the model's"
-        )
+    if coarser > COARSE:
+        notes.append(f"warning: the frames' pixels are {coarser:.1f} times as wide as the model's")
     return found, notes
 
 

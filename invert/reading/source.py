@@ -12,11 +12,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from invert.reading.centring import MOST_FRAMES, estimated_center
+from invert.reading.centring import MOST_FRAMES, center_note, estimated_center
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instrument
 from invert.reading.isolation import survived
-from invert.reading.mask import good_in_file, measured, read_mask
+from invert.reading.mask import good_in_file, mask_note, masks_beside, measured, read_mask
 from invert.reading.options import ESTIMATE, Reading, chosen, parse_center
 from invert.reading.places import attribute, find_images
 from invert.reading.resample import Resampling, grey_of, resampling
@@ -52,11 +52,17 @@ class FrameSource:
         self.found = find_images(file, path, reading.dataset)
         self._stack = ImageStack(file, path, self.found.names)
         self.notes = [f"images {self.found.title} ({self.found.rule})"]
-        if self.found.others:
-            self.notes.append("other arrays: " + ", ".join(self.found.others))
+        masks = masks_beside(file, self.found.names[0])
+        if masks:
+            self.notes.append("masked by " + ", ".join(masks))
+        others = [other for other in self.found.others if other.partition(" ")[0] not in masks]
+        if others:
+            self.notes.append("other arrays: " + ", ".join(others))
         self.instrument = read_instrument(file, self.found.names[0]).overridden(reading.instrument)
         self._good = (
-            None if reading.mask is None else self._checked(read_mask(reading.mask, reading.mask_good))
+            None
+            if reading.mask is None
+            else self._checked(read_mask(reading.mask, reading.mask_good), reading.mask_good)
         )
         self.scale = self._scale(reading.scale)
         self._simulation = read_simulation(file)
@@ -101,7 +107,7 @@ class FrameSource:
             resampling(replace(self.instrument, center=None), self._stack.size, detector, wavelength)
             self._estimate_center()
         found, notes = resampling(self.instrument, self._stack.size, detector, wavelength)
-        self.notes += notes
+        self.notes += [self.instrument.line(), *notes]
         self._resampling = found
 
     def truth(self, numbers: NDArray[np.int64]) -> Particles | None:
@@ -146,6 +152,8 @@ class FrameSource:
             simulation=self._simulation if in_place else None,
             center=self.instrument.center if in_place else None,
             readable=readable,
+            pixel_size=self.instrument.pixel_size if in_place else None,
+            distance=self.instrument.distance if in_place else None,
         )
 
     def _read(
@@ -172,11 +180,12 @@ class FrameSource:
             valid &= self._good if self._good.ndim == 2 else self._good[numbers]
         return images, valid, readable
 
-    def _checked(self, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _checked(self, good: NDArray[np.bool_], value: int) -> NDArray[np.bool_]:
         size = self._stack.size
         if good.shape not in (size, (len(self._stack), *size)):
             allowed = f"{size} or {(len(self._stack), *size)}, as the frames"
             raise ParameterError("mask", f"shape {good.shape}", allowed)
+        self.notes.append(mask_note(good, value))
         return good
 
     def _scale(self, wanted: str) -> str:
@@ -201,10 +210,7 @@ class FrameSource:
         images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))
         center, spread = estimated_center(grey_of(images, valid, self.scale), valid)
         self.instrument = replace(self.instrument, center=center)
-        self.notes.append(
-            f"centre estimated at row {center[0]:.1f}, column {center[1]:.1f} "
-            f"(frames differ by {spread[0]:.1f} and {spread[1]:.1f} px)"
-        )
+        self.notes.append(center_note(center, spread, self._stack.size))
 
 
 @contextmanager

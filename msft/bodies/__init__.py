@@ -9,7 +9,8 @@
 - ``twins``: two droplets, one before the other; ``layered``: two densities; ``nothing``: an empty frame;
 - ``creases``: where chords are not smooth functions of the lateral position;
 - ``voxels``: densities on a grid;
-- ``catalogue``: the bodies by name.
+- ``catalogue``: the bodies by name;
+- ``rotations``: those that leave a body as it is.
 """
 
 from msft.bodies.body import Body, ChordedBody, ConvexBody, HomogeneousBody

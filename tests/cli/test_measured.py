@@ -20,6 +20,7 @@ from invert.checkpoint import save
 from invert.model import Model, ModelConfiguration
 from invert.presets import TrainingConfiguration
 from msft.detector import EwaldDetector
+from msft.particle import Particles
 from msft.pattern import Simulation
 from msft.symmetry import misorientation
 
@@ -284,6 +285,66 @@ def test_bad_configurations_are_named_and_leave_nothing(tmp_path: Path, text: st
     config.write_text(text)
     assert_refused(run(invert, "fit", path, "--config", config), field)
     assert sorted(tmp_path.iterdir()) == sorted([path, config])
+
+
+def test_frames_of_any_flat_detector_are_fitted_on_their_own_pixels(tmp_path: Path) -> None:
+    # what `predict` knows of the detector `fit` knows, too: by the default pixel width R would be 14 nm
+    flat = ["--detector", "flat", "--pixels", 48, "--pixel-size", 1.5, "--distance", 60]
+    made = run(
+        msft, "simulate", "--radius", 60, *flat, "--orientation", "0.9,0.2,0.1,0.3", "-o", tmp_path / "s.h5"
+    )
+    assert made.exit_code == 0, made.output
+    with h5py.File(tmp_path / "s.h5") as file, h5py.File(tmp_path / "exp.h5", "w") as other:
+        other["images"] = file["/entry_1/data_1/data"][:]
+    exp, out = tmp_path / "exp.h5", tmp_path / "p.h5"
+    assert_refused(run(invert, "fit", exp, *QUICK, "-o", out), "frames")
+    assert_refused(run(invert, "fit", exp, *QUICK, "-o", out, "--pixel-size", 1.5), "detector")
+    stated = tmp_path / "stated.h5"
+    with h5py.File(stated, "w") as other:
+        other["/entry/data/data"] = h5py.ExternalLink("exp.h5", "images")
+        detector = other.create_group("/entry/instrument/detector")
+        detector["x_pixel_size"], detector["y_pixel_size"], detector["distance"] = 1.5e-3, 1.5e-3, 0.06
+    for arguments in ([exp, "--pixel-size", 1.5, "--distance", 60], [stated]):
+        done = run(invert, "fit", *arguments, *QUICK, "-o", out, "--no-report", "--pictures", 0)
+        assert done.exit_code == 0, done.output
+        assert "flat detector, pixels 1.5 x 1.5 mm at 60 mm" in done.stdout
+        with h5py.File(out) as file:
+            assert file[RESULT]["radius"][0] == pytest.approx(60e-9, rel=1e-3)
+            assert file[RESULT]["agreement"][0] > 0.999
+
+
+def test_another_body_is_told_by_its_own_symmetry(tmp_path: Path) -> None:
+    # a cube in an orientation outside the icosahedron's domain: what is stored must give the pattern again
+    small = ["--body", "cube", "--radius", 60, "--pixels", 32, "--q-step", 0.0148]
+    made = run(msft, "simulate", *small, "--orientation", "0.53,0.33,-0.76,0.16", "-o", tmp_path / "exp.h5")
+    assert made.exit_code == 0, made.output
+    out = tmp_path / "p.h5"
+    done = run(invert, "fit", tmp_path / "exp.h5", *QUICK, "-o", out, "--no-report")
+    assert done.exit_code == 0, done.output
+    with h5py.File(out) as file, h5py.File(tmp_path / "exp.h5") as truth:
+        result = file[RESULT]
+        assert result["agreement"][0] > 0.9999
+        assert result["flags"][0] == 0
+        found = Particles(result["radius"][:] * 1e9, result["quaternion"][:], "cube")
+        again = Simulation(detector=EwaldDetector(32, 0.0148)).intensity(found)[0]
+        shown = truth["/entry_1/data_1/data"][0]
+    floor = 1e-4 * shown.max()
+    assert np.corrcoef(np.log(again.ravel() + floor), np.log(shown.ravel() + floor))[0, 1] > 0.999
+    row = next(line for line in done.stdout.splitlines() if line.startswith("     0"))
+    assert float(row.split()[4]) < 0.1  # degrees off
+
+
+def test_a_body_without_faces_leaves_all_its_files(tmp_path: Path) -> None:
+    small = ["--pixels", 32, "--q-step", 0.0148]
+    made = run(msft, "simulate", "--body", "sphere", "--radius", 60, *small, "-o", tmp_path / "exp.h5")
+    assert made.exit_code == 0, made.output
+    few = ["--starts", 1, "--steps", 2, "--solver", "chebyshev", "--no-polish"]
+    for body, known in (("sphere", True), ("icosahedron", False)):
+        out = tmp_path / f"{body}.h5"
+        done = run(invert, "fit", tmp_path / "exp.h5", "--body", body, *few, "-o", out)
+        assert done.exit_code == 0, done.output
+        assert out.with_suffix(".png").exists()
+        assert ("true radius" in done.stdout) == known, "another body's size is no truth"
 
 
 @pytest.mark.parametrize("where", ["option", "file"])

@@ -98,6 +98,23 @@ def test_a_growing_file_is_followed_frame_by_frame(model: Path, tmp_path: Path) 
         assert file["/entry_1/result_1/frame"][:].tolist() == list(range(6))
 
 
+def test_a_file_with_a_doubt_or_a_fault_is_named(model: Path, tmp_path: Path) -> None:
+    # NumPy's logarithms, and light of another wavelength than the model's
+    with h5py.File(tmp_path / "log.h5", "w") as file:
+        file["data"] = np.random.default_rng(1).normal(3, 1, (2, 32, 32)).astype(np.float32)
+    with h5py.File(tmp_path / "red.h5", "w") as file:
+        file["entry_1/data_1/data"] = stack()
+        file["entry_1/instrument_1/source_1/wavelength"] = 20e-9
+    done = run("watch", tmp_path, "--model", model, "--interval", 0.05, "--until-idle", 0.2, "--quiet")
+    assert done.exit_code == 0, done.output
+    told = sorted(done.stderr.strip().splitlines())
+    assert told[0].startswith("log.h5: warning: the values look like logarithms")
+    assert told[1].startswith("red.h5: error: wavelength: got 20 nm")
+    assert len(told) == 2
+    with h5py.File(tmp_path / "log.predictions.h5") as file:
+        assert "look like logarithms" in file["/entry_1/process_1"].attrs["notes"]
+
+
 def test_a_folder_that_is_not_there_is_bad_input(model: Path, tmp_path: Path) -> None:
     done = run("watch", tmp_path / "nowhere", "--model", model)
     assert done.exit_code == 2
@@ -115,6 +132,7 @@ def test_pictures_become_frames_with_every_number_kept(tmp_path: Path) -> None:
     known = ["--pixel-size", 0.2, "--distance", 50, "--center", "9.5,12", "--scale", "linear"]
     done = run("import", folder, tmp_path / "c.npy", "-o", tmp_path / "f.h5", *known, "--wavelength", 13.5)
     assert done.exit_code == 0, done.output
+    assert "3/3" in done.stderr, "of the three files, two of them in the folder"
     frames = read_frames(tmp_path / "f.h5")
     assert np.array_equal(frames.images, np.concatenate([counts, counts]))
     assert frames.scale == "linear"

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from invert.frames import read_frames
+from invert.frames import Reading, open_frames, read_frames
 from invert.reading.instrument import Instrument, read_instrument
 from invert.reading.mask import measured, read_mask
 from invert.reading.scale import looks_linear
@@ -108,6 +108,54 @@ def test_masks_of_either_polarity(tmp_path: Path) -> None:
     (tmp_path / "empty.npy").write_bytes(b"")
     with pytest.raises(ParameterError, match="mask"):
         read_mask(tmp_path / "empty.npy", 0)
+
+
+def test_whole_numbers_below_zero_are_marks_or_darkness() -> None:
+    counts = np.random.default_rng(3).normal(2, 3, (1, 40, 40)).round()  # dark-subtracted and digitised
+    marked = np.abs(counts)
+    marked[0, 3], marked[0, :, 7] = -1, -2
+    for kind in (np.int16, np.int32, np.float32):
+        assert measured(counts.astype(kind), "linear").all()
+        assert (measured(marked.astype(kind), "linear") == (marked >= 0)).all()
+        assert measured(marked.astype(kind), "log").all()
+
+
+def test_a_mask_that_leaves_little_is_said(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = np.random.default_rng(0).lognormal(0, 3, (2, 10, 10)).astype(np.float32)
+    bad = np.zeros((10, 10), dtype=bool)
+    bad[2] = True
+    np.save(tmp_path / "bad.npy", bad)
+    for value, words in ((0, "the mask leaves 90 %"), (1, "warning: the mask leaves 10 %")):
+        with open_frames(tmp_path / "a.h5", Reading(mask=tmp_path / "bad.npy", mask_good=value)) as source:
+            notes = [note for note in source.notes if "mask" in note]
+        assert len(notes) == 1
+        assert notes[0].startswith(words)
+        assert ("--mask-good 0 reads it the other way round" in notes[0]) == (value == 1)
+    np.save(tmp_path / "bad.npy", bad | True)
+    with (
+        pytest.raises(ParameterError, match="no good pixel"),
+        open_frames(tmp_path / "a.h5", Reading(mask=tmp_path / "bad.npy")),
+    ):
+        pass
+
+
+def test_what_was_taken_from_a_file_is_said(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        file["/entry/instrument/detector/data"] = np.ones((2, 12, 12), dtype=np.float32)
+        file["/entry/instrument/detector/pixel_mask"] = np.zeros((12, 12), dtype=np.uint32)
+        file["/entry/instrument/other"] = np.zeros((12, 12), dtype=np.uint32)
+    with open_frames(tmp_path / "a.nxs") as source:
+        assert "masked by /entry/instrument/detector/pixel_mask" in source.notes
+        (others,) = [note for note in source.notes if note.startswith("other arrays")]
+    assert "/entry/instrument/other" in others
+    assert "pixel_mask" not in others
+    assert Instrument().line() == "unknown wavelength; pixels of unknown width; beam in the middle"
+    flat = Instrument(13.5, None, None, (0.2, 0.1), 50.0, (230.0, 180.5))
+    assert flat.line() == (
+        "13.5 nm; flat detector, pixels 0.2 x 0.1 mm at 50 mm; beam at row 230.0, column 180.5"
+    )
+    assert "pixels of 0.0074 nm^-1" in Instrument(q_step=0.0074).line()
 
 
 def test_intensities_and_logarithms_are_told_apart() -> None:

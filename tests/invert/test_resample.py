@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from invert.frames import Reading, open_frames
-from invert.reading.centring import estimated_center
+from invert.reading.centring import center_note, estimated_center
 from invert.reading.instrument import Instrument
 from invert.reading.resample import Grid, Resampling, grey_of, grid_of, resampling
 from msft.detector import EwaldDetector, FlatDetector
@@ -138,6 +138,7 @@ def test_what_is_there_already_is_left_alone() -> None:
         (Instrument(geometry="round"), (48, 48), "geometry"),
         (Instrument(pixel_size=(0.1, 0.1), distance=4000.0), (200, 200), "frames"),
         (Instrument(q_step=0.0148, center=(500.0, 500.0)), (48, 48), "frames"),
+        (Instrument(pixel_size=(0.2, 0.2), distance=0.07), (48, 48), "frames"),  # in m
     ],
 )
 def test_what_the_model_does_not_know_is_refused(
@@ -153,6 +154,14 @@ def test_few_or_wide_pixels_are_said() -> None:
     assert any("18 %" in note for note in few), few
     wide = resampling(Instrument(q_step=0.04), (24, 24), TARGET, WAVELENGTH)[1]
     assert any("2.7 times as wide" in note for note in wide), wide
+
+
+def test_frames_that_do_not_tell_the_centre_are_said() -> None:
+    assert center_note((59.0, 70.0), (0.5, 1.0), (128, 128)).startswith(
+        "centre estimated at row 59.0, column"
+    )
+    assert center_note((59.0, 70.0), (2.0, 0.5), (128, 128)).startswith("warning: centre")
+    assert not center_note((590.0, 700.0), (2.0, 0.5), (1024, 1024)).startswith("warning")
 
 
 def test_the_centre_is_found_by_symmetry(tmp_path: Path) -> None:

@@ -17,11 +17,15 @@ from msft.pattern import Simulation
 
 from .conftest import frames_of
 
-FRAMES = frames_of(np.ones((2, 32, 32)))
+UNKNOWN = frames_of(np.ones((2, 32, 32)))
+FRAMES = replace(UNKNOWN, q_step=PAPER_Q_STEP)
 
 
-def test_a_file_that_says_nothing_gets_the_defaults_on_its_own_pixels() -> None:
-    assert simulation_of(FRAMES, {}) == Simulation(detector=EwaldDetector(32))
+def test_a_file_that_says_nothing_is_of_the_default_detector_if_it_is_as_large() -> None:
+    assert simulation_of(frames_of(np.ones((1, 128, 128))), {}) == Simulation()
+    with pytest.raises(ParameterError, match="32 x 32 pixels of unknown width"):
+        simulation_of(UNKNOWN, {})
+    assert simulation_of(UNKNOWN, {"detector": {"q_step": 0.02}}).detector == EwaldDetector(32, 0.02)
 
 
 def test_the_files_wavelength_and_pixel_width_win_over_the_defaults() -> None:
@@ -54,11 +58,17 @@ def test_a_simulated_file_brings_its_settings_but_not_how_they_were_computed() -
     assert simulation_of(frames, {"solver": "slices"}).solver == "slices"
 
 
-def test_a_flat_detector_is_taken_from_the_user_or_a_simulation_alone() -> None:
+def test_a_flat_detector_is_taken_from_the_user_a_simulation_or_a_whole_statement() -> None:
     flat = FlatDetector(32, 1.2, 50.0)
-    with pytest.raises(ParameterError) as caught:
-        simulation_of(replace(FRAMES, geometry="flat"), {})
-    assert caught.value.field == "detector"
+    for part in ({}, {"pixel_size": (1.2, 1.2)}, {"distance": 50.0}):
+        with pytest.raises(ParameterError) as caught:
+            simulation_of(replace(UNKNOWN, geometry="flat", **part), {})
+        assert caught.value.field == "detector"
+    stated = replace(UNKNOWN, pixel_size=(1.2, 1.2), distance=50.0)
+    assert simulation_of(stated, {}).detector == flat
+    assert simulation_of(stated, {"detector": {"distance": 70.0}}).detector == replace(flat, distance=70.0)
+    with pytest.raises(ParameterError, match=r"1\.2 x 0\.6 mm"):
+        simulation_of(replace(stated, pixel_size=(1.2, 0.6)), {})
     given = {"detector": {"geometry": "flat", "pixel_size": 1.2, "distance": 50.0}}
     assert simulation_of(replace(FRAMES, geometry="flat"), given).detector == flat
     assert simulation_of(FRAMES, given).detector == flat
@@ -118,6 +128,6 @@ def test_a_beam_that_is_none(text: str) -> None:
 
 
 def test_the_default_pixel_width_is_the_papers() -> None:
-    detector = simulation_of(FRAMES, {}).detector
+    detector = simulation_of(frames_of(np.ones((1, 128, 128))), {}).detector
     assert isinstance(detector, EwaldDetector)
     assert detector.q_step == PAPER_Q_STEP

@@ -9,8 +9,8 @@ import pytest
 
 from msft.dataset import open_patterns
 from msft.detector import EwaldDetector, FlatDetector
-from msft.errors import ParameterError
 from msft.generate import generate
+from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 
 pytest.importorskip("matplotlib")
@@ -48,8 +48,9 @@ def test_a_dark_pattern_can_be_drawn() -> None:
 
 def test_a_sphere_has_no_faces_to_draw() -> None:
     axes = Figure().add_subplot(projection="3d")
-    with pytest.raises(ParameterError):
-        plot.draw_body(axes, "sphere", np.array([1.0, 0, 0, 0]), 1.0, 1.0)
+    plot.draw_body(axes, "sphere", np.array([1.0, 0, 0, 0]), 1.0, 1.0)
+    assert not axes.collections
+    assert ["sphere" in text.get_text() for text in axes.texts] == [True]
 
 
 def test_a_body_can_be_drawn() -> None:
@@ -66,3 +67,18 @@ def test_a_gallery_is_a_png_and_appears_whole(tmp_path: Path, count: int) -> Non
         plot.save(plot.gallery(dataset, count), tmp_path / "d.png", resolution=40)
     assert (tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["d.h5", "d.png"]
+
+
+def test_a_gallery_of_several_bodies_names_them(tmp_path: Path) -> None:
+    simulation = Simulation(detector=EwaldDetector(pixels=12, q_step=0.07))
+    for name, distribution, words in (
+        ("mixed.h5", ParticleDistribution(body={"cube": 0.5, "octahedron": 0.5}), {"cube,", "octahedron,"}),
+        ("long.h5", ParticleDistribution(stretch_range=(2.0, 2.0), body="cube"), {"stretch 2,"}),
+        ("one.h5", ParticleDistribution(), {"R ="}),
+    ):
+        generate(tmp_path / name, 6, 0, distribution, simulation)
+        with open_patterns(tmp_path / name) as dataset:
+            panels = [axes.get_xlabel() for axes in plot.gallery(dataset).axes]
+        legends = [text for text in panels if "R =" in text]
+        assert len(legends) == 6
+        assert all(any(text.startswith(word) for word in words) for text in legends), legends

@@ -20,7 +20,7 @@ from msft.generate import generate
 from msft.optics import Optics
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
-from msft.shots import Recipe
+from msft.shots import Recipe, recipe_of
 from msft.solvers import chebyshev
 from msft.uncertainty import Uncertainty
 
@@ -133,3 +133,8 @@ def test_what_cannot_be_simulated_is_refused_before_it_is_drawn(field: str, reci
     with pytest.raises(ParameterError) as caught:
         recipe().check()
     assert caught.value.field == field
+
+
+def test_an_unknown_table_is_told_all_that_there_are() -> None:
+    with pytest.raises(ParameterError, match=r"particle: .*particles, uncertainty, optics, detector"):
+        recipe_of({"particle": {"body": "cube"}})
