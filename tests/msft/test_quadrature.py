@@ -66,7 +66,7 @@ def test_chords_are_smooth_between_creases(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "most"),
-    # a tenth more than were counted; with creases inside the body 41,000, with depths that no light sees 27,600
+    # a tenth more than counted; with creases inside the body 41,000, with depths that no light sees 27,600
     [("capsule", 18_000), ("dumbbell", 24_000), ("icosahedron", 17_300)],
 )
 def test_no_more_columns_are_taken_than_needed(name: str, most: int) -> None:
