@@ -98,6 +98,39 @@ def test_creases_are_kept_where_they_are_on_the_surface(name: str, turn: int) ->
         assert cut
 
 
+def crossings_by_sampling(one: Any, other: Any) -> NDArray[np.float64]:
+    """Where two curves (centre, cosine, sine, least), of which the other is an ellipse, cross in (x, y)."""
+    centre, cosine, sine, least = other
+    t = np.linspace(-np.pi, np.pi, 200_001)
+    points = one[0][:2] + np.outer(np.cos(t), one[1][:2]) + np.outer(np.sin(t), one[2][:2])
+    across = np.linalg.solve(np.column_stack([cosine[:2], sine[:2]]), (points - centre[:2]).T)
+    outside = np.hypot(*across) > 1
+    found = np.flatnonzero(outside[1:] != outside[:-1])
+    return np.asarray(points[found[(across[0, found] >= least) & (np.cos(t[found]) >= one[3])]])
+
+
+@pytest.mark.parametrize("name", ["dumbbell(1.5,0.4)", "dumbbell(1,0)", "twins(1.5)", "dumbbell(1.2,0.8)"])
+@pytest.mark.parametrize("tilt", [0.1, 0.35, 0.6])
+@pytest.mark.parametrize("about", [0.0, 0.7, 2.0])
+def test_outlines_cross_where_their_points_do(name: str, tilt: float, about: float) -> None:
+    body: Any = named(name)
+    half = np.array([np.cos(tilt / 2), *(np.sin(tilt / 2) * np.array([np.cos(about), np.sin(about), 0]))])
+    rotation = rotation_matrix(half)
+    known = body.creases(rotation[2]).turned(rotation, 1.0)
+    curves = [tuple(part[i] for part in known.curves) for i in np.flatnonzero(known.outline)]
+    pairs = [
+        (one, other) if other[2].any() else (other, one)
+        for i, one in enumerate(curves)
+        for other in curves[i + 1 :]
+        if one[2].any() or other[2].any()
+    ]
+    expected = np.concatenate([crossings_by_sampling(*pair) for pair in pairs])
+    found = known.overlaps()
+    gaps = np.linalg.norm(expected[:, None] - found, axis=2)
+    assert (gaps.min(axis=1, initial=1.0) < 1e-3).all()
+    assert (gaps.min(axis=0, initial=1.0) < 1e-3).all()
+
+
 @pytest.mark.parametrize("accuracy", [1e-2, 1e-4, 1e-6])
 @pytest.mark.parametrize("c", [0.0, 0.3, 5.0, 80.0, 300.0])
 def test_that_many_terms_interpolate_the_phase(c: float, accuracy: float) -> None:
