@@ -147,7 +147,8 @@ def one_process(**given: object) -> None:
     defaults = {"online": False, "start": None, "devices": 1, "nodes": 1, "logger": "none"}
     for name, value in given.items():
         if value != defaults[name]:
-            raise ParameterError(name, value, f"{defaults[name]}, for a classifier")
+            default = "none" if defaults[name] is None else defaults[name]
+            raise ParameterError(name, value, f"{default}, for a classifier")
 
 
 def train_classifier(

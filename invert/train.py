@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from invert.presets import Preset, TrainingConfiguration
 from invert.resumption import resumable
 from invert.trainer import Batch, Draw, Examples, Left, Plan, Progress
 from msft.configuration import to_mapping
+from msft.dataset import digest
 from msft.errors import ParameterError
 from msft.output import check_writable, whole
 
@@ -225,7 +225,7 @@ def train(
     if force and out.exists() and not (out / checkpoint.WEIGHTS).exists():
         raise ParameterError("out", out, "a new name, or a folder that `invert train` wrote")
     patterns = read_dataset(dataset)
-    source = {"file": dataset.name, "sha256": _digest(dataset), "patterns": len(patterns)}
+    source = {"file": dataset.name, "sha256": digest(dataset), "patterns": len(patterns)}
     provenance: dict[str, Any] = {"command": command, "dataset": source}
     begun = start.digest if start else None
     identity = {
@@ -267,8 +267,3 @@ def _write(out: Path, trained: Trained, preset: Preset, provenance: dict[str, An
         )
         figures.save(figures.curves(trained.history), folder / "curves.png")
         figures.save(figures.error_histogram(trained.evaluation.cases["identity"]), folder / "errors.png")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -24,6 +24,7 @@ The mask holds CXI bits: 0 good, 0x200 outside the Ewald sphere, where there is 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,6 +124,8 @@ class PatternFile:
     ----------
     path
         Of the file.
+    shards
+        Of the files whose patterns it shows, if it was merged.
     simulation
         How its patterns were simulated.
     particles
@@ -147,7 +150,7 @@ class PatternFile:
             raise ParameterError("dataset", f"{path} of shape {self._data.shape}", "patterns (N, n, n)")
         if self._data.dtype.kind not in "iuf":
             raise ParameterError("dataset", f"{path} of type {self._data.dtype}", "real numbers")
-        _require_sources(path, self._data)
+        self.shards = _require_sources(path, self._data)
         self.simulation = from_mapping(Simulation, json.loads(process["simulation"]), "simulation")
         self.particles = _read_particles(file[SAMPLE])
         if len(self.particles) != len(self._data):
@@ -207,11 +210,14 @@ def _read_optics(file: h5py.File, count: int) -> dict[str, NDArray[np.float64]]:
     return values
 
 
-def _require_sources(path: Path, data: h5py.Dataset) -> None:
-    """HDF5 reads a shard that is not there as fill values, without a word."""
+def _require_sources(path: Path, data: h5py.Dataset) -> tuple[Path, ...]:
+    """The shards of a merged file; HDF5 reads one that is not there as fill values, without a word."""
+    shards = []
     for source in data.virtual_sources() if data.is_virtual else ():
-        if not (path.absolute().parent / source.file_name).exists():
+        shards.append(path.absolute().parent / source.file_name)
+        if not shards[-1].exists():
             raise ParameterError("dataset", path, f"its shards beside it; {source.file_name} is not there")
+    return tuple(shards)
 
 
 def read_recipe(process: h5py.AttributeManager) -> Recipe:
@@ -228,6 +234,24 @@ def read_recipe(process: h5py.AttributeManager) -> Recipe:
         from_mapping(Simulation, json.loads(process["simulation"]), "simulation"),
         from_union(Light, json.loads(process.get("uncertainty", "{}")), "uncertainty"),
     )
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a dataset: of its file, followed by the shards that it shows if it was merged.
+
+    Raises
+    ------
+    ParameterError
+        As `open_patterns`.
+    """
+    with open_patterns(path) as patterns:
+        files = (path, *patterns.shards)
+    content = hashlib.sha256()
+    for name in files:
+        with name.open("rb") as file:
+            while part := file.read(2**22):
+                content.update(part)
+    return content.hexdigest()
 
 
 @contextmanager

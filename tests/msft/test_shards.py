@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from msft.dataset import open_patterns
+from msft.dataset import digest, open_patterns
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.generate import generate, generate_shard
@@ -89,6 +90,16 @@ def test_merged_shards_are_the_dataset(folder: Path, monkeypatch: pytest.MonkeyP
     shutil.move(folder / "merged.h5", folder / "elsewhere/merged.h5")
     monkeypatch.chdir(os.sep)
     assert_same(folder / "elsewhere/merged.h5", folder / "whole.h5")
+
+
+def test_another_shard_makes_another_dataset(folder: Path) -> None:
+    whole = hashlib.sha256((folder / "whole.h5").read_bytes()).hexdigest()
+    assert digest(folder / "whole.h5") == whole
+    merge([folder / "shards"], folder / "merged.h5")
+    before = digest(folder / "merged.h5")
+    with h5py.File(folder / "shards/0002-of-0003.h5", "r+") as file:
+        file["entry_1/data_1/data"][0] *= 2
+    assert digest(folder / "merged.h5") != before
 
 
 def test_a_lost_shard_is_refused_and_reads_as_nan(folder: Path) -> None:
