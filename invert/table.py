@@ -14,7 +14,7 @@ from invert.estimate import Estimates, flag_names
 from msft.bodies.rotations import rotation_group
 from msft.output import whole
 from msft.particle import Particles
-from msft.symmetry import misorientation
+from msft.symmetry import misorientation, to_fundamental_domain
 
 COLUMNS = (
     *("frame", "radius_nm", "radius_sigma_nm", "q_w", "q_x", "q_y", "q_z"),
@@ -79,11 +79,16 @@ def lines(estimates: Estimates, truth: Particles | None, count: int = 10) -> lis
 
 
 def of_body(truth: TruthOf, body: str) -> TruthOf:
-    """The truth where it is about that body: another one's size and orientation say nothing about it."""
+    """The truth where it is about that body, in the body's fundamental domain as the answers are.
+
+    The size and orientation of another body say nothing about it.
+    """
 
     def known(frames: NDArray[np.int64]) -> Particles | None:
         found = truth(frames)
-        return None if found is None or found.body != body else found
+        if found is None or found.body != body:
+            return None
+        return Particles(found.radius, to_fundamental_domain(found.orientation, rotation_group(body)), body)
 
     return known
 
