@@ -132,7 +132,7 @@ def amplitudes(
 def require_polyhedron(body: Body) -> ConvexPolyhedron:
     """The body, if this solver has its exact answer; else a `ParameterError`."""
     if not isinstance(body, ConvexPolyhedron):
-        raise ParameterError("solver", "exact", f"chebyshev or slices for the body {body.name}")
+        raise ParameterError("solver", "exact", f"chebyshev, slices or propagation for the body {body.name}")
     return body
 
 
