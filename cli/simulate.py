@@ -88,7 +88,7 @@ def simulate(
         from msft.configuration import from_mapping
         from msft.errors import ParameterError
         from msft.output import check_writable
-        from msft.particle import Particles
+        from msft.particle import SMALLEST_RADIUS, Particles
         from msft.pattern import Simulation
 
         if out is None and png is None:
@@ -111,6 +111,8 @@ def simulate(
             # a stretch lengthens the box along z and leaves its width
             radius = shape.radius_in_box(box)
         particle = Particles(80.0 if radius is None else radius, _numbers(orientation), name, stretch)
+        if particle.radius[0] < SMALLEST_RADIUS:
+            raise ParameterError("radius", radius, f"{SMALLEST_RADIUS:g} or more, in nm")
 
         # compiling the kernel takes longer than one pattern does without it
         closed = isinstance(shape, ConvexPolyhedron) and solver in (None, "exact")

@@ -57,9 +57,9 @@ class Particles:
     def __post_init__(self) -> None:
         radius = np.atleast_1d(np.asarray(self.radius, dtype=np.float64))
         orientation = np.atleast_2d(as_quaternions(self.orientation))
-        wrong = radius[~((radius >= SMALLEST_RADIUS) & (radius <= LARGEST_RADIUS))]
+        wrong = radius[~((radius > 0) & (radius <= LARGEST_RADIUS))]
         if wrong.size:
-            raise ParameterError("radius", wrong[0], f"{SMALLEST_RADIUS:g} to {LARGEST_RADIUS:g}, in nm")
+            raise ParameterError("radius", wrong[0], f"above 0 and at most {LARGEST_RADIUS:g}, in nm")
         if radius.ndim != 1 or orientation.shape != (radius.size, 4):
             raise ParameterError(
                 "orientation", f"shape {orientation.shape}", f"one quaternion per radius: ({radius.size}, 4)"

@@ -128,6 +128,7 @@ def damaged(folder: Path, value: float) -> Path:
         (lambda f: ["--q-step", 1.0], "q_step", "below k"),
         (lambda f: ["--body", "potato"], "body", "icosahedron"),
         (lambda f: ["--radius", -1], "radius", "above 0"),
+        (lambda f: ["--radius", 8e-8], "radius", "in nm"),
         (lambda f: ["--orientation", "1,0,0"], "orientation", "four numbers"),
         (lambda f: ["--orientation", "a,b,c,d"], "orientation", "four numbers"),
         (lambda f: ["--orientation", "0,0,0,0"], "orientation", "norm"),

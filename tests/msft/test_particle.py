@@ -27,7 +27,6 @@ def test_orientations_are_kept_as_unit_quaternions() -> None:
     [
         ("radius", (0.0, [1, 0, 0, 0])),
         ("radius", (-5.0, [1, 0, 0, 0])),
-        ("radius", (8e-8, [1, 0, 0, 0])),  # in m
         ("radius", (math.nan, [1, 0, 0, 0])),
         ("radius", (math.inf, [1, 0, 0, 0])),
         ("radius", ([10.0, 2e4], [[1, 0, 0, 0]] * 2)),
