@@ -27,6 +27,10 @@ __all__ = ["Comparison", "comparison", "curves", "error_histogram", "evaluation"
 BLUE, RED = "#2b6cb0", "#c53030"
 
 
+MANY = 1e3
+"""Of an axis's ends, the ratio above which there is room for the powers of ten alone."""
+
+
 def curves(history: Sequence[dict[str, float]]) -> Figure:
     """Training and validation loss against the number of images shown."""
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
@@ -118,10 +122,12 @@ def _histogram(axes: Axes, result: Errors) -> None:
 
 
 def _logarithmic(axes: Axes, name: Literal["x", "y"]) -> None:
-    """An axis logarithmic, with ticks in plain numbers, which less than a decade has, too."""
+    """An axis of what is plotted, logarithmic, with ticks in plain numbers even below a decade."""
     axes.set(**{f"{name}scale": "log"})
     axis = axes.xaxis if name == "x" else axes.yaxis
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axis.get_data_interval()
+    many = high > MANY * max(low, axis.get_minpos())
+    axis.set_major_locator(LogLocator(subs=(1.0,) if many else (1.0, 2.0, 5.0)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
