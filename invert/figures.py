@@ -182,10 +182,10 @@ class Comparison:
         Numbers of the frames, shape (N,).
     detector
         For the axes.
+    flags
+        Bits of `invert.estimate.FLAGS`, shape (N,).
     truth
         The particles that the file names, if it does.
-    flags
-        Bits of `invert.estimate.FLAGS`, shape (N,), if they are to be shown.
     """
 
     measured: NDArray[np.float32]
@@ -195,8 +195,8 @@ class Comparison:
     agreement: NDArray[np.float64]
     frames: NDArray[np.int64]
     detector: Detector
+    flags: NDArray[np.uint32]
     truth: Particles | None = None
-    flags: NDArray[np.uint32] | None = None
 
 
 def first_of(predictions: Predictions, count: int, truth: TruthOf) -> Comparison:
@@ -234,7 +234,7 @@ def comparison(shown: Comparison) -> Figure:
             axes.set_ylabel(y_label, fontsize=8)
             axes.set_xlabel(x_label, fontsize=8)
             title = f"frame {shown.frames[row]}" if column == 0 else f"agreement {shown.agreement[row]:.3f}"
-            if column and shown.flags is not None and shown.flags[row]:
+            if column and shown.flags[row]:
                 title += "\n" + ", ".join(flag_names(int(shown.flags[row]))).replace("_", " ")
             axes.set_title(title, fontsize=8)
             if row == 0:

@@ -50,7 +50,9 @@ def to_mapping(configuration: Any) -> dict[str, Any]:
     return mapping
 
 
-def from_mapping(cls: type[Configuration], mapping: Mapping[str, Any], where: str = "") -> Configuration:
+def from_mapping(
+    cls: type[Configuration], mapping: Mapping[str, Any], where: str = "", beside: tuple[str, ...] = ()
+) -> Configuration:
     """A configuration from nested mappings; what is not given keeps its default.
 
     Parameters
@@ -62,6 +64,8 @@ def from_mapping(cls: type[Configuration], mapping: Mapping[str, Any], where: st
         Field names and values.
     where
         Name of the table, for messages; empty at the top.
+    beside
+        Names that are known, too, but were taken out of the mapping, for messages.
 
     Raises
     ------
@@ -78,7 +82,7 @@ def from_mapping(cls: type[Configuration], mapping: Mapping[str, Any], where: st
         if key in _tags(cls):
             continue
         if key not in names:
-            raise ParameterError(prefix + key, repr(value), "only the fields " + ", ".join(names))
+            raise ParameterError(prefix + key, repr(value), "only the fields " + ", ".join([*beside, *names]))
         values[key] = _convert(hints[key], value, prefix + key)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         required = field.default is field.default_factory is dataclasses.MISSING

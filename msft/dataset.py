@@ -249,8 +249,7 @@ def digest(path: Path) -> str:
     content = hashlib.sha256()
     for name in files:
         with name.open("rb") as file:
-            while part := file.read(2**22):
-                content.update(part)
+            hashlib.file_digest(file, lambda: content)
     return content.hexdigest()
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msft.configuration import from_mapping, from_union
-from msft.errors import ParameterError
 from msft.helium.droplets import Droplets
 from msft.helium.light import HeliumLight
 from msft.particle import ParticleDistribution, Particles
@@ -130,8 +129,5 @@ def recipe_of(tables: Mapping[str, Any], seed: int = 0) -> Recipe:
     simulation = dict(tables)
     distribution = from_union(Population, simulation.pop("particles", {}), "particles")
     uncertainty = from_union(Light, simulation.pop("uncertainty", {}), "uncertainty")
-    names = [field.name for field in fields(Simulation)]
-    for unknown in simulation.keys() - set(names):
-        known = ", ".join(["particles", "uncertainty", *names])
-        raise ParameterError(unknown, repr(simulation[unknown]), f"only the tables and fields {known}")
-    return Recipe(seed, distribution, from_mapping(Simulation, simulation), uncertainty)
+    settings = from_mapping(Simulation, simulation, beside=("particles", "uncertainty"))
+    return Recipe(seed, distribution, settings, uncertainty)

@@ -7,15 +7,14 @@ lock meanwhile.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numba
 import numpy as np
 
-_COMPILED: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
+from msft.bodies.lines import COMPILED
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
 def _crossings(y, i, creases, flat, x, z, met):  # type: ignore[no-untyped-def]
     """Where the row y meets crease i: the two x and z, and whether it does. Beyond the crease, its end."""
     centre, cosine, sine, least = creases
@@ -35,7 +34,7 @@ def _crossings(y, i, creases, flat, x, z, met):  # type: ignore[no-untyped-def]
         met[k] = not beyond and cos_t >= least[i]
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
 def _flat(creases, short):  # type: ignore[no-untyped-def]
     """Height below which a crease lies along the rows."""
     _, cosine, sine, _ = creases
@@ -45,7 +44,20 @@ def _flat(creases, short):  # type: ignore[no-untyped-def]
     return short * highest
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
+def _between(x, z, rise, known, rates):  # type: ignore[no-untyped-def]
+    """Turn and decay from one row to the next, x and z (2, 2), along a crease's crossings that are known."""
+    lateral, axial, attenuation = rates
+    turn, steepest = 0.0, 0.0
+    for k in range(2):
+        if known[k]:
+            slope = z[1, k] - z[0, k]
+            steepest = max(steepest, slope)
+            turn = max(turn, lateral * math.hypot(x[1, k] - x[0, k], rise) + axial * abs(slope))
+    return turn, attenuation * steepest
+
+
+@numba.njit(**COMPILED)
 def along_creases(y, creases, short, rates, round):  # type: ignore[no-untyped-def]
     """By how much the integrand turns along the creases, at most, over half of each band.
 
@@ -68,7 +80,6 @@ def along_creases(y, creases, short, rates, round):  # type: ignore[no-untyped-d
     """
     bands, samples = y.shape
     count = len(creases[0])
-    lateral, axial, attenuation = rates
     x, z = np.empty((samples, 2)), np.empty((samples, 2))
     met = np.empty((samples, 2), np.bool_)
     phase, flat = np.zeros((bands, samples - 1)), _flat(creases, short)
@@ -78,20 +89,13 @@ def along_creases(y, creases, short, rates, round):  # type: ignore[no-untyped-d
                 _crossings(y[b, s], i, creases, flat, x[s], z[s], met[s])
             known = met[:, 0].any(), met[:, 1].any()
             for s in range(samples - 1):
-                rise = y[b, s + 1] - y[b, s]
-                turn, steepest = 0.0, 0.0
-                for k in range(2):
-                    if known[k]:
-                        slope = z[s + 1, k] - z[s, k]
-                        steepest = max(steepest, slope)
-                        step = math.hypot(x[s + 1, k] - x[s, k], rise)
-                        turn = max(turn, lateral * step + axial * abs(slope))
-                whole = turn if round else math.hypot(turn, attenuation * steepest)
+                turn, decay = _between(x[s : s + 2], z[s : s + 2], y[b, s + 1] - y[b, s], known, rates)
+                whole = turn if round else math.hypot(turn, decay)
                 phase[b, s] = max(phase[b, s], whole * (samples - 1) / 2)
     return phase
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
 def _breaks(y, creases, flat, x, z, met, found):  # type: ignore[no-untyped-def]
     """Where the row y meets any crease, in order, and how often."""
     count = 0
@@ -108,7 +112,7 @@ def _breaks(y, creases, flat, x, z, met, found):  # type: ignore[no-untyped-def]
     return count
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
 def middles(y, creases, short):  # type: ignore[no-untyped-def]
     """Middles of the pieces of rows (B, S), shape (2 C - 1, B, S); if there are no more, the last break."""
     bands, samples = y.shape
@@ -127,7 +131,7 @@ def middles(y, creases, short):  # type: ignore[no-untyped-def]
     return middle
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
 def pieces(y, creases, short, shortest):  # type: ignore[no-untyped-def]
     """Pieces of rows (J,) that are longer than the shortest: their rows and both ends, each (P,)."""
     count = len(creases[0])
@@ -143,7 +147,7 @@ def pieces(y, creases, short, shortest):  # type: ignore[no-untyped-def]
     return row[:filled].copy(), low[:filled].copy(), high[:filled].copy()
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
 def along_lines(ends, x, y, densities, deepest, rates):  # type: ignore[no-untyped-def]
     """By how much the integrand turns and decays over half of pieces, each sampled S times.
 
@@ -180,11 +184,10 @@ def along_lines(ends, x, y, densities, deepest, rates):  # type: ignore[no-untyp
                 seen[s] = z_in[s] + left[s] / density if dark else z_out[s]
                 left[s] = max(left[s] - density * max(length, 0.0), 0.0)
                 lit, met = lit and seen[s] > z_in[s], met and length > 0
-            for s in range(samples):
-                if met:
-                    path[s] += z_out[s] - z_in[s]
-            for s in range(samples - 1):
-                if lit:
+            if met:
+                path += z_out - z_in
+            if lit:
+                for s in range(samples - 1):
                     steepest = max(abs(seen[s + 1] - seen[s]), abs(z_in[s + 1] - z_in[s]))
                     turn[p, s] = max(turn[p, s], axial * steepest)
         for s in range(samples - 1):
@@ -195,7 +198,30 @@ def along_lines(ends, x, y, densities, deepest, rates):  # type: ignore[no-untyp
     return turn, decay
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
+def _place(low, high, along, round):  # type: ignore[no-untyped-def]
+    """Position of the place -1 <= along <= 1 between two ends, and the derivative.
+
+    Where there are square roots at the ends, a sine takes them away.
+    """
+    half = (high - low) / 2
+    if round:
+        angle = math.pi / 2 * along
+        return low + half * (1 + math.sin(angle)), half * math.pi / 2 * math.cos(angle)
+    return low + half * (1 + along), half
+
+
+@numba.njit(**COMPILED)
+def sampled(low, high, round, places):  # type: ignore[no-untyped-def]
+    """Positions of the same places in all pieces, shape (P, S)."""
+    positions = np.empty((len(low), len(places)))
+    for p in range(len(low)):
+        for s in range(len(places)):
+            positions[p, s], _ = _place(low[p], high[p], places[s], round)
+    return positions
+
+
+@numba.njit(**COMPILED)
 def points(low, high, cuts, count, round, nodes, weights, offset):  # type: ignore[no-untyped-def]
     """Gauss-Legendre points of pieces, each cut into some parts of so many points: piece, place, weight."""
     total = 0
@@ -203,17 +229,10 @@ def points(low, high, cuts, count, round, nodes, weights, offset):  # type: igno
         total += cuts[p] * count[p]
     piece, place, weight, at = np.empty(total, np.int64), np.empty(total), np.empty(total), 0
     for p in range(len(low)):
-        half = (high[p] - low[p]) / 2
         for cut in range(cuts[p]):
             for i in range(offset[count[p]], offset[count[p]] + count[p]):
-                along, share = (nodes[i] + 2 * cut + 1) / cuts[p] - 1, weights[i] / cuts[p]
-                piece[at] = p
-                if round:
-                    angle = math.pi / 2 * along
-                    place[at] = low[p] + half * (1 + math.sin(angle))
-                    weight[at] = half * math.pi / 2 * math.cos(angle) * share
-                else:
-                    place[at] = low[p] + half * (1 + along)
-                    weight[at] = half * share
+                along = (nodes[i] + 2 * cut + 1) / cuts[p] - 1
+                place[at], derivative = _place(low[p], high[p], along, round)
+                piece[at], weight[at] = p, derivative * (weights[i] / cuts[p])
                 at += 1
     return piece, place, weight

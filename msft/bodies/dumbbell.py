@@ -97,17 +97,16 @@ class Dumbbell(HomogeneousBody):
         h, r = self.half_distance, self.lobe_radius
         semi_axes = np.array([r, r, self.lobe_height])
         end = h - self.lobe_height * math.sqrt(max(0.0, 1 - (self.neck_radius / r) ** 2))
-        curves = []
+        curves, seen_from = [], 0.0
         if end > 0 and self.neck_radius > 0:
+            seen_from = end
             curves += [ring(height, self.neck_radius, self.neck_radius) for height in (-end, end)]
             curves += cylinder_sides(self.neck_radius, end, direction)
         elif h < self.lobe_height:
-            end, width = 0.0, r * math.sqrt(1 - (h / self.lobe_height) ** 2)
+            width = r * math.sqrt(1 - (h / self.lobe_height) ** 2)
             curves.append(ring(0.0, width, width))
-        else:
-            end = 0.0
         for side in (-1.0, 1.0):
-            curves += beyond(side * end, side, silhouette(semi_axes, side * h, direction))
+            curves += beyond(side * seen_from, side, silhouette(semi_axes, side * h, direction))
         return Creases.of(*curves)
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:

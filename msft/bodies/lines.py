@@ -13,8 +13,8 @@ from msft.bodies.body import FloatArray
 Interval = tuple[FloatArray, FloatArray]
 """Depths z at which a line enters and leaves; leaving <= entering where it misses."""
 
-_COMPILED: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
-
+COMPILED: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
+"""Without fast arithmetic, which knows no infinities."""
 
 GRAZING = 1e-7
 """Faces whose normal makes a smaller cosine with the beam are parallel to it: they show no area."""
@@ -44,11 +44,12 @@ class Lines(NamedTuple):
         """
         return np.array([[*(self.axes[:2] @ direction), middle @ direction] for direction in directions])
 
-    def crossed(self, compiled: Any, *solid: Any) -> Interval:
-        """What compiled code says of every line and a solid."""
-        x, y = np.broadcast_arrays(self.x, self.y)
-        enter, leave = compiled(x.ravel(), y.ravel(), *solid)
-        return enter.reshape(x.shape), leave.reshape(x.shape)
+
+def _crossed(compiled: Any, x: FloatArray, y: FloatArray, *solid: Any) -> Interval:
+    """What compiled code says of every line (x, y), shapes that broadcast, and a solid."""
+    x, y = np.broadcast_arrays(x, y)
+    enter, leave = compiled(x.ravel(), y.ravel(), *solid)
+    return enter.reshape(x.shape), leave.reshape(x.shape)
 
 
 def lines_of_the_beam(x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float) -> Lines:
@@ -64,10 +65,10 @@ def through_ellipsoid(lines: Lines, height: float, semi_axes: FloatArray) -> Int
     step = step / speed
     directions = (unit / semi_axes for unit in (step / speed, *across(step)))
     forms = lines.linear(*directions, middle=np.array([0.0, 0.0, height]))
-    return lines.crossed(_ellipsoid, forms, speed)
+    return _crossed(_ellipsoid, lines.x, lines.y, forms, speed)
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
 def _ellipsoid(x, y, forms, speed):  # type: ignore[no-untyped-def]
     enter, leave = np.empty(len(x)), np.empty(len(x))
     for i in range(len(x)):
@@ -99,10 +100,10 @@ def through_cylinder(lines: Lines, radius: float, half_length: float) -> Interva
         directions = np.array([step / speed, [-step[1], step[0], 0.0], [0.0, 0.0, 1.0]])
     forms = lines.linear(*directions, middle=origin)
     rise = float(direction[2]) if abs(direction[2]) >= 1e-10 else 0.0
-    return lines.crossed(_cylinder, forms, speed, rise, radius, half_length)
+    return _crossed(_cylinder, lines.x, lines.y, forms, speed, rise, radius, half_length)
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
 def _cylinder(x, y, forms, speed, rise, radius, half_length):  # type: ignore[no-untyped-def]
     enter, leave = np.zeros(len(x)), np.zeros(len(x))
     for i in range(len(x)):
@@ -140,13 +141,10 @@ def through_half_spaces(
     farthest
         Depth beyond which there is nothing, before or behind.
     """
-    shape = np.broadcast_shapes(np.shape(x), np.shape(y))
-    flat = (np.ascontiguousarray(np.broadcast_to(v, shape)).ravel() for v in (x, y))
-    enter, leave = _half_spaces(*flat, normals, offsets, farthest)
-    return enter.reshape(shape), leave.reshape(shape)
+    return _crossed(_half_spaces, x, y, normals, offsets, farthest)
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
 def _half_spaces(x, y, normals, offsets, farthest):  # type: ignore[no-untyped-def]
     enter, leave = np.full(len(x), -farthest), np.full(len(x), farthest)
     for f in range(len(normals)):
@@ -171,7 +169,7 @@ def union(intervals: list[Interval]) -> Interval:
     return enter.reshape(stacked[:, 0].shape), leave.reshape(stacked[:, 0].shape)
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
 def _union(intervals):  # type: ignore[no-untyped-def]
     """Of intervals (C, 2, N)."""
     count, _, lines = intervals.shape
@@ -208,7 +206,7 @@ def hull(intervals: list[Interval]) -> Interval:
     return enter.reshape(shape), leave.reshape(shape)
 
 
-@numba.njit(**_COMPILED)
+@numba.njit(**COMPILED)
 def _hull(intervals):  # type: ignore[no-untyped-def]
     """Of intervals (C, 2, N)."""
     count, _, lines = intervals.shape

@@ -51,7 +51,7 @@ def points(
     part
         Their lengths in units of the particle's.
     round
-        Whether the integrand has square roots at the ends, as of curved surfaces; see `place`.
+        Whether the integrand has square roots at the ends, as of curved surfaces.
     accuracy
         Of the longest.
 
@@ -74,12 +74,6 @@ def points(
         low, high, cuts, count, round, *_gauss(MOST_POINTS)
     )
     return found
-
-
-def place(low: FloatArray, high: FloatArray, round: bool, along: FloatArray) -> FloatArray:
-    """Positions of the places -1 <= t <= 1 between two ends; where those have square roots, by a sine."""
-    half = (high - low) / 2
-    return np.asarray(low + half * (1 + (np.sin(np.pi / 2 * along) if round else along)))
 
 
 @lru_cache(maxsize=32)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from msft.backends import pieces as compiled
 from msft.bodies import ChordedBody
 from msft.bodies.creases import Creases
-from msft.solvers.gauss import place, points
+from msft.solvers.gauss import points
 from msft.solvers.series import Series
 
 FloatArray = NDArray[np.float64]
@@ -115,7 +115,7 @@ def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates
         return Columns(nowhere, np.zeros(1, np.int64), nowhere, nowhere, *np.empty((2, 1, 0)))
     y, height = _rows(along, creases, radius, rates, accuracy)
     row, low, high = compiled.pieces(y, creases.curves, SHORT, SHORT * radius)
-    x = place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
+    x = compiled.sampled(low, high, creases.round, _SAMPLES[creases.round])
     # the derivative of a sine, and a chord that ends there, turn by half a circle
     phase = _together(*along(x, y[row, None]), creases.round, accuracy).max(axis=-1) + np.pi * creases.round
     piece, x, weight = points(low, high, phase, (high - low) / (2 * radius), creases.round, accuracy)
@@ -135,7 +135,7 @@ def _rows(
     breaks = np.sort(np.concatenate([creases.heights(), creases.overlaps()[:, 1]]))
     long = np.diff(breaks) > SHORT * radius
     low, high = breaks[:-1][long], breaks[1:][long]
-    y = place(low[:, None], high[:, None], creases.round, _SAMPLES[creases.round])
+    y = compiled.sampled(low, high, creases.round, _SAMPLES[creases.round])
     phase = compiled.along_creases(y, creases.curves, SHORT, rates[:3], creases.round)
     if creases.round:
         # surfaces may be steeper than the curves around them: the side of a cylinder seen along its axis
