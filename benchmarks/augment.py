@@ -2,7 +2,8 @@
 
     python benchmarks/augment.py [--device cpu] [--repeats 7]
 
-Batches of 64 simulated patterns of 128 x 128 pixels. Everything takes turns in every repeat, so that ratios
+Batches of 64 simulated patterns of 128 x 128 pixels; on a GPU 64 batches at once, as `invert train` prepares
+them (`invert.prepared`), of whose time a 64th is told. Everything takes turns in every repeat, so that ratios
 hold on a machine whose speed drifts; medians are printed. On a CPU they are of the processor time of one
 thread, which does not count the time that neighbours take. A filter's time is that of its recording, from
 linear intensity to grey values, the logarithm included. `recipe` is what `invert train` does to a batch: one
@@ -25,11 +26,15 @@ import torch
 from augment import OneOf
 from augment.presets import EXPERIMENT, PAPER_FILTERS, RECORDINGS, one_of, recording
 from invert.model import Model, ModelConfiguration
+from invert.plan import TOGETHER
 from invert.presets import preset
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 
 BATCH = 64
+TOGETHER_ON = {"cpu": 1, "cuda": TOGETHER // BATCH}
+"""Batches that are recorded at once."""
+
 LIMITS = {"cpu": 0.15, "cuda": 0.10}
 
 
@@ -38,7 +43,7 @@ def training_step(name: str, device: torch.device) -> Callable[[], None]:
     chosen = preset(name)
     model: Any = Model(ModelConfiguration(chosen.network, chosen.target)).to(device)
     model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=device.type == "cuda")
     images = torch.rand((BATCH, 128, 128), device=device)
     numbers = torch.zeros((BATCH, model.target.size), device=device)
 
@@ -82,7 +87,8 @@ def main() -> None:
     device = torch.device(options.device)
 
     particles = ParticleDistribution().draw(0, range(BATCH))
-    intensity = torch.from_numpy(Simulation().intensity(particles)).to(device)
+    together = TOGETHER_ON[options.device]
+    intensity = torch.from_numpy(Simulation().intensity(particles)).to(device).repeat(together, 1, 1)
     generator = torch.Generator().manual_seed(0)
     filters: dict[str, Any] = {name: recording(name) for name in RECORDINGS}
     filters |= {f"recipe {name}": recipe for name, recipe in recipes().items()}
@@ -96,7 +102,7 @@ def main() -> None:
         seconds(call, device)  # tables, compilation, memory
     for _ in range(options.repeats):
         for name, call in calls.items():
-            measured[name].append(seconds(call, device))
+            measured[name].append(seconds(call, device) / (together if name in filters else 1))
 
     medians = {name: float(np.median(values)) for name, values in measured.items()}
     quick, paper = medians["training step quick"], medians["training step paper"]
@@ -121,6 +127,7 @@ def main() -> None:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": 1,
         "batch": BATCH,
+        "batches_at_once": together,
         "repeats": options.repeats,
         "seconds_median": medians,
     }

@@ -10,9 +10,9 @@
 - ``data``: datasets in memory; ``examples``: what a regression learns from, stored or simulated meanwhile;
   ``dihedral``: the symmetries of the square that one pattern is shown in;
 - ``trainer``: training with Lightning, whatever is learned; ``plan``: how long and in which order;
-  ``hardware``: on how many devices; ``ahead``: batches made beside the network; ``beside``: where patterns
-  are simulated for it; ``synchronised``: batch normalisation over processes; ``loggers``, ``quiet``: what
-  Lightning writes, and what it does not;
+  ``hardware``: on how many devices; ``ahead``: batches made beside the network; ``prepared``: as the network
+  takes them; ``beside``: where patterns are simulated for it; ``synchronised``: batch normalisation over
+  processes; ``loggers``, ``quiet``: what Lightning writes, and what it does not;
 - ``resumption``: the state of a training that was stopped; ``train``: a model trained on a dataset;
 - ``shipped``: the weights that come with the package, and their card;
 - ``uncertainty``: how sure a trained network is;

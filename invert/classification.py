@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,15 +64,23 @@ class Classification:
     ) -> None:
         self.model, self.training, self.validation, self.settings = model, training, validation, settings
 
-    def loss(self, batch: Batch, draw: Draw) -> torch.Tensor:
+    def prepared(self, batches: Sequence[Batch], draws: Sequence[Draw]) -> Sequence[Batch]:
+        """Images (B, H, W) that are flipped at random for training, and labels (B, L)."""
+        # a flipped image has the same correlation map, and a flipped map is that of no image
+        is_image = self.model.configuration.input.representation == "image"
+        if not (draws[0].training and self.settings.flips and is_image):
+            return batches
+        drawn = torch.rand((draws[0].examples, 2), generator=draws[0].generator(self.settings.seed)) < 0.5
+        return [
+            (flipped(images, drawn[draw.own(len(images))]), labels)
+            for (images, labels), draw in zip(batches, draws, strict=True)
+        ]
+
+    def loss(self, batch: Batch, training: bool) -> torch.Tensor:
         """Sigmoid cross-entropy (equation 6, as a mean), with penalties (equation 10) while training."""
         images, labels = batch
-        if not draw.training:
-            return binary_cross_entropy_with_logits(self.model(images), labels)
-        # a flipped image has the same correlation map, and a flipped map is that of no image
-        if self.settings.flips and self.model.configuration.input.representation == "image":
-            images = flipped(images, draw.generator(self.settings.seed))
-        return binary_cross_entropy_with_logits(self.model(images), labels) + self.penalty()
+        entropy = binary_cross_entropy_with_logits(self.model(images), labels)
+        return entropy + self.penalty() if training else entropy
 
     def penalty(self) -> torch.Tensor:
         """l1 sum |w| + l2 sum w^2 over the weights of convolutions and of the head, biases left out."""
@@ -85,11 +94,10 @@ class Classification:
         return optimiser, StepLR(optimiser, settings.decay_epochs * epoch, settings.decay)
 
 
-def flipped(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Images (B, H, W), each flipped along either axis with equal chance."""
-    for axis in (1, 2):
-        drawn = torch.rand((len(images), 1, 1), generator=generator) < 0.5
-        images = torch.where(drawn.to(images.device), images.flip(axis), images)
+def flipped(images: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
+    """Images (B, H, W), each with its rows or its columns, or both, in reverse: bool (B, 2)."""
+    for axis, chosen in enumerate(along.to(images.device, non_blocking=True).T, 1):
+        images = torch.where(chosen[:, None, None], images.flip(axis), images)
     return images
 
 

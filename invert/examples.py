@@ -33,11 +33,16 @@ class Stored:
         What the particles are encoded as.
     symmetries
         How many; see `invert.dihedral`.
+    device
+        Where the network learns: on a GPU the patterns lie there if they take a small part of its memory.
     """
 
-    def __init__(self, dataset: PatternDataset, target: Target, symmetries: int = 1) -> None:
-        self.intensity = dataset.intensity
-        self.numbers = _encoded(target, dataset.particles, symmetries)
+    def __init__(
+        self, dataset: PatternDataset, target: Target, symmetries: int = 1, device: torch.device = CPU
+    ) -> None:
+        there = device if _fits(dataset.intensity, device) else CPU
+        self.intensity = dataset.intensity.to(there)
+        self.numbers = _encoded(target, dataset.particles, symmetries).to(there)
 
     def __len__(self) -> int:
         """The number of patterns."""
@@ -45,7 +50,8 @@ class Stored:
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """Intensities (B, H, W) and numbers (B, symmetries, size)."""
-        return self.intensity[indices], self.numbers[indices]
+        rows = torch.tensor(indices).to(self.intensity.device, non_blocking=True)
+        return self.intensity.index_select(0, rows), self.numbers.index_select(0, rows)
 
 
 class Fresh:
@@ -81,6 +87,11 @@ class Fresh:
         """Intensities (B, H, W) and numbers (B, 1, size)."""
         shots = self.recipe.shots(np.array(indices, dtype=np.int64))
         return from_dlpack(shots.intensity_on_device()), _encoded(self.target, shots.particles)
+
+
+def _fits(patterns: torch.Tensor, device: torch.device) -> bool:
+    """Whether patterns may lie on a device: on a GPU, if they take at most a third of what is free there."""
+    return device.type != "cuda" or 3 * patterns.nbytes < torch.cuda.mem_get_info(device)[0]
 
 
 def backend_for(recipe: Recipe, device: torch.device) -> Backend:

@@ -15,6 +15,9 @@ from msft.seeding import check_seed, generator_of
 VALIDATIONS = 30
 """Validations over a training, at most one an epoch."""
 
+TOGETHER = 4096
+"""Examples whose random numbers are drawn at once, in whole batches: all take hardly longer than one."""
+
 _ORDER, _LEARNING, _VALIDATING, _DROPOUT = range(4)
 
 
@@ -27,6 +30,8 @@ class Draw(NamedTuple):
         Whether the network learns from it. Validation draws the same every time, so that losses compare.
     number
         The step, or the number of the batch within the validation set.
+    batch
+        Examples of a whole batch.
     rank, processes
         Of `processes` that share the batch of a step, this one has every example `rank`, `rank + processes`
         and so on.
@@ -34,17 +39,33 @@ class Draw(NamedTuple):
 
     training: bool
     number: int
+    batch: int
     rank: int = 0
     processes: int = 1
 
+    @property
+    def group(self) -> int:
+        """Number of the group of batches whose random numbers are drawn at once."""
+        return self.number // self._batches
+
+    @property
+    def examples(self) -> int:
+        """Of all batches of the group."""
+        return self._batches * self.batch
+
+    @property
+    def _batches(self) -> int:
+        return max(1, TOGETHER // self.batch)
+
     def generator(self, seed: int) -> torch.Generator:
-        """The generator of the whole batch, on the CPU; the same in every process."""
+        """The generator of the whole group, on the CPU; the same in every process."""
         stream = _LEARNING if self.training else _VALIDATING
-        return torch.Generator().manual_seed(_number(seed, stream, self.number))
+        return torch.Generator().manual_seed(_number(seed, stream, self.group))
 
     def own(self, examples: int) -> torch.Tensor:
-        """Which examples of the whole batch these `examples` are: int64 tensor (examples,)."""
-        return torch.arange(examples) * self.processes + self.rank
+        """Which examples of the group these `examples` of a batch are: int64 tensor (examples,)."""
+        first = self.number % self._batches * self.batch
+        return first + torch.arange(examples) * self.processes + self.rank
 
 
 @dataclass(frozen=True)

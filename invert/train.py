@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 import msft
-from augment.filter import take
+from augment.filter import Parameters, take
 from augment.presets import one_of
 from invert import checkpoint, dihedral, figures, trainer, uncertainty
 from invert.checkpoint import Checkpoint
@@ -35,6 +35,9 @@ from msft.output import check_writable, whole
 SMOOTH = 0.03
 """Deviation of a number at which the smooth loss turns from quadratic to linear: as of 2 degrees."""
 
+SYMMETRY = "symmetry"
+"""Name of what is drawn beside the recording's parameters: in which symmetry a pattern is shown."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -53,32 +56,49 @@ class Regression:
     ) -> None:
         self.model, self.training, self.validation, self.settings = model, training, validation, settings
         self.recording = one_of(settings.filters, settings.floor_decades)
+        self._drawn: tuple[tuple[bool, int], Parameters] | None = None
         model.uncertainty.requires_grad_(False)  # it is learned when the rest is
 
-    def loss(self, batch: Batch, draw: Draw) -> torch.Tensor:
-        """Mean deviation of the numbers."""
-        intensity, numbers = batch
-        count, size = len(intensity), (intensity.shape[1], intensity.shape[2])
-        generator = draw.generator(self.settings.seed)
-        # for the whole batch, so that processes which share it give what one would
-        parameters = self.recording.sample(count * draw.processes, size, generator)
-        if draw.training and numbers.shape[1] > 1:
-            symmetry = torch.randint(numbers.shape[1], (count * draw.processes,), generator=generator)
-            symmetry = symmetry[draw.own(count)]
+    @torch.no_grad()
+    def prepared(self, batches: Sequence[Batch], draws: Sequence[Draw]) -> Sequence[Batch]:
+        """Grey images (B, H, W) and numbers (B, size), of patterns (B, H, W) and (B, symmetries, size)."""
+        sizes = [len(intensity) for intensity, _ in batches]
+        own = torch.cat([draw.own(size) for draw, size in zip(draws, sizes, strict=True)])
+        intensity, numbers = batches[0] if len(batches) == 1 else map(torch.cat, zip(*batches, strict=True))
+        parameters = take(self._parameters(draws[0], intensity, numbers), own)
+        symmetry = parameters.pop(SYMMETRY)
+        if draws[0].training and numbers.shape[1] > 1:
             intensity = dihedral.turned_patterns(intensity, symmetry)
-            numbers = numbers[torch.arange(count), symmetry]
-        else:
-            numbers = numbers[:, 0]
-        images = self.recording.apply(intensity, take(parameters, draw.own(count)))
+            shown = symmetry.to(numbers.device, non_blocking=True)[:, None, None]
+            numbers = numbers.take_along_dim(shown, 1)
+        images = self.recording.apply(intensity, parameters)
+        return list(zip(torch.split(images, sizes), torch.split(numbers[:, 0], sizes), strict=True))
+
+    def _parameters(self, draw: Draw, intensity: torch.Tensor, numbers: torch.Tensor) -> Parameters:
+        """Of the recording and the symmetry of every example in a group of batches."""
+        group = draw.training, draw.group
+        if self._drawn is None or self._drawn[0] != group:
+            generator = draw.generator(self.settings.seed)
+            size = intensity.shape[1], intensity.shape[2]
+            parameters = self.recording.sample(draw.examples, size, generator)
+            parameters[SYMMETRY] = torch.randint(numbers.shape[1], (draw.examples,), generator=generator)
+            self._drawn = group, parameters
+        return self._drawn[1]
+
+    def loss(self, batch: Batch, training: bool) -> torch.Tensor:
+        """Mean deviation of the numbers."""
+        images, numbers = batch
         answers = self.model(images)
         if self.settings.loss == "square":
             return torch.nn.functional.mse_loss(answers, numbers)
         return torch.nn.functional.smooth_l1_loss(answers, numbers, beta=SMOOTH)
 
     def optimiser(self, steps: int, epoch: int) -> tuple[Optimizer, LRScheduler]:
-        """One-cycle AdamW."""
-        rate = self.settings.learning_rate
-        optimiser = AdamW(self.model.parameters(), lr=rate, weight_decay=self.settings.weight_decay)
+        """One-cycle AdamW, on a GPU in a single operation."""
+        rate, fused = self.settings.learning_rate, next(self.model.parameters()).is_cuda
+        optimiser = AdamW(
+            self.model.parameters(), lr=rate, weight_decay=self.settings.weight_decay, fused=fused
+        )
         return optimiser, OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.15)
 
 
@@ -138,17 +158,19 @@ def fit(
         model = Model(configuration)
     if start is not None:
         _begin(model, start)
-    device = hardware.kind if isinstance(hardware, Hardware) else hardware
+    hardware = hardware if isinstance(hardware, Hardware) else Hardware(hardware)
+    # each of several processes is told its GPU only when training begins
+    near = hardware.kind if hardware.processes == 1 else torch.device("cpu")
     task = Regression(
         model,
-        _examples(dataset.part(slice(0, taught)), model, training, device),
-        Stored(dataset.part(slice(taught, taught + chosen)), model.target),
+        _examples(dataset.part(slice(0, taught)), model, training, hardware.kind, near),
+        Stored(dataset.part(slice(taught, taught + chosen)), model.target, device=near),
         training,
     )
     plan = Plan(training.images, training.batch, training.seed)
     state, history = trainer.train(task, plan, hardware, progress, left=left, keep=keep, logger=logger)
     model.load_state_dict(state)
-    model.to(device).eval()
+    model.to(hardware.kind).eval()
     uncertainty.learn(
         model,
         dataset.part(slice(0, taught)),
@@ -169,11 +191,15 @@ def _begin(model: Model, start: Model) -> None:
 
 
 def _examples(
-    taught: PatternDataset, model: Model, training: TrainingConfiguration, device: torch.device
+    taught: PatternDataset,
+    model: Model,
+    training: TrainingConfiguration,
+    device: torch.device,
+    near: torch.device,
 ) -> Examples:
     if not training.online:
         symmetries = dihedral.order(taught.simulation.detector) if training.symmetric else 1
-        return Stored(taught, model.target, symmetries)
+        return Stored(taught, model.target, symmetries, near)
     if taught.recipe is None:
         raise ParameterError(
             "training.online", True, "false for a dataset that `msft generate` did not write"

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count
 from typing import Any, NamedTuple, Protocol
 
 import lightning
@@ -22,9 +24,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from invert.ahead import Ahead
 from invert.hardware import Hardware
 from invert.plan import Draw, Order, Plan
+from invert.prepared import Batch, Prepared
 from invert.quiet import interruptible, quiet_lightning
 from invert.synchronised import synchronise
 from msft.errors import ParameterError
@@ -43,7 +45,6 @@ __all__ = [
     "train",
 ]
 
-Batch = tuple[torch.Tensor, ...]
 Progress = Callable[[int], None]
 State = dict[str, torch.Tensor]
 Left = dict[str, Any]
@@ -75,8 +76,15 @@ class Task(Protocol):
     def validation(self) -> Examples:
         """What chooses the best weights."""
 
-    def loss(self, batch: Batch, draw: Draw) -> torch.Tensor:
-        """The mean loss of a batch, which lies on the model's device; `draw` fixes its random numbers.
+    def prepared(self, batches: Sequence[Batch], draws: Sequence[Draw]) -> Sequence[Batch]:
+        """What the losses take, of batches of examples that follow each other and lie on the model's device.
+
+        Their `draws`, all of one group, fix the random numbers. It makes no difference, but to the time that
+        it takes, how many batches are prepared together.
+        """
+
+    def loss(self, batch: Batch, training: bool) -> torch.Tensor:
+        """The mean loss of a prepared batch, to learn from or for validation.
 
         The model is in training mode or in evaluation mode already.
         """
@@ -121,17 +129,15 @@ class _Loop(lightning.LightningModule):
             self._log(row)
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        rank, processes = self.trainer.global_rank, self.trainer.world_size
-        torch.manual_seed(self.plan.dropout_seed(self.step, rank))
-        loss = self.task.loss(batch, Draw(True, self.step, rank, processes))
+        _seed(self.plan.dropout_seed(self.step, self.trainer.global_rank), self.device)
+        loss = self.task.loss(batch, True)
         self._train_losses.append(loss.detach())
         self.progress(min(self.plan.batch, self.plan.images - self.step * self.plan.batch))
         self.step += 1
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        loss = self.task.loss(batch, Draw(False, batch_index))
-        self._validation_losses.append((loss, len(batch[0])))
+        self._validation_losses.append((self.task.loss(batch, False), len(batch[0])))
 
     def on_validation_epoch_end(self) -> None:
         losses, sizes = zip(*self._validation_losses, strict=True)
@@ -259,13 +265,36 @@ def _run(loop: _Loop, hardware: Hardware, logger: Logger | None) -> None:
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        order = Order(plan, examples, loop.step, trainer.global_rank, trainer.world_size)
+        shared = trainer.global_rank, trainer.world_size
+        order = Order(plan, examples, loop.step, *shared)
         learning: Any = DataLoader(task.training, batch_sampler=order, collate_fn=_as_it_is)  # type: ignore[arg-type]
         validating: Any = DataLoader(task.validation, plan.batch, collate_fn=_as_it_is)  # type: ignore[arg-type]
+        device = trainer.strategy.root_device
+
+        def draws(training: bool) -> Iterator[Draw]:
+            if training:
+                return (Draw(True, step, plan.batch, *shared) for step in count(loop.step))
+            return (Draw(False, number, plan.batch) for number in count())
+
         with interruptible():
-            trainer.fit(loop, Ahead(learning), validating)
+            trainer.fit(
+                loop,
+                Prepared(learning, partial(draws, True), task.prepared, device),
+                Prepared(validating, partial(draws, False), task.prepared, device),
+            )
     if together:
         torch.distributed.destroy_process_group()
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed what a network draws by itself on a device.
+
+    `torch.manual_seed` seeds all kinds of devices, and for each that is not there it writes down the whole
+    call stack: almost a millisecond for every step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _precision(device: torch.device) -> Any:

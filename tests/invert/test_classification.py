@@ -12,7 +12,6 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from invert import checkpoint
 from invert import classifier as classifiers
@@ -83,16 +82,20 @@ def test_the_loss_is_the_papers_cross_entropy_with_both_penalties() -> None:
     weights = [p.double() for name, p in task.model.named_parameters() if name.endswith("weight")]
     weights = [w for w in weights if w.ndim in (2, 4)]
     penalty = sum(0.01 * w.abs().sum() + 0.03 * (w**2).sum() for w in weights)
-    assert float(task.loss((images, labels), Draw(False, 0))) == pytest.approx(float(entropy), rel=1e-5)
-    trained = float(task.loss((images, labels), Draw(True, 0)))
+    assert float(task.loss((images, labels), False)) == pytest.approx(float(entropy), rel=1e-5)
+    trained = float(task.loss((images, labels), True))
     assert trained == pytest.approx(float(entropy + penalty), rel=1e-5)
     assert len(weights) == 5  # stem, two of the block, its shortcut, head
 
 
 def test_flips_are_of_whole_images_along_either_axis_by_the_seed_and_the_step() -> None:
     images = torch.rand(400, 3, 4)
-    result = flipped(images, Draw(True, 5).generator(1))
-    assert torch.equal(result, flipped(images, Draw(True, 5).generator(1)))
+    labels, draw = torch.zeros(400, 3), Draw(True, 5, 400)
+    task = untrained(seed=1)
+    [(result, _)] = task.prepared([(images, labels)], [draw])
+    assert torch.equal(result, task.prepared([(images, labels)], [draw])[0][0])
+    assert not torch.equal(result, task.prepared([(images, labels)], [Draw(True, 6, 400)])[0][0])
+    assert not torch.equal(result, untrained(seed=2).prepared([(images, labels)], [draw])[0][0])
     kinds = torch.zeros(4)
     for image, found in zip(images, result, strict=True):
         ways = [image, image.flip(0), image.flip(1), image.flip(0, 1)]
@@ -100,21 +103,16 @@ def test_flips_are_of_whole_images_along_either_axis_by_the_seed_and_the_step() 
         kinds += torch.tensor(same)
     assert kinds.sum() == 400
     assert (kinds > 70).all()  # 100 each, 8.7 standard deviation
-    task = untrained(l1=0.0, l2=0.0)
-    batch = torch.rand(4, 16, 16), torch.ones(4, 3)
-    task.model.eval().requires_grad_(False)
-    drawn = flipped(batch[0], Draw(True, 7).generator(0))
-    loss = binary_cross_entropy_with_logits(task.model(drawn), batch[1])
-    assert float(task.loss(batch, Draw(True, 7))) == pytest.approx(float(loss))
+    assert torch.equal(flipped(images, torch.tensor([[True, False]]).expand(400, 2)), images.flip(1))
+    assert task.prepared([(images, labels)], [Draw(False, 5, 400)])[0][0] is images
 
 
 def test_correlation_maps_are_not_flipped() -> None:
-    task = untrained(l1=0.0, l2=0.0)
+    task = untrained()
     seen = InputConfiguration(16, representation="correlation")
     task.model.configuration = dataclasses.replace(task.model.configuration, input=seen)
-    task.model.eval().requires_grad_(False)
     batch = torch.rand(4, 16, 16), torch.ones(4, 3)
-    assert task.loss(batch, Draw(True, 7)) == task.loss(batch, Draw(False, 0))
+    assert task.prepared([batch], [Draw(True, 7, 4)])[0][0] is batch[0]
 
 
 def test_division_is_a_shuffle_by_the_seed() -> None:

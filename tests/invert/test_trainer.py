@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from invert.plan import Order
+from invert.prepared import Batch
 from invert.trainer import Draw, Plan, train
 from msft.errors import ParameterError
 
@@ -42,13 +44,19 @@ class Classification:
     seen: list[Draw] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
 
-    def loss(self, batch: tuple[torch.Tensor, ...], draw: Draw) -> torch.Tensor:
-        self.seen.append(draw)
-        assert self.model.training == draw.training
+    def prepared(self, batches: Sequence[Batch], draws: Sequence[Draw]) -> list[Batch]:
+        self.seen.extend(draws)
+        noise = torch.randn((draws[0].examples, 2), generator=draws[0].generator(3))
+        return [
+            (points + 0.05 * noise[draw.own(len(points))], labels)
+            for (points, labels), draw in zip(batches, draws, strict=True)
+        ]
+
+    def loss(self, batch: Batch, training: bool) -> torch.Tensor:
+        assert self.model.training == training
         points, labels = batch
-        noise = torch.randn(points.shape, generator=draw.generator(3))
-        loss = nn.functional.binary_cross_entropy_with_logits(self.model(points + 0.05 * noise), labels)
-        if not draw.training:
+        loss = nn.functional.binary_cross_entropy_with_logits(self.model(points), labels)
+        if not training:
             return loss
         self.rates.append(self.optimizer.param_groups[0]["lr"])
         return loss + 1e-4 * torch.stack([weights.abs().sum() for weights in self.model.parameters()]).sum()
@@ -124,9 +132,9 @@ class Diverging(Classification):
 
     left = 0
 
-    def loss(self, batch: tuple[torch.Tensor, ...], draw: Draw) -> torch.Tensor:
-        loss = super().loss(batch, draw)
-        if draw.training or self.left == 0:
+    def loss(self, batch: Batch, training: bool) -> torch.Tensor:
+        loss = super().loss(batch, training)
+        if training or self.left == 0:
             return loss
         self.left -= 1
         return loss * torch.nan
