@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
-# What only a machine with an NVIDIA GPU can tell: the tests that need one, then speeds, as records.
+# What only a machine with an NVIDIA GPU can tell.
 #
-#     PYTHON=python3 benchmarks/gpu.sh
+#     PYTHON=python3 benchmarks/gpu.sh [tests] [speed] [paper] [best]
 #
-# The Python has this package's dependencies, CuPy and a torch with CUDA. Records go to benchmarks/records:
-# engine_gpu.json and .png, augment_cuda.json, train_cuda.json.
-set -euo pipefail
+# tests: those that need a GPU. speed: of the engine, of augmentation, of training and of prediction, some four
+# minutes. paper, best: these presets at full size (benchmarks/full_size.py), MINUTES (4) of training each, and
+# two more. Without a name: tests and speed. What fails does not keep the rest from being measured.
+#
+# The Python has this package's dependencies, CuPy and a torch with CUDA. Records go to RECORDS
+# (benchmarks/records): engine_gpu, augment_cuda, train_cuda, predict_cuda, full_size_paper and full_size_best.
+set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
+records=${RECORDS:-benchmarks/records}
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
+failed=()
 
-"$python" - <<'CHECK'
+"$python" - <<'CHECK' || exit 1
 import sys
 
 import torch
@@ -22,7 +28,42 @@ if lacking:
     sys.exit(f"NO GPU, NOTHING IS MEASURED: {lacking}")
 print(torch.cuda.get_device_name(), "torch", torch.__version__)
 CHECK
-"$python" -m pytest -q -m gpu tests/msft/test_cupy.py tests/msft/test_chebyshev_gpu.py tests/msft/test_propagation_arrays.py tests/invert/test_examples.py tests/invert/test_train.py
-"$python" benchmarks/engine.py --out benchmarks/records/engine_gpu.json
-"$python" benchmarks/augment.py --device cuda
-"$python" benchmarks/train.py --device cuda
+
+run() {
+    echo "== $*"
+    local begin=$SECONDS
+    "$@" || failed+=("$*")
+    echo "== $((SECONDS - begin)) s"
+}
+
+tests() {
+    # in the files where some are marked; collecting all others takes longer than running these
+    local files
+    mapfile -t files < <(grep -rlE 'mark\.gpu|on_a_gpu' tests --include='test_*.py')
+    run "$python" -m pytest -q -m gpu "${files[@]}"
+}
+
+speed() {
+    run "$python" benchmarks/engine.py --patterns 16 --repeats 5 --out "$records/engine_gpu.json"
+    run "$python" benchmarks/augment.py --device cuda --out "$records/augment_cuda.json"
+    run "$python" benchmarks/train.py --device cuda --repeats 3 --out "$records/train_cuda.json"
+    run "$python" benchmarks/predict.py invert/weights --frames 8000 --device cuda --out "$records/predict_cuda.json"
+}
+
+full_size() {
+    run "$python" benchmarks/full_size.py "$1" --minutes "${MINUTES:-4}" --out "$records"
+}
+
+for stage in "${@:-tests speed}"; do
+    for one in $stage; do
+        case $one in
+            tests | speed) "$one" ;;
+            paper | best) full_size "$one" ;;
+            *) echo "stage: got $one; allowed: tests, speed, paper, best" >&2; exit 2 ;;
+        esac
+    done
+done
+if ((${#failed[@]})); then
+    printf 'FAILED: %s\n' "${failed[@]}"
+    exit 1
+fi

@@ -14,65 +14,27 @@ of them are timed. The whole is to reach at least 80 % of the bare images per se
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pace
 import record
 import torch
 
 from augment.scaling import log_scale
-from invert import dihedral
 from invert.data import PatternDataset
-from invert.examples import Stored
 from invert.model import Model, ModelConfiguration, pick_device
-from invert.plan import TOGETHER
 from invert.presets import PRESETS, Preset, preset
-from invert.train import Regression
-from invert.trainer import Plan, train
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 
 LIMIT = 0.8
 """Share of the bare network's images per second that is to be reached."""
 
-WARM_UP = 3
-"""Steps that are not timed."""
-
 STEPS, GROUPS = 20, 4
 """Steps that are timed; on a GPU, groups of steps."""
-
-
-def clock(device: torch.device) -> float:
-    """Seconds: of the processor, or on a GPU of the wall clock when it is done."""
-    if device.type == "cpu":
-        return time.process_time()
-    torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def whole(chosen: Preset, dataset: PatternDataset, device: torch.device, steps: int) -> float:
-    """Seconds per step of training with everything."""
-    settings = chosen.training
-    model = Model(ModelConfiguration(chosen.network, chosen.target))
-    symmetries = dihedral.order(dataset.simulation.detector) if settings.symmetric else 1
-    examples = Stored(dataset, model.target, symmetries, device)
-    task = Regression(
-        model, examples, Stored(dataset.part(slice(0, 2)), model.target, device=device), settings
-    )
-    moments: list[float] = []
-    calls = count(-1)  # the first call says that training begins
-
-    def progress(done: int) -> None:
-        if next(calls) in (WARM_UP, WARM_UP + steps):
-            moments.append(clock(device))
-
-    plan = Plan((steps + WARM_UP + 1) * settings.batch, settings.batch, 0, validations=1)
-    train(task, plan, device, progress)
-    return (moments[1] - moments[0]) / steps
 
 
 def bare(chosen: Preset, dataset: PatternDataset, device: torch.device, steps: int) -> float:
@@ -90,21 +52,20 @@ def bare(chosen: Preset, dataset: PatternDataset, device: torch.device, steps: i
         loss.backward()
         optimiser.step()
 
-    for _ in range(WARM_UP):
+    for _ in range(pace.WARM_UP):
         step()
-    begin = clock(device)
+    begin = pace.clock(device)
     for _ in range(steps):
         step()
-    return (clock(device) - begin) / steps
+    return (pace.clock(device) - begin) / steps
 
 
 def measure(name: str, dataset: PatternDataset, options: argparse.Namespace) -> dict[str, float]:
     """Medians over the repeats, and their ratio."""
     device, chosen = pick_device(options.device), preset(name)
-    group = max(1, TOGETHER // chosen.training.batch)
-    steps = options.steps or (STEPS if device.type == "cpu" else GROUPS * group)
+    steps = options.steps or (STEPS if device.type == "cpu" else GROUPS * pace.group(chosen))
     seconds: dict[str, list[float]] = {"whole": [], "bare": []}
-    ways: dict[str, Callable[..., float]] = {"whole": whole, "bare": bare}
+    ways: dict[str, Callable[..., float]] = {"whole": pace.seconds_per_step, "bare": bare}
     for _ in range(options.repeats):
         for way, call in ways.items():
             seconds[way].append(call(chosen, dataset, device, steps))

@@ -97,7 +97,8 @@ PRESETS: dict[str, Preset] = {
     # Stielow et al. 2020, section 3. Their 4 h on a GTX 1060, at the 400 images/s that such a card trains
     # this network with, are the number of images.
     "paper": Preset(training=TrainingConfiguration(loss="square", symmetric=False)),
-    # For a GPU: the smooth code of the orientation, half the paper's depth, and the images that are wanted.
+    # For a GPU: the smooth code of the orientation, half the paper's depth, and the images that are wanted,
+    # most of them as a detector records them: clean ones are learned long before those.
     "best": Preset(
         ResidualConfiguration(blocks=(2, 2, 2, 2), width=64, activation="relu"),
         "code",
@@ -106,7 +107,7 @@ PRESETS: dict[str, Preset] = {
             batch=128,
             learning_rate=4e-3,
             weight_decay=0.05,
-            filters=("identity", EXPERIMENT),
+            filters=("identity", EXPERIMENT, EXPERIMENT, EXPERIMENT),
         ),
     ),
     # Minutes on two CPU cores.

@@ -1,0 +1,116 @@
+"""The preset `paper` or `best` trained and judged at full size, which takes a GPU some minutes.
+
+    python benchmarks/full_size.py best [--minutes 4] [--patterns 25058] [--test 5000] [--folder full_size]
+
+Simulates the patterns to learn from and the new ones to be judged on, trains as many images as can be shown
+in so many minutes, at most the preset's, and tells the errors under every recording, the targets first: what
+`msft generate`, `invert train --preset NAME` and `invert evaluate` do. The record and its picture are
+`full_size_NAME`; the model stays in the folder, for `benchmarks/ship_weights.py`.
+
+With `--device cpu` and small numbers it shows that it runs, and nothing of the targets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pace
+import record
+import torch
+
+from augment.presets import EXPERIMENT, RECORDINGS
+from invert import figures
+from invert.data import read_dataset
+from invert.evaluate import CLEAN, Evaluation, evaluate
+from invert.model import pick_device
+from invert.presets import Preset, preset
+from invert.train import train
+from msft.generate import generate
+
+Target = tuple[str, str, float]
+
+TARGETS: dict[str, tuple[Target, ...]] = {
+    "paper": ((CLEAN, "mean_relative_error", 0.01),),
+    "best": (
+        (CLEAN, "mean_relative_error", 0.003),
+        (CLEAN, "orientation_99_degrees", 2.0),
+        (CLEAN, "radius_99_nm", 1.0),
+        (EXPERIMENT, "mean_relative_error", 0.01),
+    ),
+}
+"""Recording, error and its limit at full size: 25,058 patterns, 5,000 new ones to be judged on."""
+
+
+def shown_in(minutes: float, chosen: Preset, dataset: Path, device: torch.device) -> tuple[int, float]:
+    """How many images a training shows in so many minutes, at most the preset's; and images per second."""
+    steps = 2 * pace.group(chosen) if device.type == "cuda" else 3
+    rate = chosen.training.batch / pace.seconds_per_step(chosen, read_dataset(dataset), device, steps)
+    return min(chosen.training.images, max(chosen.training.batch, round(60 * minutes * rate))), rate
+
+
+def reached(name: str, judged: Evaluation) -> list[dict[str, Any]]:
+    """The targets, what was reached of them, and whether they are met."""
+    errors = judged.as_dict()
+    return [
+        {
+            "recording": recording,
+            "error": error,
+            "limit": limit,
+            "reached": errors[recording][error],
+            "met": errors[recording][error] <= limit,
+        }
+        for recording, error, limit in TARGETS[name]
+    ]
+
+
+def main() -> None:
+    """Simulate, train, judge, record."""
+    parser = argparse.ArgumentParser(description="A preset at full size.")
+    parser.add_argument("preset", choices=list(TARGETS))
+    parser.add_argument("--minutes", type=float, default=4.0, help="of training, the rest not counted")
+    parser.add_argument("--patterns", type=int, default=25_058)
+    parser.add_argument("--test", type=int, default=5_000)
+    parser.add_argument("--device", default="cuda", choices=("cpu", "cuda"))
+    parser.add_argument("--folder", type=Path, default=Path("full_size"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "records")
+    options = parser.parse_args()
+    device, name = pick_device(options.device), options.preset
+    options.folder.mkdir(exist_ok=True)
+    learned, test = options.folder / "dataset.h5", options.folder / "test.h5"
+    for path, count, seed in ((learned, options.patterns, 1), (test, options.test, 2)):
+        generate(path, count, seed, resume=True)  # what is there already serves
+    chosen = preset(name)
+    images, rate = shown_in(options.minutes, chosen, learned, device)
+    print(f"{name}: {rate:.0f} images/s, {images} images of {chosen.training.images}")
+    begin = time.perf_counter()
+    timed = replace(chosen, training=replace(chosen.training, images=images))
+    trained = train(learned, options.folder / name, timed, device, force=True)
+    minutes = (time.perf_counter() - begin) / 60
+    judged = evaluate(trained.model, read_dataset(test), 1, RECORDINGS)
+    targets = reached(name, judged)
+    for target in targets:
+        verdict = "met" if target["met"] else "MISSED"
+        print("{recording}, {error}: {reached:.4g}, at most {limit:g}:".format(**target), verdict)
+    print("\n".join(judged.lines()))
+    record.write(
+        options.out / f"full_size_{name}.json",
+        {
+            "device": torch.cuda.get_device_name() if device.type == "cuda" else f"{os.cpu_count()} cores",
+            "patterns": options.patterns,
+            "images": images,
+            "images_per_second": rate,
+            "minutes": minutes,
+            "targets": targets,
+            "errors": judged.as_dict(),
+        },
+    )
+    figures.save(figures.evaluation(judged), options.out / f"full_size_{name}.png")
+
+
+if __name__ == "__main__":
+    main()

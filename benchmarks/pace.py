@@ -1,0 +1,53 @@
+"""How long a step of training takes, with everything that belongs to it."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+
+import record  # noqa: F401  which makes augment the package
+import torch
+
+from invert import dihedral
+from invert.data import PatternDataset
+from invert.examples import Stored
+from invert.model import Model, ModelConfiguration
+from invert.plan import TOGETHER
+from invert.presets import Preset
+from invert.train import Regression
+from invert.trainer import Plan, train
+
+WARM_UP = 3
+"""Steps that are not timed."""
+
+
+def clock(device: torch.device) -> float:
+    """Seconds: of the processor, or on a GPU of the wall clock when it is done."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def group(chosen: Preset) -> int:
+    """Steps whose batches are prepared at once on a GPU: the pace is that of whole groups."""
+    return max(1, TOGETHER // chosen.training.batch)
+
+
+def seconds_per_step(chosen: Preset, dataset: PatternDataset, device: torch.device, steps: int) -> float:
+    """Seconds per step of training with everything, over some steps."""
+    settings = chosen.training
+    model = Model(ModelConfiguration(chosen.network, chosen.target))
+    symmetries = dihedral.order(dataset.simulation.detector) if settings.symmetric else 1
+    examples = Stored(dataset, model.target, symmetries, device)
+    few = Stored(dataset.part(slice(0, 2)), model.target, device=device)
+    moments: list[float] = []
+    calls = count(-1)  # the first call says that training begins
+
+    def progress(done: int) -> None:
+        if next(calls) in (WARM_UP, WARM_UP + steps):
+            moments.append(clock(device))
+
+    plan = Plan((steps + WARM_UP + 1) * settings.batch, settings.batch, 0, validations=1)
+    train(Regression(model, examples, few, settings), plan, device, progress)
+    return (moments[1] - moments[0]) / steps
