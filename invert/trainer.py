@@ -24,7 +24,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from invert.hardware import Hardware
+from invert.hardware import Hardware, precision, seed_on
 from invert.plan import Draw, Order, Plan
 from invert.prepared import Batch, Prepared
 from invert.quiet import interruptible, quiet_lightning
@@ -129,7 +129,7 @@ class _Loop(lightning.LightningModule):
             self._log(row)
 
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        _seed(self.plan.dropout_seed(self.step, self.trainer.global_rank), self.device)
+        seed_on(self.device, self.plan.dropout_seed(self.step, self.trainer.global_rank))
         loss = self.task.loss(batch, True)
         self._train_losses.append(loss.detach())
         self.progress(min(self.plan.batch, self.plan.images - self.step * self.plan.batch))
@@ -258,7 +258,7 @@ def _run(loop: _Loop, hardware: Hardware, logger: Logger | None) -> None:
             strategy="ddp" if together else "auto",
             sync_batchnorm=together and on_gpu,
             use_distributed_sampler=False,
-            precision=_precision(hardware.kind),
+            precision=precision(hardware.kind),
             num_sanity_val_steps=0,
             logger=logger or False,
             enable_checkpointing=False,
@@ -284,22 +284,6 @@ def _run(loop: _Loop, hardware: Hardware, logger: Logger | None) -> None:
             )
     if together:
         torch.distributed.destroy_process_group()
-
-
-def _seed(seed: int, device: torch.device) -> None:
-    """Seed what a network draws by itself on a device.
-
-    `torch.manual_seed` seeds all kinds of devices, and for each that is not there it writes down the whole
-    call stack: almost a millisecond for every step.
-    """
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-
-
-def _precision(device: torch.device) -> Any:
-    """Bfloat16 where the device has it; a CPU computes it far slower than float32."""
-    return "bf16-mixed" if device.type == "cuda" and torch.cuda.is_bf16_supported(False) else "32-true"
 
 
 def _as_it_is(batch: Any) -> Any:
