@@ -18,6 +18,9 @@ from invert.plan import Draw
 
 Batch = tuple[torch.Tensor, ...]
 
+MOST_BYTES = 2**29
+"""Of the images that are prepared together: what is computed on the way takes some times more."""
+
 
 class Prepared:
     """An iterable of prepared batches.
@@ -50,10 +53,11 @@ class Prepared:
                 draws, batches = zip(*members, strict=True)
                 yield from self.prepare([self._there(batch) for batch in batches], draws)
 
-    def _together(self, numbered: tuple[Draw, Batch]) -> int:
+    def _together(self, numbered: tuple[Draw, Batch]) -> tuple[int, int]:
         """What the batches that are prepared together have in common, and no neighbours of theirs."""
-        draw = numbered[0]
-        return draw.number if self.device.type == "cpu" else draw.group
+        draw, (images, *_) = numbered
+        most = 1 if self.device.type == "cpu" else max(1, MOST_BYTES // images.nbytes)
+        return draw.group, draw.number // most
 
     def _there(self, batch: Batch) -> Batch:
         return tuple(part.to(self.device, non_blocking=True) for part in batch)

@@ -119,7 +119,9 @@ def calls(device: torch.device, draws: Any) -> list[list[int]]:
     return made
 
 
-def test_beside_a_gpu_a_group_is_prepared_at_once_and_on_a_processor_each_batch() -> None:
+def test_beside_a_gpu_a_group_is_prepared_at_once_and_on_a_processor_each_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def draws(first: int) -> Iterator[Draw]:
         return (Draw(True, number, 16) for number in count(first))
 
@@ -128,6 +130,8 @@ def test_beside_a_gpu_a_group_is_prepared_at_once_and_on_a_processor_each_batch(
         assert [number for group in made for number in group] == list(range(first, first + 600))
         assert [len(group) for group in made] == [256 - first, 256, 600 - 512 + first]
     assert [len(group) for group in calls(CPU, partial(draws, 3))] == 600 * [1]
+    monkeypatch.setattr("invert.prepared.MOST_BYTES", 100 * 16 * 2 * 4)
+    assert [len(group) for group in calls(META, partial(draws, 0))] == [100, 100, 56, 44, 100, 100, 12, 88]
 
 
 def test_a_batch_larger_than_a_group_is_a_group() -> None:
