@@ -126,6 +126,6 @@ def _inflated(chunk: bytes, size: int) -> bytes | None:
         while not stream.eof:
             if not stream.decompress(stream.unconsumed_tail, PART_BYTES) and not stream.eof:
                 return None
-    except zlib.error:
+    except zlib.error:  # type: ignore[misc]
         return None
     return content
