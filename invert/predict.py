@@ -27,7 +27,8 @@ BATCHES = {"cpu": 64, "cuda": 512}
 """Frames that are inverted at a time."""
 
 JUDGED = {"cpu": 8, "cuda": 512}
-"""Of which so many are compared with their patterns at a time: on a processor, what stays in its caches."""
+"""Of which so many are prepared, and later compared with their patterns, at a time: on a processor, what
+stays in its caches."""
 
 PROCESSOR = torch.device("cpu")
 
@@ -94,16 +95,17 @@ def prepare(frames: Frames, configuration: ModelConfiguration, device: torch.dev
         If the frames' size, wavelength or pixel width are not the model's.
     """
     check_frames(frames, configuration)
-    parts = []
-    for start in range(0, len(frames.images), JUDGED[device.type]):
+    shape = frames.images.shape
+    grey = torch.empty(shape, device=device)
+    pixels, worth = (torch.empty(size, dtype=torch.bool, device=device) for size in (shape, shape[:1]))
+    for start in range(0, len(grey), JUDGED[device.type]):
         rows = slice(start, start + JUDGED[device.type])
         images, valid = (
             torch.from_numpy(array[rows]).to(device, non_blocking=True)
             for array in (frames.images, frames.valid)
         )
-        grey = grey_values(images, valid, frames.scale, configuration.floor_decades)
-        parts.append((grey, *comparable(grey, valid, configuration.simulation)))
-    grey, pixels, worth = (torch.cat(part) for part in zip(*parts, strict=True))
+        grey[rows] = grey_values(images, valid, frames.scale, configuration.floor_decades)
+        pixels[rows], worth[rows] = comparable(grey[rows], valid, configuration.simulation)
     return Prepared(grey, Comparable(pixels, worth))
 
 
