@@ -53,16 +53,18 @@ def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, floa
     device = next(loaded.model.parameters()).device
     simulation = replace(configuration.simulation, backend=backend_beside(configuration.simulation, device))
     frames = source.read(range(count))
-    prepared = prepare(frames, configuration)
-    grey, pixels = prepared.grey.to(device), prepared.comparable.pixels.to(device)
+    prepared = prepare(frames, configuration, device)
+    grey, (pixels, worth) = prepared.grey, prepared.comparable
     answers = loaded.model.invert(grey)
     particles = Particles(answers.radius, answers.orientation, configuration.body)
-    worth = prepared.comparable.worth
-    light = simulated(particles, worth, simulation, device)
+    here = worth.cpu()
+    light = simulated(particles, here, simulation, device)
     radius = torch.from_numpy(particles.radius).float().to(device)
-    tensors = grey, pixels.float(), worth.float().to(device), light, radius
+    tensors = grey, pixels.float(), worth.float(), light, radius
     portion = JUDGED[device.type]
     inversion = predict(loaded, frames)
+    target = loaded.model.target
+    numbers = target.encode(answers.radius, answers.orientation)
 
     def judged() -> None:
         with torch.inference_mode():
@@ -73,9 +75,10 @@ def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, floa
         lay_out(file, source.size, simulation, {}, "")
         parts: dict[str, Callable[[], Any]] = {
             "reading": lambda: source.read(range(count)),
-            "grey values and compared pixels": lambda: prepare(frames, configuration),
-            "network": lambda: loaded.model.invert(grey),
-            "re-simulation": lambda: simulated(particles, worth, simulation, device),
+            "grey values and compared pixels": lambda: prepare(frames, configuration, device),
+            "network and decoding": lambda: loaded.model.invert(grey),
+            "of that, decoding": lambda: target.decode(numbers),
+            "re-simulation": lambda: simulated(particles, here, simulation, device),
             "agreement and signs": judged,
             "writing": lambda: append(file, inversion, "source"),
         }

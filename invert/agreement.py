@@ -9,14 +9,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.dlpack import from_dlpack
 
 from invert.contrast import Compared, above_zero, centred, lit, with_contrast_of
 from invert.fit import FLOORS
-from invert.forward import FEWEST_PIXELS, SATURATED_PIXELS, saturated
+from invert.forward import COUNTS, FEWEST_PIXELS, SATURATED_PIXELS, saturated
 from msft.particle import Particles
 from msft.pattern import Simulation
 
@@ -36,25 +34,47 @@ class Comparable(NamedTuple):
     worth: torch.Tensor
 
 
-def comparable(grey: torch.Tensor, valid: NDArray[np.bool_], simulation: Simulation) -> Comparable:
+def comparable(grey: torch.Tensor, valid: torch.Tensor, simulation: Simulation) -> Comparable:
     """Which pixels of frames are compared.
 
     Parameters
     ----------
     grey, valid
-        Frames (N, H, W) in grey values on the CPU, and their pixels that count, bool.
+        Frames (N, H, W) in grey values, and their pixels that count, bool; on any device, and none but the
+        processor is waited for.
     simulation
         Of which some pixels may see no light.
     """
-    pixels = torch.from_numpy(valid) & lit(simulation, grey.device)
+    pixels = valid & lit(simulation, grey.device)
+    seen = grey * pixels.view(torch.uint8)  # no grey value is below 0
+    brightest = (seen >= seen.amax(dim=(1, 2), keepdim=True)) & pixels
+    many, all_of_them = (mask.sum(dim=(1, 2), dtype=torch.int32) for mask in (brightest, pixels))
+    # where all have one value, nothing tells them from noise, however many they are
+    worth, full = many < all_of_them, many >= SATURATED_PIXELS
+    full &= saturating(grey, pixels, full) if grey.device.type == "cpu" else various(grey, pixels)
+    # as bytes, since torch takes ten times as long to combine truth values of different shapes
+    pixels ^= (brightest.view(torch.uint8) & full.view(torch.uint8)[:, None, None]).view(torch.bool)
+    return Comparable(pixels, worth & (pixels.sum(dim=(1, 2), dtype=torch.int32) >= FEWEST_PIXELS))
+
+
+def saturating(grey: torch.Tensor, pixels: torch.Tensor, full: torch.Tensor) -> torch.Tensor:
+    """Which of the frames (N,) that seem full are saturated; a processor looks at these alone."""
+    result = torch.zeros_like(full)
+    for row in torch.nonzero(full)[:, 0].tolist():
+        result[row] = bool(saturated(grey[row].numpy(), pixels[row].numpy()).any())
+    return result
+
+
+def various(grey: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+    """Frames with more than `COUNTS` different values in some pixels, bool (N,), on any device.
+
+    Counted from the largest value down: where values are gathered a device is waited for.
+    """
     seen = grey.masked_fill(~pixels, -math.inf)
-    brightest = seen >= seen.amax(dim=(1, 2), keepdim=True)
-    for row in torch.nonzero((brightest & pixels).sum(dim=(1, 2)) >= SATURATED_PIXELS)[:, 0].tolist():
-        full = torch.from_numpy(saturated(grey[row].numpy(), pixels[row].numpy()))
-        pixels[row] &= ~full
-        seen[row].masked_fill_(full, -math.inf)
-    differ = seen.amax(dim=(1, 2)) > grey.masked_fill(~pixels, math.inf).amin(dim=(1, 2))
-    return Comparable(pixels, differ & (pixels.sum(dim=(1, 2)) >= FEWEST_PIXELS))
+    value = seen.amax(dim=(1, 2), keepdim=True)
+    for _ in range(COUNTS):
+        value = seen.masked_fill(seen >= value, -math.inf).amax(dim=(1, 2), keepdim=True)
+    return (value > -math.inf).flatten()
 
 
 def simulated(

@@ -38,6 +38,9 @@ left out is below (6 * 0.17)^13 / 13! = 2e-10."""
 
 _DIFFERENCE = 1e-5
 
+_NOTHING = 1e-18
+"""Terms that change no number of a code: the steps become short soon, and few terms are left."""
+
 
 def _fivefold_axes() -> FloatArray:
     axes = [(0.0, 1.0, sign * GOLDEN_RATIO) for sign in (1, -1)]
@@ -141,9 +144,13 @@ def _gauss_newton(here: FloatArray, direction: FloatArray) -> FloatArray:
 
 def _turned(code: FloatArray, vector: FloatArray) -> FloatArray:
     """Codes (N, 13) of bodies that are turned by rotation vectors (N, 3) no longer than `LONGEST_STEP`."""
-    turning = np.einsum("na,akl->nkl", vector, _generators(), optimize=True)
-    result = term = code[:, None]
+    # all generators at once, times all codes, is one product of two matrices
+    generators = np.concatenate(_generators(), axis=1)
+    result = term = code
     for order in range(1, TERMS + 1):
-        term = term @ turning / order
+        moved = (term @ generators).reshape(len(code), 3, SIZE)
+        term = np.einsum("na,nal->nl", vector / order, moved)
         result = result + term
-    return np.asarray(result[:, 0])
+        if not (np.abs(term) > _NOTHING).any():
+            break
+    return np.asarray(result)

@@ -18,6 +18,7 @@ from invert.estimate import FLAGS, POOR_AGREEMENT, Alternatives, Estimates, Inve
 from invert.frames import Frames
 from invert.fringes import fringes
 from invert.model import Answers, ModelConfiguration
+from invert.reading.frames import grey_values
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.particle import LARGEST_RADIUS, Particles
@@ -26,7 +27,10 @@ BATCHES = {"cpu": 64, "cuda": 512}
 """Frames that are inverted at a time."""
 
 JUDGED = {"cpu": 8, "cuda": 512}
-"""Of which so many are compared with their patterns at a time: on a processor, what stays in its caches."""
+"""Of which so many are prepared, and later compared with their patterns, at a time: on a processor, what
+stays in its caches."""
+
+PROCESSOR = torch.device("cpu")
 
 PATTERNS = 1
 """Simulated for each frame."""
@@ -68,7 +72,7 @@ def check_frames(frames: Frames, configuration: ModelConfiguration) -> None:
 
 
 class Prepared(NamedTuple):
-    """Frames as they are inverted: all that a processor does to them before a network sees them.
+    """Frames as they are inverted, on the device of the network that will see them.
 
     Attributes
     ----------
@@ -82,8 +86,8 @@ class Prepared(NamedTuple):
     comparable: Comparable
 
 
-def prepare(frames: Frames, configuration: ModelConfiguration) -> Prepared:
-    """Make frames ready for a model.
+def prepare(frames: Frames, configuration: ModelConfiguration, device: torch.device = PROCESSOR) -> Prepared:
+    """Make frames ready for a model on a device, which is not waited for.
 
     Raises
     ------
@@ -91,8 +95,18 @@ def prepare(frames: Frames, configuration: ModelConfiguration) -> Prepared:
         If the frames' size, wavelength or pixel width are not the model's.
     """
     check_frames(frames, configuration)
-    grey = frames.grey(configuration.floor_decades)
-    return Prepared(grey, comparable(grey, frames.valid, configuration.simulation))
+    shape = frames.images.shape
+    grey = torch.empty(shape, device=device)
+    pixels, worth = (torch.empty(size, dtype=torch.bool, device=device) for size in (shape, shape[:1]))
+    for start in range(0, len(grey), JUDGED[device.type]):
+        rows = slice(start, start + JUDGED[device.type])
+        images, valid = (
+            torch.from_numpy(array[rows]).to(device, non_blocking=True)
+            for array in (frames.images, frames.valid)
+        )
+        grey[rows] = grey_values(images, valid, frames.scale, configuration.floor_decades)
+        pixels[rows], worth[rows] = comparable(grey[rows], valid, configuration.simulation)
+    return Prepared(grey, Comparable(pixels, worth))
 
 
 def predict(
@@ -115,11 +129,12 @@ def predict(
         If the frames' size, wavelength or pixel width are not the model's.
     """
     configuration = checkpoint.model.configuration
-    prepared = prepare(frames, configuration)
+    device = next(checkpoint.model.parameters()).device
+    prepared = prepare(frames, configuration, device)
     grey = prepared.grey
     resimulated = np.empty(grey.shape, dtype=np.float32)
     parts: list[tuple[Particles, Answers, quality.Signs]] = []
-    batch = BATCHES[next(checkpoint.model.parameters()).device.type]
+    batch = BATCHES[device.type]
     for start in range(0, len(grey), batch):
         rows = slice(start, start + batch)
         parts.append(_invert(checkpoint, prepared, rows, resimulated[rows]))
@@ -142,7 +157,8 @@ def predict(
         score=score,
         signs=signs,
     )
-    return Inversion(estimates, grey.numpy(), resimulated, prepared.comparable.pixels.numpy())
+    pixels = prepared.comparable.pixels.cpu().numpy()
+    return Inversion(estimates, grey.cpu().numpy(), resimulated, pixels)
 
 
 @torch.inference_mode()
@@ -151,19 +167,18 @@ def _invert(
 ) -> tuple[Particles, Answers, quality.Signs]:
     """A batch of frames: the network's answers, their patterns (written), and the signs of quality."""
     model, configuration = checkpoint.model, checkpoint.model.configuration
-    device = next(model.parameters()).device
-    worth = prepared.comparable.worth[rows]
-    grey = prepared.grey[rows].to(device, non_blocking=True)
-    pixels = prepared.comparable.pixels[rows].to(device, non_blocking=True)
+    grey, (pixels, worth) = prepared.grey[rows], (part[rows] for part in prepared.comparable)
+    device = grey.device
     answers = model.invert(grey)
     radius = np.minimum(answers.radius, LARGEST_RADIUS)
     particles = Particles(radius, answers.orientation, configuration.body)
     simulation = replace(configuration.simulation, backend=backend_beside(configuration.simulation, device))
-    intensity = simulated(particles, worth, simulation, device)
+    # behind the answers nothing has to be waited for any more
+    intensity = simulated(particles, worth.cpu(), simulation, device)
     inputs = (
         grey,
         pixels.float(),
-        worth.float().to(device, non_blocking=True),
+        worth.float(),
         intensity,
         torch.from_numpy(radius).float().to(device, non_blocking=True),
     )
@@ -246,7 +261,7 @@ def _flags(
         ("radius_outside_training", quality.outside(particles, configuration.radius_range)),
         ("poor_agreement", agreement < POOR_AGREEMENT),
         ("not_explained", score < quality.LEAST_SCORE),
-        ("no_signal", grey.amax(dim=(1, 2)).numpy() == 0),
+        ("no_signal", grey.amax(dim=(1, 2)).cpu().numpy() == 0),
     ):
         flags[applies] |= FLAGS[name]
     return flags | unreadable(frames)

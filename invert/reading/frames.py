@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,16 +63,16 @@ class Frames:
         A linear frame is log-scaled over the decades below its maximum. A log frame that lies in [0, 1] is
         taken as it is, another one is shifted and divided to fill [0, 1], since its contrast is unknown.
         """
-        valid = torch.from_numpy(self.valid)
-        if self.scale == "linear":
-            return log_scale(torch.from_numpy(self.images), floor_decades, valid)
-        images = np.where(self.valid, self.images, np.nan)
-        grey = np.zeros_like(images)
-        for result, image, usable in zip(grey, images, self.valid, strict=True):
-            if usable.any():
-                low, high = image[usable].min(), image[usable].max()
-                if low < 0 or high > 1:
-                    result[usable] = (image[usable] - low) / ((high - low) or 1.0)
-                else:
-                    result[usable] = image[usable]
-        return torch.from_numpy(grey)
+        images, valid = torch.from_numpy(self.images), torch.from_numpy(self.valid)
+        return grey_values(images, valid, self.scale, floor_decades)
+
+
+def grey_values(images: torch.Tensor, valid: torch.Tensor, scale: str, floor_decades: float) -> torch.Tensor:
+    """Grey images as `Frames.grey` gives them, of images (N, H, W) and their valid pixels on any device."""
+    if scale == "linear":
+        return log_scale(images, floor_decades, valid)
+    low = images.where(valid, math.inf).amin(dim=(1, 2), keepdim=True)
+    high = images.where(valid, -math.inf).amax(dim=(1, 2), keepdim=True)
+    span = high - low
+    filling = (images - low) / span.where(span != 0, 1.0)
+    return filling.where((low < 0) | (high > 1), images).where(valid, 0.0)

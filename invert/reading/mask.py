@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from invert.reading.chunks import read_rows
 from invert.reading.places import beside, dataset_at, find_images
 from invert.reading.stack import ImageStack
 from msft.dataset import open_hdf5
@@ -126,6 +127,8 @@ def measured(values: NDArray[Any], scale: str) -> NDArray[np.bool_]:
         valid &= values != np.iinfo(values.dtype).max
     if scale == "linear" and values.dtype.kind != "u":
         for image, usable in zip(values, valid, strict=True):
+            if not (image < 0).any():
+                continue
             seen = image[usable]
             below = seen[seen < 0]
             if below.size and (seen == np.rint(seen)).all() and len(np.unique(below)) <= MOST_MARKS:
@@ -145,14 +148,16 @@ def _rows(
     if len(shape) == 2 or shape[0] == 1:
         return _good(np.asarray(mask[()]).reshape(-1, *size)[:1])
     first, last = int(numbers[0]), int(numbers[-1]) + 1
-    bits = mask[first:last] if len(shape) == 3 else mask[first:last, 0]
-    return _good(np.asarray(bits)[numbers - first])
+    bits = read_rows(mask, first, last) if len(shape) == 3 else np.asarray(mask[first:last, 0])
+    return _good(bits if len(bits) == len(numbers) else bits[numbers - first])
 
 
 def _good(bits: NDArray[Any]) -> NDArray[np.bool_]:
     if bits.dtype.kind not in "iub":
         raise ParameterError("mask", f"values of type {bits.dtype}", "integers or booleans, 0 = good")
-    return np.asarray((bits.astype(np.int64) & ~CXI_HAS_SIGNAL) == 0)
+    if bits.itemsize > 1:  # a byte has no such bit
+        bits = bits & np.array(~CXI_HAS_SIGNAL).astype(bits.dtype)
+    return np.asarray(bits == 0)
 
 
 def _only_array(file: h5py.File, path: Path) -> NDArray[Any]:

@@ -160,7 +160,7 @@ class FrameSource:
         self, numbers: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
         """Frames as stored, as float32, with valid pixels, and which the file gave."""
-        images = np.full((len(numbers), *self._stack.size), np.nan, dtype=np.float32)
+        images = np.empty((len(numbers), *self._stack.size), dtype=np.float32)
         valid = np.zeros(images.shape, dtype=bool)
         readable = np.zeros(len(numbers), dtype=bool)
         for rows in _together_or_alone(len(numbers)):
@@ -174,8 +174,11 @@ class FrameSource:
                 continue
             with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and not valid
                 images[rows] = values
-            valid[rows] = measured(values, self.scale) & good & np.isfinite(images[rows])
+            np.logical_and(measured(values, self.scale), good, out=valid[rows])
+            if values.dtype.kind == "f" and values.itemsize > images.itemsize:
+                valid[rows] &= np.isfinite(images[rows])
             readable[rows] = True
+        images[~readable] = np.nan
         if self._good is not None:
             valid &= self._good if self._good.ndim == 2 else self._good[numbers]
         return images, valid, readable

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from invert.reading.chunks import read_rows
 from msft.errors import ParameterError
 
 MOST_FRAMES = 10**8
@@ -112,7 +113,7 @@ class ImageStack:
             if data.ndim == 2:
                 part = data[()][None]
             elif data.ndim == 3:
-                part = data[rows]
+                part = read_rows(data, rows.start, rows.stop)
             else:
                 part = data[rows, 0] if data.shape[1] == 1 else data[0, rows]
             parts.append(part)

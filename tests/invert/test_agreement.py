@@ -13,13 +13,14 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 
 from augment import log_scale
 from invert import quality
-from invert.agreement import Comparable, comparable, compare, simulated
+from invert.agreement import Comparable, comparable, compare, saturating, simulated, various
 from invert.beside import backend_beside
 from invert.fit import FLOORS
-from invert.forward import ForwardModel
+from invert.forward import SATURATED_PIXELS, ForwardModel
 from invert.fringes import fringes
 from invert.model import ModelConfiguration
 from invert.predict import judge
+from invert.reading.frames import grey_values
 from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
@@ -51,7 +52,7 @@ def frames(particles: Particles) -> tuple[torch.Tensor, NDArray[np.bool_]]:
 
 def compared(frames: tuple[torch.Tensor, NDArray[np.bool_]], particles: Particles) -> tuple[Comparable, Any]:
     grey, valid = frames
-    seen = comparable(grey, valid, SIMULATION)
+    seen = comparable(grey, torch.from_numpy(valid), SIMULATION)
     light = simulated(particles, seen.worth, SIMULATION, CPU)
     return seen, compare(grey, seen.pixels.float(), seen.worth.float(), light, SIMULATION)
 
@@ -90,11 +91,31 @@ def test_frames_without_anything_to_compare_have_no_agreement_and_no_picture(
 
 def test_saturated_pixels_are_not_compared(frames: tuple[torch.Tensor, NDArray[np.bool_]]) -> None:
     grey, valid = frames
-    seen = comparable(grey, valid, SIMULATION)
+    seen = comparable(grey, torch.from_numpy(valid), SIMULATION)
     full = (grey == 1) & torch.from_numpy(valid)
     assert int(full[5].sum()) >= 10
     assert not (seen.pixels[5] & full[5]).any()
     assert (seen.pixels[0] & full[0]).any()
+
+
+def test_a_device_counts_values_as_a_processor_does() -> None:
+    generator = np.random.default_rng(5)
+    grey = generator.random((24, 48, 48)).astype(np.float32)
+    pixels = generator.random(grey.shape) > 0.3
+    for row, values in enumerate((1, 2, 15, 16, 17, 18, 40)):
+        grey[row] = generator.integers(0, values, grey.shape[1:]) / 64
+        grey[10 + row] = np.where(pixels[10 + row], (grey[row] + 1) / 64, 0.0)
+    grey[20], pixels[21] = np.minimum(grey[20], 0.9), False
+    frames, counted = torch.from_numpy(grey), torch.from_numpy(pixels)
+    every = torch.ones(len(grey), dtype=torch.bool)
+    brightest = [
+        (row[seen] == row[seen].max(initial=0)).sum() for row, seen in zip(grey, pixels, strict=True)
+    ]
+    full = torch.tensor(brightest) >= SATURATED_PIXELS
+    assert full.sum() >= 14
+    expected = saturating(frames, counted, every)
+    assert expected.tolist() == [row in (4, 5, 6, 14, 15, 16, 20) for row in range(24)]
+    assert torch.equal(full & various(frames, counted), expected)
 
 
 def test_roundness_and_smoothness_are_correlations_of_the_pixels_that_count(
@@ -146,6 +167,10 @@ def test_nothing_waits_for_the_device_where_frames_are_judged() -> None:
     """Tensors of the device "meta" have no values: whatever would wait for those of a GPU fails."""
     images = torch.empty((5, 48, 48), device="meta")
     numbers = torch.empty((5,), device="meta")
+    for scale in ("linear", "log"):
+        grey = grey_values(images, images > 0, scale, 5.0)
+        seen = comparable(grey, images > 0, SIMULATION)
+        assert {part.device.type for part in (grey, *seen)} == {"meta"}
     configuration = ModelConfiguration(simulation=SIMULATION)
     found = judge(configuration, images, images, numbers, images, numbers)
     assert found.signs.shape == (4, 5)
@@ -159,7 +184,9 @@ def test_a_gpu_judges_as_a_processor_does(
     frames: tuple[torch.Tensor, NDArray[np.bool_]], particles: Particles
 ) -> None:
     gpu, (grey, valid) = torch.device("cuda"), frames
-    seen = comparable(grey, valid, SIMULATION)
+    seen = comparable(grey, torch.from_numpy(valid), SIMULATION)
+    there = comparable(grey.to(gpu), torch.from_numpy(valid).to(gpu), SIMULATION)
+    assert all(torch.equal(part.cpu(), other) for part, other in zip(there, seen, strict=True))
     answers = []
     for device in (CPU, gpu):
         simulation = replace(SIMULATION, backend=backend_beside(SIMULATION, device))

@@ -60,6 +60,20 @@ def test_masks_nan_and_rows(tmp_path: Path, stack: np.ndarray) -> None:
     assert not read_frames(path, mask=tmp_path / "mask.npy").valid[0].diagonal().any()
 
 
+@pytest.mark.parametrize("kind", ["?", "i1", "u1", "<i2", ">u2", ">i4", "<u4", "<i8", ">u8"])
+def test_masks_of_any_integers(tmp_path: Path, stack: np.ndarray, kind: str) -> None:
+    last = 1 if kind == "?" else np.iinfo(kind).max
+    lowest = 0 if kind == "?" else np.iinfo(kind).min
+    signal = 0x1000 if np.dtype(kind).itemsize > 1 else 0
+    bits = np.zeros(stack.shape, dtype=kind)
+    bits[:, 0, :6] = [0, signal, last, lowest, 1, signal | 1]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry_1/data_1/data"] = stack
+        file.create_dataset("entry_1/data_1/mask", data=bits, chunks=(1, 16, 16), compression="gzip")
+    valid = read_frames(tmp_path / "a.h5", scale="linear").valid
+    assert valid[:, 0, :6].tolist() == [[True, True, False, lowest == 0, False, False]] * len(stack)
+
+
 def test_masked_pixels_have_no_influence_on_grey_values(tmp_path: Path, stack: np.ndarray) -> None:
     bits = np.zeros((16, 16), dtype=np.uint32)
     bits[4:6, 4:6] = 1

@@ -90,3 +90,27 @@ def test_codes_of_near_orientations_are_as_far_apart_as_the_slope_says() -> None
     moved = icosahedral_code.encode(multiply(from_rotation_vector(steps), orientations))
     distance = np.linalg.norm(moved - icosahedral_code.encode(orientations), axis=1)
     assert np.allclose(distance, icosahedral_code.slope() * np.linalg.norm(steps, axis=1), rtol=1e-3)
+
+
+@pytest.mark.parametrize("lengths", [[0.0], [1e-7], [0.17], [0.0, 1e-7, 1e-3, 0.17]])
+def test_turned_codes_are_those_of_turned_bodies(lengths: list[float]) -> None:
+    generator = np.random.default_rng(7)
+    orientations = random_orientations(generator, 40)
+    steps = generator.standard_normal((40, 3))
+    steps *= np.resize(lengths, (40, 1)) / np.linalg.norm(steps, axis=1, keepdims=True)
+    expected = icosahedral_code.encode(multiply(from_rotation_vector(steps), orientations))
+    turned = icosahedral_code._turned(icosahedral_code.encode(orientations), steps)
+    assert np.allclose(turned, expected, rtol=0, atol=1e-9)
+
+
+def test_decoded_codes_are_nearest() -> None:
+    generator = np.random.default_rng(8)
+    code = icosahedral_code.encode(random_orientations(generator, 100))
+    code += 0.05 * generator.standard_normal(code.shape)
+    decoded = icosahedral_code.decode(code)
+    best = (icosahedral_code.encode(decoded) * code).sum(axis=1)
+    for length in (1e-3, 1e-4):
+        steps = length * np.concatenate([np.eye(3), -np.eye(3)])
+        for step in steps:
+            beside = icosahedral_code.encode(multiply(from_rotation_vector(step), decoded))
+            assert ((beside * code).sum(axis=1) < best).all()
