@@ -3,10 +3,10 @@
 #
 #     PYTHON=python3 benchmarks/gpu.sh [tests] [speed] [paper] [best]
 #
-# tests: those that need a GPU. speed: of the engine, of augmentation, of training and of prediction. Both take
-# some five minutes, of which two compile kernels where that was never done. paper, best: these presets at full
-# size (benchmarks/full_size.py), MINUTES (3) of training each, and one and a half more. Without a name: tests
-# and speed. What fails does not keep the rest from being measured.
+# tests: those that need a GPU. speed: of the engine, of augmentation, of training and of prediction; both take
+# some five minutes where no kernel was ever compiled. paper, best: these presets at full size
+# (benchmarks/full_size.py), MINUTES (3) of training each, and one and a half more. Without a name: tests and
+# speed. What fails does not keep the rest from being measured.
 #
 # The Python has this package's dependencies, CuPy and a torch with CUDA; it does without hdf5plugin and
 # numpy-quaternion, and without isal it writes patterns four times slower. Records go to RECORDS
@@ -42,9 +42,11 @@ run() {
 
 tests() {
     # in the files where some are marked; collecting all others takes longer than running these
-    local files
+    local files beside=()
     mapfile -t files < <(grep -rlE 'mark\.gpu|on_a_gpu' tests --include='test_*.py')
-    run "$python" -m pytest -q -m gpu --durations 12 "${files[@]}"
+    # most of the time goes to compiling, which each file does beside the others
+    "$python" -c 'import xdist' 2>/dev/null && beside=(-n "${#files[@]}" --dist loadfile)
+    run "$python" -m pytest -q -m gpu --durations 12 "${beside[@]}" "${files[@]}"
 }
 
 speed() {
