@@ -1,11 +1,12 @@
 """The preset `paper` or `best` trained and judged at full size, which takes a GPU some minutes.
 
-    python benchmarks/full_size.py best [--minutes 4] [--patterns 25058] [--test 5000] [--folder full_size]
+    python benchmarks/full_size.py best [--minutes 3] [--patterns 25058] [--test 5000] [--folder full_size]
 
 Simulates the patterns to learn from and the new ones to be judged on, trains as many images as can be shown
 in so many minutes, at most the preset's, and tells the errors under every recording, the targets first: what
-`msft generate`, `invert train --preset NAME` and `invert evaluate` do. The record and its picture are
-`full_size_NAME`; the model stays in the folder, for `benchmarks/ship_weights.py`.
+`msft generate`, `invert train --preset NAME` and `invert evaluate` do, but that a training which is stopped
+leaves nothing: its state is not written down, for which a GPU would wait half a minute in all. The record and
+its picture are `full_size_NAME`; the weights stay in the folder, for `benchmarks/ship_weights.py`.
 
 With `--device cpu` and small numbers it shows that it runs, and nothing of the targets.
 """
@@ -24,13 +25,16 @@ import record
 import torch
 
 from augment.presets import EXPERIMENT, RECORDINGS
-from invert import figures
-from invert.data import read_dataset
+from invert import checkpoint, figures
+from invert.data import PatternDataset, read_dataset
 from invert.evaluate import CLEAN, Evaluation, evaluate
 from invert.model import pick_device
 from invert.presets import Preset, preset
-from invert.train import train
+from invert.train import fit
+from msft.dataset import digest
 from msft.generate import generate
+
+BEGIN = time.perf_counter()
 
 Target = tuple[str, str, float]
 
@@ -46,10 +50,12 @@ TARGETS: dict[str, tuple[Target, ...]] = {
 """Recording, error and its limit at full size: 25,058 patterns, 5,000 new ones to be judged on."""
 
 
-def shown_in(minutes: float, chosen: Preset, dataset: Path, device: torch.device) -> tuple[int, float]:
+def shown_in(
+    minutes: float, chosen: Preset, dataset: PatternDataset, device: torch.device
+) -> tuple[int, float]:
     """How many images a training shows in so many minutes, at most the preset's; and images per second."""
     steps = 2 * pace.group(chosen) if device.type == "cuda" else 3
-    rate = chosen.training.batch / pace.seconds_per_step(chosen, read_dataset(dataset), device, steps)
+    rate = chosen.training.batch / pace.seconds_per_step(chosen, dataset, device, steps)
     return min(chosen.training.images, max(chosen.training.batch, round(60 * minutes * rate))), rate
 
 
@@ -68,11 +74,16 @@ def reached(name: str, judged: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
+def told(what: str) -> None:
+    """Print something with the seconds since this script began."""
+    print(f"[{time.perf_counter() - BEGIN:.0f} s] {what}", flush=True)
+
+
 def main() -> None:
     """Simulate, train, judge, record."""
     parser = argparse.ArgumentParser(description="A preset at full size.")
     parser.add_argument("preset", choices=list(TARGETS))
-    parser.add_argument("--minutes", type=float, default=4.0, help="of training, the rest not counted")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of training, the rest not counted")
     parser.add_argument("--patterns", type=int, default=25_058)
     parser.add_argument("--test", type=int, default=5_000)
     parser.add_argument("--device", default="cuda", choices=("cpu", "cuda"))
@@ -80,18 +91,25 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "records")
     options = parser.parse_args()
     device, name = pick_device(options.device), options.preset
-    options.folder.mkdir(exist_ok=True)
+    folder = options.folder / name
+    folder.mkdir(parents=True, exist_ok=True)
     learned, test = options.folder / "dataset.h5", options.folder / "test.h5"
     for path, count, seed in ((learned, options.patterns, 1), (test, options.test, 2)):
         generate(path, count, seed, resume=True)  # what is there already serves
-    chosen = preset(name)
-    images, rate = shown_in(options.minutes, chosen, learned, device)
-    print(f"{name}: {rate:.0f} images/s, {images} images of {chosen.training.images}")
+    patterns, chosen = read_dataset(learned), preset(name)
+    told("patterns are there")
+    images, rate = shown_in(options.minutes, chosen, patterns, device)
+    told(f"{name}: {rate:.0f} images/s, {images} images of {chosen.training.images}")
     begin = time.perf_counter()
     timed = replace(chosen, training=replace(chosen.training, images=images))
-    trained = train(learned, options.folder / name, timed, device, force=True)
+    trained = fit(patterns, timed, device)
     minutes = (time.perf_counter() - begin) / 60
+    told("\n".join(f"{row['images']:.0f} images: {row['validation_loss']:.4g}" for row in trained.history))
+    source = {"file": learned.name, "sha256": digest(learned), "patterns": len(patterns)}
+    errors = trained.evaluation.as_dict()
+    checkpoint.save(folder, trained.model, timed.training, errors, {"dataset": source})
     judged = evaluate(trained.model, read_dataset(test), 1, RECORDINGS)
+    told("judged")
     targets = reached(name, judged)
     for target in targets:
         verdict = "met" if target["met"] else "MISSED"
@@ -105,6 +123,7 @@ def main() -> None:
             "images": images,
             "images_per_second": rate,
             "minutes": minutes,
+            "history": trained.history,
             "targets": targets,
             "errors": judged.as_dict(),
         },

@@ -3,12 +3,16 @@
 #
 #     PYTHON=python3 benchmarks/gpu.sh [tests] [speed] [paper] [best]
 #
-# tests: those that need a GPU. speed: of the engine, of augmentation, of training and of prediction, some four
-# minutes. paper, best: these presets at full size (benchmarks/full_size.py), MINUTES (4) of training each, and
-# two more. Without a name: tests and speed. What fails does not keep the rest from being measured.
+# tests: those that need a GPU. speed: of the engine, of augmentation, of training and of prediction; both take
+# some five minutes where no kernel was ever compiled. paper, best: these presets at full size
+# (benchmarks/full_size.py), MINUTES (3) of training each, and one and a half more. Without a name: tests and
+# speed. What fails does not keep the rest from being measured.
 #
-# The Python has this package's dependencies, CuPy and a torch with CUDA. Records go to RECORDS
-# (benchmarks/records): engine_gpu, augment_cuda, train_cuda, predict_cuda, full_size_paper and full_size_best.
+# The Python has this package's dependencies, CuPy and a torch with CUDA; it does without hdf5plugin and
+# numpy-quaternion, and without isal it writes patterns four times slower. Records go to RECORDS
+# (benchmarks/records): engine_gpu, augment_cuda, train_cuda, predict_cuda, full_size_paper and full_size_best;
+# COMMIT is what they say of a copy without git's history. Weights go to FOLDER (full_size), in a folder of each
+# preset.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -38,20 +42,23 @@ run() {
 
 tests() {
     # in the files where some are marked; collecting all others takes longer than running these
-    local files
+    local files beside=()
     mapfile -t files < <(grep -rlE 'mark\.gpu|on_a_gpu' tests --include='test_*.py')
-    run "$python" -m pytest -q -m gpu "${files[@]}"
+    # most of the time goes to compiling, which each file does beside the others
+    "$python" -c 'import xdist' 2>/dev/null && beside=(-n "${#files[@]}" --dist loadfile)
+    run "$python" -m pytest -q -m gpu --durations 12 "${beside[@]}" "${files[@]}"
 }
 
 speed() {
-    run "$python" benchmarks/engine.py --patterns 16 --repeats 5 --out "$records/engine_gpu.json"
+    run "$python" benchmarks/engine.py --brief --patterns 16 --repeats 5 --out "$records/engine_gpu.json"
     run "$python" benchmarks/augment.py --device cuda --out "$records/augment_cuda.json"
     run "$python" benchmarks/train.py --device cuda --repeats 3 --out "$records/train_cuda.json"
-    run "$python" benchmarks/predict.py invert/weights --frames 8000 --device cuda --out "$records/predict_cuda.json"
+    run "$python" benchmarks/predict.py invert/weights --frames 4096 --device cuda --out "$records/predict_cuda.json"
 }
 
 full_size() {
-    run "$python" benchmarks/full_size.py "$1" --minutes "${MINUTES:-4}" --out "$records"
+    run "$python" benchmarks/full_size.py "$1" --minutes "${MINUTES:-3}" --folder "${FOLDER:-full_size}" \
+        --out "$records"
 }
 
 for stage in "${@:-tests speed}"; do

@@ -33,7 +33,8 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
-        "commit": _git("rev-parse", "HEAD"),
+        # a copy of the files on another machine may come without their history
+        "commit": _git("rev-parse", "HEAD") or os.environ.get("COMMIT", ""),
         "changed_since": bool(_git("status", "--porcelain", "--untracked-files=no")),
     }
 
@@ -54,7 +55,11 @@ def _version(name: str) -> str | None:
 
 
 def _git(*arguments: str) -> str:
-    finished = subprocess.run(
-        ["git", *arguments], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
-    )
+    """What git says; nothing where there is no git, for which no measurement is to be lost."""
+    try:
+        finished = subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
+        )
+    except OSError:
+        return ""
     return finished.stdout.strip()

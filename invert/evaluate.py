@@ -138,13 +138,16 @@ def evaluate(
     check_seed(seed)
     _check(dataset, configuration)
     progress(0)
+    # patterns are recorded where the network is
+    device = next(model.parameters()).device
     answers, judged = {}, {}
     for name in cases:
         chosen = recording(name, configuration.floor_decades)
         generator = torch.Generator().manual_seed(seed)
         parts = []
         for start in range(0, len(dataset), _CHUNK):
-            images, _ = chosen(dataset.intensity[start : start + _CHUNK], generator)
+            patterns = dataset.intensity[start : start + _CHUNK].to(device, non_blocking=True)
+            images, _ = chosen(patterns, generator)
             parts.append(model.invert(images))
             progress(len(images))
         answers[name] = Answers(*(np.concatenate(values) for values in zip(*parts, strict=True)))

@@ -27,7 +27,7 @@ import errno
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import get_args
 
@@ -86,7 +86,10 @@ def open_hdf5(path: Path, field: str = "dataset", *, growing: bool = False) -> I
     ParameterError
         If the file is missing, is not HDF5, or cannot be read to its end.
     """
-    import hdf5plugin  # noqa: F401  registers the compression filters that beamlines use
+    # registers the compression filters that beamlines use; this package's own files need none where it is not
+    # installed, as on a machine that was lent for its GPU
+    with suppress(ImportError):
+        import hdf5plugin  # noqa: F401
 
     if not path.exists():
         raise ParameterError(field, path, "a file that exists")

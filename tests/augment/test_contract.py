@@ -340,6 +340,20 @@ def test_no_filter_asks_the_device_what_the_images_hold(part: Filter) -> None:
     assert changed.shape == (12, 16, 17)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU HERE: nothing was recorded on CUDA")
+@every_filter
+def test_a_gpu_records_what_a_processor_does(part: Filter) -> None:
+    images = torch.rand((40, 64, 61), generator=generator(5)) ** 8
+    images[0] = 0.0
+    parameters = part.sample(40, (64, 61), generator())
+    expected = part.apply(images, parameters)
+    found = part.apply(images.to("cuda"), parameters).cpu()
+    # sums and products are rounded in another way, and a count or a step of 8 bits may be the next one
+    assert ((found - expected).abs() > 1e-3).float().mean() < 1e-2
+    assert found.isfinite().all()
+
+
 class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the operations, each of which a GPU has to be told."""
 

@@ -56,6 +56,12 @@ def generator() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@pytest.fixture
+def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's convolutions as a processor computes them: by default they round to the 11 bits of TF32."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
 def frames_of(
     images: NDArray[Any],
     scale: str = "linear",

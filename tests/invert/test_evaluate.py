@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import binned_statistic
 
 from invert import checkpoint, figures
 from invert.data import read_dataset
 from invert.evaluate import Evaluation, evaluate
+from invert.model import Answers, Model, ModelConfiguration
 from msft.errors import ParameterError
 from msft.generate import generate
 from msft.particle import ParticleDistribution
 
-from .conftest import SMALL
+from .conftest import SMALL, SMALL_PRESET
 
 CASES = ("identity", "central_hole", "experiment")
 
@@ -33,6 +36,24 @@ def test_every_recording_is_judged_and_the_hard_ones_are_harder(judged: Evaluati
     clean, dirty = (summaries[name]["orientation_median_degrees"] for name in ("identity", "experiment"))
     assert clean < dirty
     assert len(judged.lines()) == 3 + len(CASES) + 1
+
+
+def test_patterns_are_recorded_where_the_network_is_without_waiting(
+    small_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tensors of the device "meta" have no values: whatever would wait for those of a GPU fails."""
+    dataset = read_dataset(small_dataset).part(slice(0, 20))
+    model = Model(ModelConfiguration(SMALL_PRESET.network, radius_range=(40.0, 80.0), simulation=SMALL))
+    true, seen = dataset.particles, []
+
+    def invert(model: Any, images: torch.Tensor) -> Answers:
+        seen.append(images.device.type)
+        return Answers(true.radius, true.orientation, *np.zeros((4, len(images))))
+
+    monkeypatch.setattr(Model, "invert", invert)
+    found = evaluate(model.to("meta"), dataset, cases=CASES)
+    assert seen == ["meta"] * len(CASES)
+    assert found.cases["experiment"].radius.max() == 0
 
 
 def test_coverage_counts_the_errors_within_the_interval(judged: Evaluation) -> None:

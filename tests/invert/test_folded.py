@@ -108,6 +108,7 @@ def test_nothing_waits_for_the_device_while_the_network_looks(
 
 
 @pytest.mark.gpu
+@pytest.mark.usefixtures("full_precision")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU HERE: a folded network did not run on CUDA")
 def test_a_gpu_answers_as_a_processor_does(model: Model) -> None:
     images = torch.rand((140, 32, 32), generator=torch.Generator().manual_seed(7))

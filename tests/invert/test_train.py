@@ -236,6 +236,7 @@ def test_unknown_presets_are_named() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.usefixtures("full_precision")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU HERE: training on CUDA was not tested")
 def test_training_on_a_gpu_gives_a_model_that_answers_alike_on_the_cpu(
     small_dataset: Path, tmp_path: Path

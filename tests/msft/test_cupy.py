@@ -188,7 +188,8 @@ def test_the_memory_of_a_gpu_is_bounded_by_the_portion() -> None:
         return int(pool.total_bytes())
 
     bound = most(2 * portions.PATTERNS)
-    assert most(8 * portions.PATTERNS) < 1.2 * bound
+    # blocks of several sizes are kept side by side
+    assert most(8 * portions.PATTERNS) < 1.5 * bound
 
 
 @pytest.mark.gpu

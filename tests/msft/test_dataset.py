@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,12 @@ def test_the_layout_is_the_designs(path: Path) -> None:
         assert attributes["command"] == "msft generate --n 4 --seed 3"
         assert attributes["program"]
         assert attributes["version"]
+
+
+def test_it_is_read_where_no_plugins_of_hdf5_are(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    with open_patterns(path) as patterns:
+        assert patterns.patterns(slice(0, 4)).shape == (4, 12, 12)
 
 
 def test_the_mask_marks_what_no_light_reaches(path: Path) -> None:
