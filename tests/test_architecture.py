@@ -29,6 +29,7 @@ ROOMS = {
         "msft/backends/chebyshev_numba.py",
         "msft/backends/moments.py",
         "msft/backends/columns.py",
+        "msft/backends/extents.py",
         "msft/backends/pieces.py",
         "msft/backends/phases.py",
         "msft/backends/places.py",

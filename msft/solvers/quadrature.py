@@ -10,7 +10,7 @@ points a piece gets, and `msft.backends.columns` is all of it compiled.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -76,6 +76,9 @@ class ManyColumns:
 
     def __len__(self) -> int:
         return len(self.first_row) - 1
+
+    def __iter__(self) -> Iterator[Columns]:
+        return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, particle: int) -> Columns:
         one = self.part(slice(particle, particle + 1))
