@@ -1,7 +1,8 @@
 """The Chebyshev solver on a GPU: columns are made on the host, all else is computed where it stays.
 
-The columns (`msft.solvers.quadrature`) of some particles are made while the GPU transforms those of the
-particles before (`msft.backends.chebyshev_cupy`).
+The columns (`msft.solvers.quadrature`) of some particles are made, by as many threads as numba may use, while
+the GPU transforms those of the particles before (`msft.backends.chebyshev_cupy`). A thread makes a share of
+particles in a few calls that hold no lock, as the arrays that the kernels read.
 """
 
 from __future__ import annotations
