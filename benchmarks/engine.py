@@ -42,7 +42,6 @@ from msft.pattern import Simulation
 from msft.rotation import rotation_matrix
 from msft.solvers.chebyshev import Common
 from msft.solvers.overlay import meshes
-from msft.solvers.quadrature import Columns
 
 Images = NDArray[np.complexfloating]
 
@@ -188,11 +187,11 @@ def _transform_alone(simulation: Simulation, particles: Particles) -> Callable[[
     assert isinstance(simulation.detector, EwaldDetector)
     given = simulation.optics, simulation.detector, simulation.accuracy
     common = Common.of(body, particles.radius, *given)
-    made = [common.made(body, *one) for one in zip(particles.radius, particles.orientation, strict=True)]
-    columns = [one for one in made if isinstance(one, Columns)]
+    made = common.made_of_many([body] * len(particles), particles.radius, particles.orientation)
+    batches = chebyshev_cupy.prepared(made, common.series, False)
 
     def compute() -> None:
-        chebyshev_cupy.amplitudes(columns, common.series, False)
+        chebyshev_cupy.transformed(batches, common.series, False)
         wait()
 
     return compute

@@ -12,15 +12,19 @@ What it could reach, counted for radius 30-160 nm, 128 x 128 pixels, the whole h
   in `moments`: 4 us. What the kernels hand on to each other, 21 MB, written and read once: 9 us.
 - an ellipsoid: 2,200 columns in 56 rows, 44 orders; 43 and 3 Mflop: 1 us. 4.9 MB: 2 us.
 
-So 10,000 patterns a second would take a tenth or less of the memory's speed. What will limit is the host: a
-core makes the columns of an icosahedron in 0.75 ms, of a sphere in 0.35 ms and of a capsule in 2.2 ms
-(smallest times on a busy machine), mostly in compiled code, during which other threads go on: at best some
-1,300 icosahedra a second for each core.
+So 10,000 patterns a second would take a tenth or less of the memory's speed. The host makes the columns in
+compiled code that holds no lock: a core takes 0.41 ms for those of an icosahedron, 0.12 ms of a sphere, 0.54
+ms of a capsule and 0.83 ms of a dumbbell (CPU time, medians over 192 particles in shares of 16, on a busy
+machine). Beside it Python holds its lock for 20 to 35 us a particle, NumPy standing in for CuPy. By these
+numbers 16 cores would make the columns of 19,000 dumbbells a second and the lock would let 30,000 pass; it
+was measured on two cores alone, where two threads take no longer than two processes. The columns of an
+icosahedron are 370 kB: 3.7 GB/s at 10,000 a second, which CuPy copies once more on the host, as the arrays
+are not pinned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -31,18 +35,19 @@ from msft.backends import with_cupy
 from msft.backends.chebyshev_numba import START, threads
 from msft.backends.column_batch import (
     Batch,
-    Extent,
+    Extents,
+    Given,
     batch_of_columns,
     batch_of_projections,
-    extent,
+    extents,
     padded,
 )
 from msft.backends.with_cupy import THREADS, Launch, arrays
 from msft.solvers.projection import Projection
-from msft.solvers.quadrature import Columns
+from msft.solvers.quadrature import Columns, ManyColumns
 from msft.solvers.series import STEP, Series
 
-__all__ = ["amplitude", "amplitude_of_voxels", "amplitudes", "arrays", "threads"]
+__all__ = ["amplitude", "amplitude_of_voxels", "amplitudes", "arrays", "prepared", "threads", "transformed"]
 
 KERNELS = ("moments", "turns", "along_rows", "coefficients", "across")
 """Functions of the source, in the order in which they are launched with the same arguments."""
@@ -73,7 +78,7 @@ def _compiled(dtype: str, parts: int) -> list[Launch]:
 
 def amplitude(columns: Columns, series: Series, double: bool) -> Any:
     """`chebyshev_numpy.amplitude` on the GPU; in complex64 unless `double`."""
-    return amplitudes([columns], series, double)[0]
+    return amplitudes(ManyColumns.of(columns), series, double)[0]
 
 
 def amplitude_of_voxels(projection: Projection, series: Series, double: bool) -> Any:
@@ -81,8 +86,26 @@ def amplitude_of_voxels(projection: Projection, series: Series, double: bool) ->
     return amplitudes([projection], series, double)[0]
 
 
-def amplitudes(given: Sequence[Columns] | Sequence[Projection], series: Series, double: bool) -> Any:
-    """Amplitudes of N particles from their columns, or from moments on grids.
+def amplitudes(given: Given, series: Series, double: bool) -> Any:
+    """Amplitudes of N particles from their columns, or from moments on grids; see `transformed`."""
+    return transformed(prepared(given, series, double), series, double)
+
+
+def prepared(given: Given, series: Series, double: bool) -> list[Batch]:
+    """What the host has to do beforehand, in any thread: batches of no more than `BATCH_BYTES`."""
+    parts, size = 2 if series.s.imag else 1, 8 if double else 4
+    of_all, found = extents(given, series), []
+    for chosen in batches(of_all, len(series.axis), parts, size):
+        some = of_all.part(chosen)
+        if isinstance(given, list):
+            found.append(batch_of_projections(given[chosen], some, parts, _real(double)))
+        else:
+            found.append(batch_of_columns(given.part(chosen), some, series))
+    return found
+
+
+def transformed(given: Sequence[Batch], series: Series, double: bool) -> Any:
+    """Amplitudes of the N particles of some batches.
 
     Nothing waits for the GPU: columns can be made on the host while it computes.
 
@@ -96,21 +119,22 @@ def amplitudes(given: Sequence[Columns] | Sequence[Projection], series: Series, 
         If the GPU has none for a batch.
     """
     xp, _ = arrays()
-    dtype, parts = "float64" if double else "float32", 2 if series.s.imag else 1
-    out = xp.zeros((len(given), series.pixels, series.pixels), np.result_type(dtype, np.complex64))
-    extents = [extent(one, series) for one in given]
-    for chosen in batches(extents, len(series.axis), parts, np.dtype(dtype).itemsize):
-        some: Any = given[chosen]
-        if isinstance(some[0], Projection):
-            batch = batch_of_projections(some, extents[chosen], parts, dtype)
-        else:
-            batch = batch_of_columns(some, extents[chosen], series)
-        launch(_compiled(dtype, parts), xp, batch, series, out[chosen])
+    count, begin = sum(len(batch.particles) for batch in given), 0
+    out = xp.zeros((count, series.pixels, series.pixels), np.complex128 if double else np.complex64)
+    kernels = _compiled(_real(double), 2 if series.s.imag else 1)
+    for batch in given:
+        end = begin + len(batch.particles)
+        launch(kernels, xp, batch, series, out[begin:end])
+        begin = end
     return out
 
 
-def batches(extents: Sequence[Extent], lit: int, parts: int, size: int) -> Iterator[slice]:
-    """Particles that follow each other and take `BATCH_BYTES` together, or are alone.
+def _real(double: bool) -> str:
+    return "float64" if double else "float32"
+
+
+def batches(extents: Extents, lit: int, parts: int, size: int, begin: int = 0) -> list[slice]:
+    """Particles that follow each other and take at most `BATCH_BYTES` together, or are alone.
 
     Parameters
     ----------
@@ -118,20 +142,26 @@ def batches(extents: Sequence[Extent], lit: int, parts: int, size: int) -> Itera
         Of the particles.
     lit, parts, size
         Pixels on an axis, parts of a moment, bytes of a number.
+    begin
+        Number of the first.
     """
-    start = 0
-    for end in range(1, len(extents) + 1):
-        if end == len(extents) or workspace_bytes(extents[start : end + 1], lit, parts, size) > BATCH_BYTES:
-            yield slice(start, end)
-            start = end
+    count = len(extents.rows)
+    if count <= 1 or workspace_bytes(extents, lit, parts, size) <= BATCH_BYTES:
+        return [slice(begin, begin + count)] if count else []
+    first, rest = extents.part(slice(count // 2)), extents.part(slice(count // 2, None))
+    return [
+        *batches(first, lit, parts, size, begin),
+        *batches(rest, lit, parts, size, begin + count // 2),
+    ]
 
 
-def workspace_bytes(extents: Sequence[Extent], lit: int, parts: int, size: int) -> int:
+def workspace_bytes(extents: Extents, lit: int, parts: int, size: int) -> int:
     """Memory of the GPU for what is computed on the way to the images of some particles."""
-    columns, rows = sum(one.columns for one in extents), sum(one.rows for one in extents)
-    orders, closed = padded(max(one.orders for one in extents)), max(one.closed for one in extents)
+    columns, rows = int(extents.columns.sum()), int(extents.rows.sum())
+    orders, closed = padded(int(extents.orders.max())), int(extents.closed.max())
     of_rows = 2 * lit * (columns + rows + rows * parts * orders)
-    return parts * columns * (size * orders + 8 * closed) + size * (of_rows + len(extents) * lit**2 * orders)
+    images = len(extents.rows) * lit**2 * orders
+    return parts * columns * (size * orders + 8 * closed) + size * (of_rows + images)
 
 
 def launch(kernels: list[Launch], xp: Any, batch: Batch, series: Series, out: Any) -> None:

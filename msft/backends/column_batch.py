@@ -6,16 +6,15 @@ The structures are those of ``chebyshev.cu``. Built on the host, where `msft.sol
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.backends.moments import CLOSURE, depths, elimination
+from msft.backends.extents import depths_of_many, eliminations, owners
+from msft.backends.moments import CLOSURE
 from msft.solvers.projection import Projection
-from msft.solvers.quadrature import Columns
+from msft.solvers.quadrature import ManyColumns
 from msft.solvers.series import STEP, Series
 
 FloatArray = NDArray[np.float64]
@@ -65,8 +64,8 @@ class Batch(NamedTuple):
     orders: int
 
 
-class Extent(NamedTuple):
-    """What of a particle decides how much a GPU computes.
+class Extents(NamedTuple):
+    """What of N particles decides how much a GPU computes; all of shape (N,).
 
     Attributes
     ----------
@@ -78,26 +77,38 @@ class Extent(NamedTuple):
         Numbers of them.
     """
 
-    middle: float
-    half: float
-    orders: int
-    closed: int
-    columns: int
-    rows: int
+    middle: FloatArray
+    half: FloatArray
+    orders: NDArray[np.int64]
+    closed: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+    def part(self, particles: slice) -> Extents:
+        """Those of some particles."""
+        return Extents._make([of_all[particles] for of_all in self])
 
 
-def extent(given: Columns | Projection, series: Series) -> Extent:
-    """Of one particle; one that no light reaches has one order."""
-    if isinstance(given, Projection):
-        orders, rows, columns = given.moments.shape
-        return Extent(given.middle, given.half, orders, orders, rows * columns, rows)
-    low, high = depths(given.z_in, given.z_out, _densities(given, series), series.deepest)
-    sizes = len(given.x), len(given.y)
-    if not high > low:
-        return Extent(0.0, 1.0, 1, 1 + CLOSURE, *sizes)
+Given = ManyColumns | list[Projection]
+"""Particles as chords, or as moments on grids."""
+
+
+def extents(given: Given, series: Series) -> Extents:
+    """Of some particles; one that no light reaches has one order."""
+    if isinstance(given, list):
+        sizes = np.array([one.moments.shape for one in given]).reshape(-1, 3)
+        middle, half = np.array([(one.middle, one.half) for one in given]).reshape(-1, 2).T
+        orders, rows = sizes[:, 0], sizes[:, 1]
+        return Extents(middle, half, orders, orders, rows * sizes[:, 2], rows)
+    first, densities = given.first_column, _densities(given, series)
+    found = depths_of_many(first, given.z_in, given.z_out, densities, series.deepest)
+    lit = found[:, 1] > found[:, 0]
+    low, high = np.where(lit[:, None], found, [-1.0, 1.0]).T
     half = (high - low) / 2
-    orders = int(series.terms[math.ceil(half * series.largest_q_z / STEP)])
-    return Extent((low + high) / 2, half, orders, orders + CLOSURE + int(abs(series.s * half) / 10), *sizes)
+    needed = series.terms[np.ceil(half * series.largest_q_z / STEP).astype(np.int64)]
+    orders, strong = np.where(lit, needed, 1), np.where(lit, abs(series.s) * half / 10, 0).astype(np.int64)
+    columns, rows = np.diff(first), np.diff(given.first_row)
+    return Extents((low + high) / 2, half, orders, orders + CLOSURE + strong, columns, rows)
 
 
 def padded(orders: int) -> int:
@@ -105,86 +116,63 @@ def padded(orders: int) -> int:
     return -(-orders // EIGHT) * EIGHT
 
 
-def batch_of_columns(given: Sequence[Columns], extents: Sequence[Extent], series: Series) -> Batch:
-    """Particles as chords; some may have more of them than others, whose further ones are empty."""
-    most = max(len(columns.z_in) for columns in given)
-    densities = np.broadcast_to(series.densities, most)
-    longest = max(one.closed for one in extents)
-    factors = np.zeros((len(given), len(densities), longest, 2), np.complex128)
-    for one, rows in zip(extents, factors, strict=True):
-        for density, row in zip(densities, rows, strict=True):
-            row[: one.closed] = elimination(complex(series.s) * density * one.half, one.closed).T
-    return _batch(
-        extents,
-        y=[columns.y for columns in given],
-        start=[columns.start for columns in given],
-        x=[columns.x for columns in given],
-        z_in=_side_by_side([columns.z_in for columns in given], most),
-        z_out=_side_by_side([columns.z_out for columns in given], most),
-        weight=np.concatenate([columns.weight for columns in given]),
+def batch_of_columns(given: ManyColumns, extents: Extents, series: Series) -> Batch:
+    """Particles as chords, which are not copied."""
+    densities = _densities(given, series)
+    return Batch(
+        positions=given.positions,
+        start=given.start.astype(np.int32),
+        particle_of_column=owners(given.first_column),
+        z_in=given.z_in,
+        z_out=given.z_out,
+        weight=given.weight,
         densities=np.tile(densities, (len(given), 1)),
-        factors=factors,
+        factors=eliminations(complex(series.s) * extents.half, densities, extents.closed),
         moments=None,
+        **_of_particles(given.first_row, extents),
     )
 
 
-def batch_of_projections(
-    given: Sequence[Projection], extents: Sequence[Extent], parts: int, real: str
-) -> Batch:
+def batch_of_projections(given: list[Projection], extents: Extents, parts: int, real: str) -> Batch:
     """Particles as moments on grids: the real part of each and, if there are two, the imaginary one."""
-    orders = padded(max(one.orders for one in extents))
+    orders = padded(int(extents.orders.max()))
     moments = []
-    for projection, one in zip(given, extents, strict=True):
-        flat = projection.moments.reshape(one.orders, -1)
-        piece = np.zeros((parts, orders, one.columns), real)
-        piece[:, : one.orders] = np.stack([flat.real, flat.imag][:parts])
+    for projection in given:
+        flat = projection.moments.reshape(len(projection.moments), -1)
+        piece = np.zeros((parts, orders, flat.shape[1]), real)
+        piece[:, : len(flat)] = np.stack([flat.real, flat.imag][:parts])
         moments.append(piece.reshape(parts, orders // 4, 4, -1).swapaxes(2, 3))
+    x = [np.tile(projection.x, len(projection.y)) for projection in given]
+    lengths = np.concatenate([np.full(len(one.y), len(one.x)) for one in given])
     nothing = np.empty((0, 0))
-    return _batch(
-        extents,
-        y=[projection.y for projection in given],
-        start=[len(projection.x) * np.arange(len(projection.y) + 1) for projection in given],
-        x=[np.tile(projection.x, len(projection.y)) for projection in given],
+    return Batch(
+        positions=np.concatenate([*x, *(projection.y for projection in given)]),
+        start=_firsts(lengths).astype(np.int32),
+        particle_of_column=owners(_firsts(extents.columns)),
         z_in=nothing,
         z_out=nothing,
         weight=np.empty(0),
         densities=nothing,
         factors=np.empty((0, 0, 0, 2), np.complex128),
         moments=np.concatenate(moments, axis=2),
+        **_of_particles(_firsts(extents.rows), extents),
     )
 
 
-def _batch(
-    extents: Sequence[Extent],
-    y: list[FloatArray],
-    start: list[NDArray[np.int64]],
-    x: list[FloatArray],
-    **others: Any,
-) -> Batch:
-    columns, rows = ([one.columns for one in extents], [one.rows for one in extents])
-    first_column, first_row = (np.cumsum([0, *lengths]) for lengths in (columns, rows))
-    starts = [begin + row[:-1] for begin, row in zip(first_column[:-1], start, strict=True)]
-    numbers = np.arange(len(extents), dtype=np.int32)
-    orders, closed = [one.orders for one in extents], [one.closed for one in extents]
-    return Batch(
-        positions=np.concatenate([*x, *y]),
-        start=np.concatenate([*starts, first_column[-1:]]).astype(np.int32),
-        particle_of_column=np.repeat(numbers, columns),
-        particle_of_row=np.repeat(numbers, rows),
-        particles=np.stack([first_row[:-1], rows, orders, closed], axis=1).astype(np.int32),
-        depths=np.array([(one.middle, one.half) for one in extents]),
-        orders=padded(max(orders)),
-        **others,
-    )
+def _of_particles(first_row: NDArray[np.int64], extents: Extents) -> dict[str, Any]:
+    particles = first_row[:-1], extents.rows, extents.orders, extents.closed
+    return {
+        "particle_of_row": owners(first_row),
+        "particles": np.stack(particles, axis=1).astype(np.int32),
+        "depths": np.stack([extents.middle, extents.half], axis=1),
+        "orders": padded(int(extents.orders.max())),
+    }
 
 
-def _side_by_side(depths: list[FloatArray], most: int) -> FloatArray:
-    ends = np.cumsum([each.shape[1] for each in depths])
-    beside = np.zeros((most, ends[-1]))
-    for each, end in zip(depths, ends, strict=True):
-        beside[: len(each), end - each.shape[1] : end] = each
-    return beside
+def _firsts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where what has some lengths begins, one after the other, and where the last ends."""
+    return np.concatenate([[0], np.cumsum(lengths)])
 
 
-def _densities(columns: Columns, series: Series) -> FloatArray:
-    return np.broadcast_to(series.densities, len(columns.z_in)).copy()
+def _densities(given: ManyColumns, series: Series) -> FloatArray:
+    return np.broadcast_to(series.densities, len(given.z_in)).copy()

@@ -3,11 +3,12 @@
 - ``body``: what every body can do;
 - ``polyhedron``: convex polyhedra, from their vertices or half-spaces;
 - ``archimedean``: vertices of those that have a name;
-- ``lines``: where lines cross spheroids and cylinders;
+- ``shape``: a body in numbers, which compiled code reads; on these ``lines``, where lines cross single
+  solids, ``chords``, where they cross the body, ``creases``, where chords are not smooth functions of the
+  lateral position, and ``overlaps``, where outlines cross;
 - ``sphere``, ``ellipsoid``: the quadrics;
 - ``dumbbell``: two lobes and a neck, and the capsule;
 - ``twins``: two droplets, one before the other; ``layered``: two densities; ``nothing``: an empty frame;
-- ``creases``: where chords are not smooth functions of the lateral position;
 - ``voxels``: densities on a grid;
 - ``catalogue``: the bodies by name;
 - ``rotations``: those that leave a body as it is.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from msft.bodies.body import FloatArray
+from msft.bodies.shape import FloatArray
 from msft.symmetry import GOLDEN_RATIO as PHI
 
 ROOT2 = math.sqrt(2)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msft.bodies.chords import chords_of
+from msft.bodies.creases import Creases, curves_along
+from msft.bodies.shape import FloatArray, Shape
 from msft.errors import ParameterError
-
-if TYPE_CHECKING:
-    from msft.bodies.creases import Creases
-
-FloatArray = NDArray[np.float64]
 
 LARGEST_STRETCH = 100.0
 """Beyond it, or below its inverse, a body is a needle or a sheet that no grid of the solvers resolves."""
@@ -94,7 +92,16 @@ class ChordedBody(Body):
     def densities(self) -> tuple[float, ...]:
         """Of the C chords, in their order, or one for all; 1 is the full material."""
 
+    @property
     @abstractmethod
+    def shape(self) -> Shape:
+        """What the body is made of, and where its chords are not smooth."""
+
+    @cached_property
+    def numbers(self) -> FloatArray:
+        """The shape in one array: what compiled code reads."""
+        return self.shape.packed()
+
     def chords(
         self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
     ) -> tuple[FloatArray, FloatArray]:
@@ -114,8 +121,12 @@ class ChordedBody(Body):
         z_in, z_out in nm, shape (C, ...) with C the most chords that a column can have; z_in >= z_out where
         there is no chord. Chords of one column do not overlap.
         """
+        across = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
+        lines = (np.ravel(one) for one in across)
+        z_in, z_out = chords_of(self.numbers, *lines, np.ascontiguousarray(rotation), float(radius))
+        shape = -1, *across[0].shape
+        return z_in.reshape(shape), z_out.reshape(shape)
 
-    @abstractmethod
     def creases(self, direction: FloatArray) -> Creases:
         """Curves in space between which, seen along the beam, the chords are analytic in (x, y).
 
@@ -124,6 +135,7 @@ class ChordedBody(Body):
         direction
             Of the beam in the body's frame, a unit vector (3,): R(q)[2].
         """
+        return Creases.of(curves_along(self.numbers, np.ascontiguousarray(direction)), self.shape.round)
 
 
 class HomogeneousBody(ChordedBody):
@@ -145,15 +157,9 @@ class HomogeneousBody(ChordedBody):
 class ConvexBody(HomogeneousBody):
     """A body with at most one chord per column."""
 
-    @abstractmethod
     def columns(
         self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
     ) -> tuple[FloatArray, FloatArray]:
         """Where the beam at (x, y) enters and leaves the body: `chords` without the leading axis."""
-
-    def chords(
-        self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
-    ) -> tuple[FloatArray, FloatArray]:
-        """See `HomogeneousBody.chords`; C = 1."""
-        z_in, z_out = self.columns(x, y, rotation, radius)
-        return z_in[None], z_out[None]
+        z_in, z_out = self.chords(x, y, rotation, radius)
+        return z_in[0], z_out[0]

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies.body import FloatArray
 from msft.bodies.lines import across
-
-
-class Crease(NamedTuple):
-    """One curve; see `Creases`."""
-
-    centre: FloatArray
-    cosine: FloatArray
-    sine: FloatArray
-    outline: bool
-    least: float = -1.0
+from msft.bodies.shape import COMPILED, CURVES, SIDES, SILHOUETTES, WIDTHS, FloatArray, table
 
 
 class Creases(NamedTuple):
@@ -48,109 +38,99 @@ class Creases(NamedTuple):
     outline: NDArray[np.bool_]
     least: FloatArray
 
-    @property
-    def curves(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Centre, cosine, sine and least: what compiled code reads."""
-        return self.centre, self.cosine, self.sine, self.least
-
-    def turned(self, rotation: FloatArray, radius: float) -> Creases:
-        """In nm in the lab frame."""
-        turn = radius * rotation.T
-        return self._replace(centre=self.centre @ turn, cosine=self.cosine @ turn, sine=self.sine @ turn)
-
-    def heights(self) -> FloatArray:
-        """Heights y where the curves turn back or end, shape (N,)."""
-        middle, c, s = self.centre[:, 1], self.cosine[:, 1], self.sine[:, 1]
-        reach = np.hypot(c, s)
-        # cos t is c / reach at the highest point and -c / reach at the lowest
-        highest, lowest = (
-            (middle + reach)[c >= self.least * reach],
-            (middle - reach)[-c >= self.least * reach],
-        )
-        end = np.sqrt(1 - self.least**2) * s
-        ends = (middle + self.least * c + np.stack([-end, end]))[:, self.least > -1]
-        return np.concatenate([lowest, highest, *ends])
-
-    def overlaps(self) -> FloatArray:
-        """Points (N, 2) where two outlines cross in (x, y): where one begins to hide behind another."""
-        pairs = itertools.combinations(np.flatnonzero(self.outline).tolist(), 2)
-        found = [self._crossings(a, b) if self.sine[b].any() else self._crossings(b, a) for a, b in pairs]
-        return np.concatenate([np.empty((0, 2)), *found])
-
-    def _crossings(self, a: int, b: int) -> FloatArray:
-        """Where curve a meets the ellipse b, in (x, y)."""
-        ellipse = np.column_stack([self.cosine[b, :2], self.sine[b, :2]])
-        if abs(np.linalg.det(ellipse)) < 1e-9 * np.abs(ellipse).max() ** 2:
-            return np.empty((0, 2))
-        # in units in which b is the unit circle
-        curve = np.stack([self.centre[a, :2] - self.centre[b, :2], self.cosine[a, :2], self.sine[a, :2]])
-        d, u, v = np.linalg.solve(ellipse, curve.T).T
-        cosine, sine = _meeting_the_unit_circle(d, u, v)
-        on_both = (cosine > self.least[a] - 1e-6) & (
-            d[0] + u[0] * cosine + v[0] * sine > self.least[b] - 1e-6
-        )
-        cosine, sine = cosine[on_both, None], sine[on_both, None]
-        return np.asarray(self.centre[a, :2] + cosine * self.cosine[a, :2] + sine * self.sine[a, :2])
-
-    @staticmethod
-    def of(*curves: Crease) -> Creases:
-        """The curves of a body with curved surfaces."""
-        vectors = np.array([curve[:3] for curve in curves], dtype=np.float64).reshape(-1, 3, 3)
-        outline = np.array([curve.outline for curve in curves], dtype=np.bool_)
-        least = np.array([curve.least for curve in curves], dtype=np.float64)
-        return Creases(vectors[:, 0], vectors[:, 1], vectors[:, 2], True, outline, least)
+    @classmethod
+    def of(cls, curves: FloatArray, round: bool) -> Creases:
+        """From a table of curves."""
+        centre, cosine, sine = (curves[:, part : part + 3] for part in (CENTRE, COSINE, SINE))
+        return cls(centre, cosine, sine, round, curves[:, OUTLINE] != 0, curves[:, LEAST])
 
 
-def _meeting_the_unit_circle(d: FloatArray, u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Cosine and sine of t where d + u cos t + v sin t, in the plane, has length 1."""
-    if not v.any():  # a segment: a quadratic equation for cos t
-        middle, square = -(d @ u) / (u @ u), (1 - d @ d) / (u @ u)
-        square += middle * middle
-        if square <= 0:
-            return np.empty(0), np.empty(0)
-        cosine = middle + math.sqrt(square) * np.array([-1.0, 1.0])
-        cosine = cosine[np.abs(cosine) < 1 + 1e-6]
-        return cosine, np.zeros_like(cosine)
-    # a quartic for e^{i t}
-    twice = complex((u @ u - v @ v) / 4, -(u @ v) / 2)
-    once = complex(d @ u, -(d @ v))
-    quartic = np.array([twice, once, d @ d - 1 + (u @ u + v @ v) / 2, once.conjugate(), twice.conjugate()])
-    quartic[np.abs(quartic) < 1e-13 * np.abs(quartic).max()] = 0
-    roots = np.roots(quartic)
-    turn = roots[np.abs(np.abs(roots) - 1) < 1e-6]
-    return turn.real, turn.imag
+CENTRE, COSINE, SINE, OUTLINE, LEAST = 0, 3, 6, 9, 10
+"""Columns of a table of curves, where those of the vectors begin: compiled code has creases in one array."""
 
 
-def silhouette(semi_axes: FloatArray, height: float, direction: FloatArray) -> Crease:
-    """Where lines of a direction touch an ellipsoid with its centre at (0, 0, height)."""
-    axis = direction / semi_axes
-    axis /= np.linalg.norm(axis)
-    first, second = across(axis)
-    return Crease(np.array([0.0, 0.0, height]), semi_axes * first, semi_axes * second, True)
+def segment(first: FloatArray, last: FloatArray) -> FloatArray:
+    """Edges between points (..., 3), as rows of `Shape.curves`."""
+    nothing, whole = np.zeros((*first.shape[:-1], 4)), np.full((*first.shape[:-1], 1), -1.0)
+    return np.concatenate([(first + last) / 2, (last - first) / 2, nothing, whole], axis=-1)
 
 
-def beyond(height: float, side: float, crease: Crease) -> list[Crease]:
-    """The part of a curve on one side (1 or -1) of the plane z = height; none if there is no part."""
-    rise, fall = side * crease.cosine[2], side * crease.sine[2]
-    reach, wanted = math.hypot(rise, fall), side * (height - crease.centre[2])
-    if reach <= abs(wanted):
-        return [crease] if wanted < 0 else []
-    c, s = rise / reach, fall / reach  # t is 0 at the point that is farthest from the plane
-    cosine, sine = c * crease.cosine + s * crease.sine, c * crease.sine - s * crease.cosine
-    return [crease._replace(cosine=cosine, sine=sine, least=wanted / reach)]
+def ring(height: float, semi_axis_x: float, semi_axis_y: float) -> list[float]:
+    """An edge around the z axis, as a row of `Shape.curves`."""
+    return [0.0, 0.0, height, semi_axis_x, 0.0, 0.0, 0.0, semi_axis_y, 0.0, 0.0, -1.0]
 
 
-def ring(height: float, semi_axis_x: float, semi_axis_y: float) -> Crease:
-    """An edge around the z axis."""
-    centre = np.array([0.0, 0.0, height])
-    return Crease(centre, np.array([semi_axis_x, 0.0, 0.0]), np.array([0.0, semi_axis_y, 0.0]), False)
-
-
-def cylinder_sides(radius: float, half_length: float, direction: FloatArray) -> list[Crease]:
-    """The two segments where lines of a direction touch a cylinder around the z axis; none along it."""
+@numba.njit(**COMPILED)
+def curves_along(numbers, direction):  # type: ignore[no-untyped-def]
+    """Table of the creases of a packed shape; see `msft.bodies.ChordedBody.creases`."""
+    known, sides, silhouettes = table(numbers, CURVES), table(numbers, SIDES), table(numbers, SILHOUETTES)
+    found = len(known)
+    curves = np.zeros((found + 2 * len(sides) + len(silhouettes), WIDTHS[CURVES]))
+    curves[:found] = known
+    curves[found:, OUTLINE], curves[found:, LEAST] = 1.0, -1.0
     speed = math.hypot(direction[0], direction[1])
-    if speed < 1e-9:
-        return []
-    side = radius / speed * np.array([-direction[1], direction[0], 0.0])
-    along = np.array([0.0, 0.0, half_length])
-    return [Crease(sign * side, along, np.zeros(3), True) for sign in (-1.0, 1.0)]
+    for i in range(len(sides) if speed >= 1e-9 else 0):  # along a cylinder its side is not seen
+        for sign in (-1.0, 1.0):
+            out = sign * sides[i, 0] / speed
+            curves[found, CENTRE], curves[found, CENTRE + 1] = -out * direction[1], out * direction[0]
+            curves[found, COSINE + 2] = sides[i, 1]
+            found += 1
+    for i in range(len(silhouettes)):
+        _silhouette(silhouettes[i], direction, curves[found])
+        found += curves[found, LEAST] < 1
+    return curves[:found]
+
+
+@numba.njit(**COMPILED)
+def _silhouette(row, direction, curve):  # type: ignore[no-untyped-def]
+    """Write where lines touch an ellipsoid; its least cosine is 1 if nothing of it is on the surface."""
+    height, side, plane = row[0], row[4], row[5]
+    x, y, z = direction[0] / row[1], direction[1] / row[2], direction[2] / row[3]
+    length = math.sqrt(x * x + y * y + z * z)
+    first, second = across(x / length, y / length, z / length)
+    rise, fall, wanted = side * row[3] * first[2], side * row[3] * second[2], side * (plane - height)
+    reach = math.hypot(rise, fall)
+    c, s, least = 1.0, 0.0, -1.0
+    if reach > abs(wanted):
+        # t is 0 at the point that is farthest from the plane
+        c, s, least = rise / reach, fall / reach, wanted / reach
+    elif side != 0 and wanted >= 0:
+        least = 1.0
+    curve[CENTRE], curve[CENTRE + 1], curve[CENTRE + 2] = 0.0, 0.0, height
+    for i in range(3):
+        cosine, sine = row[1 + i] * first[i], row[1 + i] * second[i]
+        curve[COSINE + i], curve[SINE + i] = c * cosine + s * sine, c * sine - s * cosine
+    curve[LEAST] = least
+
+
+@numba.njit(**COMPILED)
+def turned(curves, rotation, radius):  # type: ignore[no-untyped-def]
+    """In nm in the lab frame."""
+    found = curves.copy()
+    for i in range(len(curves)):
+        for part in (CENTRE, COSINE, SINE):
+            for j in range(3):
+                total = 0.0
+                for k in range(3):
+                    total += curves[i, part + k] * (radius * rotation[j, k])
+                found[i, part + j] = total
+    return found
+
+
+@numba.njit(**COMPILED)
+def heights(curves):  # type: ignore[no-untyped-def]
+    """Heights y where the curves turn back or end, shape (N,)."""
+    found, count = np.empty(4 * len(curves)), 0
+    for i in range(len(curves)):
+        middle, c, s = curves[i, CENTRE + 1], curves[i, COSINE + 1], curves[i, SINE + 1]
+        least = curves[i, LEAST]
+        reach = math.hypot(c, s)
+        # cos t is c / reach at the highest point and -c / reach at the lowest
+        for sign in (-1.0, 1.0):
+            if sign * c >= least * reach:
+                found[count] = middle + sign * reach
+                count += 1
+            if least > -1:
+                found[count] = middle + least * c + sign * math.sqrt(1 - least * least) * s
+                count += 1
+    return found[:count]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies.body import FloatArray, HomogeneousBody
-from msft.bodies.creases import Creases, beyond, cylinder_sides, ring, silhouette
-from msft.bodies.lines import hull, lines_of_the_beam, through_cylinder, through_ellipsoid, union
+from msft.bodies.body import HomogeneousBody
+from msft.bodies.creases import ring
+from msft.bodies.shape import HULL, UNION, FloatArray, Shape
 from msft.errors import ParameterError
 
 
@@ -78,36 +78,31 @@ class Dumbbell(HomogeneousBody):
             neck = math.pi * self.neck_radius**2 * (h - rim) - buried
         return 2 * (lobe + neck)
 
-    def chords(
-        self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
-    ) -> tuple[FloatArray, FloatArray]:
-        """Where the beam enters and leaves; see `HomogeneousBody.chords`; C = 3, of a capsule 1."""
-        lines = lines_of_the_beam(x, y, rotation, radius)
-        semi_axes = np.array([self.lobe_radius, self.lobe_radius, self.lobe_height])
-        lobes = [
-            through_ellipsoid(lines, height, semi_axes)
-            for height in (-self.half_distance, self.half_distance)
-        ]
-        neck = through_cylinder(lines, self.neck_radius, self.half_distance)
-        enter, leave = union([*lobes, neck]) if self.neck_radius < self.lobe_radius else hull([*lobes, neck])
-        return radius * enter, radius * leave
+    @property
+    def shape(self) -> Shape:
+        """Lobes and neck, their outlines, and the rings where they meet; see `ChordedBody.shape`.
 
-    def creases(self, direction: FloatArray) -> Creases:
-        """Silhouettes of lobes and neck, and the rings where they meet; see `HomogeneousBody.creases`."""
-        h, r = self.half_distance, self.lobe_radius
-        semi_axes = np.array([r, r, self.lobe_height])
-        end = h - self.lobe_height * math.sqrt(max(0.0, 1 - (self.neck_radius / r) ** 2))
-        curves, seen_from = [], 0.0
-        if end > 0 and self.neck_radius > 0:
+        The lobes of a capsule meet its neck without a gap, so that it has one chord.
+        """
+        h, r, neck = self.half_distance, self.lobe_radius, self.neck_radius
+        lobes = np.array([[side * h, r, r, self.lobe_height] for side in (-1.0, 1.0)])
+        end = h - self.lobe_height * math.sqrt(max(0.0, 1 - (neck / r) ** 2))
+        curves, sides, seen_from = [], [], 0.0
+        if end > 0 and neck > 0:
             seen_from = end
-            curves += [ring(height, self.neck_radius, self.neck_radius) for height in (-end, end)]
-            curves += cylinder_sides(self.neck_radius, end, direction)
+            curves = [ring(height, neck, neck) for height in (-end, end)]
+            sides = [neck, end]
         elif h < self.lobe_height:
             width = r * math.sqrt(1 - (h / self.lobe_height) ** 2)
-            curves.append(ring(0.0, width, width))
-        for side in (-1.0, 1.0):
-            curves += beyond(side * seen_from, side, silhouette(semi_axes, side * h, direction))
-        return Creases.of(*curves)
+            curves = [ring(0.0, width, width)]
+        return Shape.of(
+            UNION if neck < r else HULL,
+            ellipsoids=lobes,
+            cylinders=[neck, h],
+            curves=curves,
+            sides=sides,
+            silhouettes=np.column_stack([lobes, [-1.0, 1.0], [-seen_from, seen_from]]),
+        )
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Whether points (..., 3) in nm in the lab frame lie inside."""

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies.body import ConvexBody, FloatArray
-from msft.bodies.creases import Creases, silhouette
-from msft.bodies.lines import lines_of_the_beam, through_ellipsoid
+from msft.bodies.body import ConvexBody
+from msft.bodies.shape import FloatArray, Shape
 from msft.errors import ParameterError
 
 
@@ -45,17 +44,11 @@ class Ellipsoid(ConvexBody):
         """Volume at unit circumsphere radius."""
         return 4 * math.pi / 3 * math.prod(self.semi_axes)
 
-    def columns(
-        self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
-    ) -> tuple[FloatArray, FloatArray]:
-        """Where the beam enters and leaves; see `ConvexBody.columns`."""
-        lines = lines_of_the_beam(x, y, rotation, radius)
-        enter, leave = through_ellipsoid(lines, 0.0, np.array(self.semi_axes))
-        return radius * enter, radius * leave
-
-    def creases(self, direction: FloatArray) -> Creases:
-        """The silhouette; see `ConvexBody.creases`."""
-        return Creases.of(silhouette(np.array(self.semi_axes), 0.0, direction))
+    @property
+    def shape(self) -> Shape:
+        """One solid and its silhouette; see `ChordedBody.shape`."""
+        solid = [0.0, *self.semi_axes]
+        return Shape.of(ellipsoids=solid, silhouettes=[*solid, 0.0, 0.0])
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Whether points (..., 3) in nm in the lab frame lie inside."""

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies.body import ChordedBody, FloatArray
-from msft.bodies.creases import Creases, silhouette
-from msft.bodies.lines import lines_of_the_beam, through_ellipsoid
+from msft.bodies.body import ChordedBody
+from msft.bodies.shape import NESTED, FloatArray, Shape
 from msft.errors import ParameterError
 
 DENSEST = 10.0
@@ -75,28 +74,13 @@ class Layered(ChordedBody):
         """Of the three chords: before, within and behind the inner spheroid."""
         return 1.0, self.inner_density, 1.0
 
-    def chords(
-        self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
-    ) -> tuple[FloatArray, FloatArray]:
-        """Where the beam enters and leaves; see `ChordedBody.chords`; C = 3."""
-        lines = lines_of_the_beam(x, y, rotation, radius)
-        outer = np.array(self.semi_axes)
-        enter, leave = through_ellipsoid(lines, 0.0, outer)
-        inner_enter, inner_leave = through_ellipsoid(lines, self.offset * outer[2], self.inner_radius * outer)
-        missed = inner_leave <= inner_enter
-        inner_enter, inner_leave = (np.where(missed, leave, z) for z in (inner_enter, inner_leave))
-        return (
-            radius * np.stack([enter, inner_enter, inner_leave]),
-            radius * np.stack([inner_enter, inner_leave, leave]),
-        )
-
-    def creases(self, direction: FloatArray) -> Creases:
-        """Both silhouettes; see `ChordedBody.creases`."""
-        outer = np.array(self.semi_axes)
-        return Creases.of(
-            silhouette(outer, 0.0, direction),
-            silhouette(self.inner_radius * outer, self.offset * outer[2], direction),
-        )
+    @property
+    def shape(self) -> Shape:
+        """Both spheroids and their silhouettes; see `ChordedBody.shape`."""
+        outer = np.array([0.0, *self.semi_axes])
+        inner = np.array([self.offset * outer[3], *(self.inner_radius * outer[1:])])
+        solids = np.stack([outer, inner])
+        return Shape.of(NESTED, ellipsoids=solids, silhouettes=np.pad(solids, ((0, 0), (0, 2))))
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Whether points (..., 3) in nm in the lab frame lie inside the outer spheroid."""

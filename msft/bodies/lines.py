@@ -1,111 +1,84 @@
-"""Where lines parallel to the beam cross spheroids, cylinders and polyhedra."""
+"""Where lines parallel to the beam cross single solids, and what several crossings make together.
+
+Lines (x, y) of the lab frame are handed on as they cross a solid in its own frame: a linear form gives a, b
+and c of a x + b y - c, a component from the solid's middle where the line crosses z = 0. Intervals are the
+depths z at which a line enters and leaves; leaving <= entering where it misses.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
-from msft.bodies.body import FloatArray
-
-Interval = tuple[FloatArray, FloatArray]
-"""Depths z at which a line enters and leaves; leaving <= entering where it misses."""
-
-COMPILED: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
-"""Without fast arithmetic, which knows no infinities."""
+from msft.bodies.shape import COMPILED
 
 GRAZING = 1e-7
 """Faces whose normal makes a smaller cosine with the beam are parallel to it: they show no area."""
 
 
-class Lines(NamedTuple):
-    """Columns as lines in the body's frame, at unit circumsphere radius.
-
-    Attributes
-    ----------
-    x, y
-        Their places in the lab frame; shapes that broadcast.
-    axes
-        The lab's x, y and z in the body's frame, shape (3, 3).
-    """
-
-    x: FloatArray
-    y: FloatArray
-    axes: FloatArray
-
-    def linear(self, *directions: FloatArray, middle: FloatArray) -> FloatArray:
-        """Components along directions of the body's frame, from a middle, where the lines cross z = 0.
-
-        Returns
-        -------
-        For each direction a, b and c of a x + b y - c.
-        """
-        return np.array([[*(self.axes[:2] @ direction), middle @ direction] for direction in directions])
-
-
-def _crossed(compiled: Any, x: FloatArray, y: FloatArray, *solid: Any) -> Interval:
-    """What compiled code says of every line (x, y), shapes that broadcast, and a solid."""
-    x, y = np.broadcast_arrays(x, y)
-    enter, leave = compiled(x.ravel(), y.ravel(), *solid)
-    return enter.reshape(x.shape), leave.reshape(x.shape)
-
-
-def lines_of_the_beam(x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float) -> Lines:
-    """The columns (x, y) in nm."""
-    return Lines(np.asarray(x) / radius, np.asarray(y) / radius, rotation)
-
-
-def through_ellipsoid(lines: Lines, height: float, semi_axes: FloatArray) -> Interval:
-    """Crossing of lines with an ellipsoid around (0, 0, height), axes along x, y, z."""
-    # in units in which it is the unit sphere
-    step = lines.axes[2] / semi_axes
-    speed = float(np.linalg.norm(step))
-    step = step / speed
-    directions = (unit / semi_axes for unit in (step / speed, *across(step)))
-    forms = lines.linear(*directions, middle=np.array([0.0, 0.0, height]))
-    return _crossed(_ellipsoid, lines.x, lines.y, forms, speed)
+@numba.njit(**COMPILED)
+def across(x, y, z):  # type: ignore[no-untyped-def]
+    """Two unit vectors at right angles to one and to each other (Duff et al., JCGT 6(1), 2017)."""
+    sign = math.copysign(1.0, z)
+    a = -1 / (sign + z)
+    return (1 + sign * x * x * a, sign * x * y * a, -sign * x), (x * y * a, sign + y * y * a, -y)
 
 
 @numba.njit(**COMPILED)
-def _ellipsoid(x, y, forms, speed):  # type: ignore[no-untyped-def]
-    enter, leave = np.empty(len(x)), np.empty(len(x))
+def _linear(axes, direction, height, form):  # type: ignore[no-untyped-def]
+    """The form of a direction, from a middle on the z axis; axes are the lab's in the solid's frame."""
+    for i in range(2):
+        form[i] = axes[i, 0] * direction[0] + axes[i, 1] * direction[1] + axes[i, 2] * direction[2]
+    form[2] = height * direction[2]
+
+
+@numba.njit(**COMPILED)
+def forms_of_ellipsoid(axes, solid, forms):  # type: ignore[no-untyped-def]
+    """Along the beam and across it in units in which the ellipsoid is the unit sphere; speed along it."""
+    height, a, b, c = solid[0], solid[1], solid[2], solid[3]
+    x, y, z = axes[2, 0] / a, axes[2, 1] / b, axes[2, 2] / c
+    speed = math.sqrt(x * x + y * y + z * z)
+    x, y, z = x / speed, y / speed, z / speed
+    first, second = across(x, y, z)
+    _linear(axes, (x / speed / a, y / speed / b, z / speed / c), height, forms[0])
+    _linear(axes, (first[0] / a, first[1] / b, first[2] / c), height, forms[1])
+    _linear(axes, (second[0] / a, second[1] / b, second[2] / c), height, forms[2])
+    return speed
+
+
+@numba.njit(**COMPILED)
+def ellipsoid(x, y, forms, speed, enter, leave):  # type: ignore[no-untyped-def]
+    """Crossing of lines with an ellipsoid."""
     for i in range(len(x)):
         along = forms[0, 0] * x[i] + (forms[0, 1] * y[i] - forms[0, 2])
         u = forms[1, 0] * x[i] + (forms[1, 1] * y[i] - forms[1, 2])
         v = forms[2, 0] * x[i] + (forms[2, 1] * y[i] - forms[2, 2])
         half = math.sqrt(max(1 - (u * u + v * v), 0.0)) / speed
         enter[i], leave[i] = -along - half, half - along
-    return enter, leave
-
-
-def across(unit: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Two unit vectors at right angles to one and to each other (Duff et al., JCGT 6(1), 2017)."""
-    x, y, z = unit.tolist()
-    sign = math.copysign(1.0, z)
-    a = -1 / (sign + z)
-    first = np.array([1 + sign * x * x * a, sign * x * y * a, -sign * x])
-    return first, np.array([x * y * a, sign + y * y * a, -y])
-
-
-def through_cylinder(lines: Lines, radius: float, half_length: float) -> Interval:
-    """Crossing of lines with a closed cylinder around the z axis."""
-    direction, origin = lines.axes[2], np.zeros(3)
-    speed = math.hypot(direction[0], direction[1])
-    if speed < 1e-10:  # along the axis: in or out all the way
-        speed, directions = 0.0, np.eye(3)
-    else:
-        step = np.array([direction[0], direction[1], 0.0]) / speed
-        directions = np.array([step / speed, [-step[1], step[0], 0.0], [0.0, 0.0, 1.0]])
-    forms = lines.linear(*directions, middle=origin)
-    rise = float(direction[2]) if abs(direction[2]) >= 1e-10 else 0.0
-    return _crossed(_cylinder, lines.x, lines.y, forms, speed, rise, radius, half_length)
 
 
 @numba.njit(**COMPILED)
-def _cylinder(x, y, forms, speed, rise, radius, half_length):  # type: ignore[no-untyped-def]
-    enter, leave = np.zeros(len(x)), np.zeros(len(x))
+def forms_of_cylinder(axes, forms):  # type: ignore[no-untyped-def]
+    """Along and across the beam's projection onto the base, and height; speeds along base and axis."""
+    x, y, rise = axes[2, 0], axes[2, 1], axes[2, 2]
+    speed = math.hypot(x, y)
+    if speed < 1e-10:  # along the axis: in or out all the way
+        x, y, speed = 1.0, 0.0, 0.0
+        _linear(axes, (x, y, 0.0), 0.0, forms[0])
+    else:
+        x, y = x / speed, y / speed
+        _linear(axes, (x / speed, y / speed, 0.0), 0.0, forms[0])
+    _linear(axes, (-y, x, 0.0), 0.0, forms[1])
+    _linear(axes, (0.0, 0.0, 1.0), 0.0, forms[2])
+    return speed, rise if abs(rise) >= 1e-10 else 0.0
+
+
+@numba.njit(**COMPILED)
+def cylinder(x, y, forms, speeds, solid, enter, leave):  # type: ignore[no-untyped-def]
+    """Crossing of lines with a closed cylinder around the z axis, of a radius and a half length."""
+    speed, rise, radius, half_length = speeds[0], speeds[1], solid[0], solid[1]
     for i in range(len(x)):
         along = forms[0, 0] * x[i] + (forms[0, 1] * y[i] - forms[0, 2])
         distance = forms[1, 0] * x[i] + (forms[1, 1] * y[i] - forms[1, 2])
@@ -122,62 +95,51 @@ def _cylinder(x, y, forms, speed, rise, radius, half_length):  # type: ignore[no
             missed = z_out <= z_in
         else:  # across the axis: between the lids or not
             missed = abs(height) >= half_length
-        if not missed:
-            enter[i], leave[i] = z_in, z_out
-    return enter, leave
+        enter[i], leave[i] = (0.0, 0.0) if missed else (z_in, z_out)
 
 
-def through_half_spaces(
-    x: FloatArray, y: FloatArray, normals: FloatArray, offsets: FloatArray, farthest: float
-) -> Interval:
-    """Crossing of the columns (x, y) in nm with the points r of normal . r <= offset for all half-spaces.
+@numba.njit(**COMPILED)
+def half_spaces(x, y, faces, farthest, enter, leave):  # type: ignore[no-untyped-def]
+    """Crossing of lines with the points r of normal . r <= offset for all faces (F, 4): normal and offset.
 
     Parameters
     ----------
     x, y
-        Shapes that broadcast.
-    normals, offsets
-        In the lab frame, shapes (F, 3) and (F,).
+        Of the lines.
+    faces
+        In the lab frame.
     farthest
         Depth beyond which there is nothing, before or behind.
+    enter, leave
+        What is found.
     """
-    return _crossed(_half_spaces, x, y, normals, offsets, farthest)
-
-
-@numba.njit(**COMPILED)
-def _half_spaces(x, y, normals, offsets, farthest):  # type: ignore[no-untyped-def]
-    enter, leave = np.full(len(x), -farthest), np.full(len(x), farthest)
-    for f in range(len(normals)):
-        a, b, c, offset = normals[f, 0], normals[f, 1], normals[f, 2], offsets[f]
-        if c < -GRAZING:
-            for i in range(len(x)):
-                enter[i] = max(enter[i], (offset - a * x[i]) / c - b / c * y[i])
-        elif c > GRAZING:
-            for i in range(len(x)):
-                leave[i] = min(leave[i], (offset - a * x[i]) / c - b / c * y[i])
+    for i in range(len(x)):
+        enter[i], leave[i] = -farthest, farthest
+    for f in range(len(faces)):
+        a, b, c, offset = faces[f, 0], faces[f, 1], faces[f, 2], faces[f, 3]
+        if abs(c) > GRAZING:
+            # z = start - across x - up y: a division for each line would take as long as all else
+            start, across, up = offset / c, a / c, b / c
+            if c < 0:
+                for i in range(len(x)):
+                    enter[i] = max(enter[i], start - across * x[i] - up * y[i])
+            else:
+                for i in range(len(x)):
+                    leave[i] = min(leave[i], start - across * x[i] - up * y[i])
         else:
             for i in range(len(x)):
                 if offset - a * x[i] - b * y[i] < 0:
                     leave[i] = -farthest
-    return enter, leave
-
-
-def union(intervals: list[Interval]) -> Interval:
-    """The union of intervals as ordered ones with gaps between them, shape (C, ...)."""
-    stacked = np.array(intervals)
-    enter, leave = _union(stacked.reshape(*stacked.shape[:2], -1))
-    return enter.reshape(stacked[:, 0].shape), leave.reshape(stacked[:, 0].shape)
 
 
 @numba.njit(**COMPILED)
-def _union(intervals):  # type: ignore[no-untyped-def]
-    """Of intervals (C, 2, N)."""
-    count, _, lines = intervals.shape
-    enter, leave = np.zeros((count, lines)), np.zeros((count, lines))
-    for i in range(lines):
-        found = 0
+def union(intervals, enter, leave, begin, size):  # type: ignore[no-untyped-def]
+    """The union of intervals (C, 2, N) as ordered ones with gaps between them, from column `begin` on."""
+    count = len(intervals)
+    for line in range(size):
+        i, found = begin + line, 0
         for c in range(count):
-            z_in, z_out = intervals[c, 0, i], intervals[c, 1, i]
+            z_in, z_out = intervals[c, 0, line], intervals[c, 1, line]
             if z_out <= z_in:
                 continue
             # in its place among those before: there are few
@@ -187,35 +149,45 @@ def _union(intervals):  # type: ignore[no-untyped-def]
                 place -= 1
             enter[place, i], leave[place, i] = z_in, z_out
             found += 1
-        last = 0
+        last = min(found, 1) - 1
         for c in range(1, found):
             if enter[c, i] <= leave[last, i]:  # what is met before the former is left is one with it
                 leave[last, i] = max(leave[last, i], leave[c, i])
             else:
                 last += 1
                 enter[last, i], leave[last, i] = enter[c, i], leave[c, i]
-        enter[last + 1 :, i], leave[last + 1 :, i] = 0.0, 0.0
-    return enter, leave
-
-
-def hull(intervals: list[Interval]) -> Interval:
-    """The interval from where the first is met to where the last is left, shape (1, ...)."""
-    stacked = np.array(intervals)
-    enter, leave = _hull(stacked.reshape(*stacked.shape[:2], -1))
-    shape = (1, *stacked.shape[2:])
-    return enter.reshape(shape), leave.reshape(shape)
+        for c in range(last + 1, count):
+            enter[c, i], leave[c, i] = 0.0, 0.0
 
 
 @numba.njit(**COMPILED)
-def _hull(intervals):  # type: ignore[no-untyped-def]
-    """Of intervals (C, 2, N)."""
-    count, _, lines = intervals.shape
-    enter, leave = np.zeros(lines), np.zeros(lines)
-    for i in range(lines):
+def hull(intervals, enter, leave, begin, size):  # type: ignore[no-untyped-def]
+    """The interval from where the first is met to where the last is left."""
+    for line in range(size):
         z_in, z_out = np.inf, -np.inf
-        for c in range(count):
-            if intervals[c, 1, i] > intervals[c, 0, i]:
-                z_in, z_out = min(z_in, intervals[c, 0, i]), max(z_out, intervals[c, 1, i])
-        if z_out > z_in:
-            enter[i], leave[i] = z_in, z_out
-    return enter, leave
+        for c in range(len(intervals)):
+            if intervals[c, 1, line] > intervals[c, 0, line]:
+                z_in, z_out = min(z_in, intervals[c, 0, line]), max(z_out, intervals[c, 1, line])
+        met = z_out > z_in
+        enter[0, begin + line], leave[0, begin + line] = (z_in, z_out) if met else (0.0, 0.0)
+
+
+@numba.njit(**COMPILED)
+def nested(intervals, enter, leave, begin, size):  # type: ignore[no-untyped-def]
+    """Before, within and behind the second, which lies inside the first."""
+    for line in range(size):
+        i = begin + line
+        z_in, z_out = intervals[0, 0, line], intervals[0, 1, line]
+        inner_in, inner_out = intervals[1, 0, line], intervals[1, 1, line]
+        if inner_out <= inner_in:
+            inner_in = inner_out = z_out
+        enter[0, i], enter[1, i], enter[2, i] = z_in, inner_in, inner_out
+        leave[0, i], leave[1, i], leave[2, i] = inner_in, inner_out, z_out
+
+
+@numba.njit(**COMPILED)
+def alone(intervals, enter, leave, begin, size):  # type: ignore[no-untyped-def]
+    """The one interval there is, if there is one."""
+    for line in range(size):
+        enter[0, begin + line] = intervals[0, 0, line] if len(intervals) else 0.0
+        leave[0, begin + line] = intervals[0, 1, line] if len(intervals) else 0.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies.body import ChordedBody, FloatArray
-from msft.bodies.creases import Creases
+from msft.bodies.body import ChordedBody
+from msft.bodies.shape import FloatArray, Shape
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,10 @@ class Nothing(ChordedBody):
         """Of the one chord of length 0."""
         return (1.0,)
 
-    def chords(
-        self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
-    ) -> tuple[FloatArray, FloatArray]:
-        """Nowhere; see `ChordedBody.chords`; C = 1."""
-        empty = np.zeros((1, *np.broadcast_shapes(x.shape, y.shape)))
-        return empty, empty
-
-    def creases(self, direction: FloatArray) -> Creases:
-        """None; see `ChordedBody.creases`."""
-        return Creases.of()
+    @property
+    def shape(self) -> Shape:
+        """Empty; see `ChordedBody.shape`."""
+        return Shape.of()
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Nowhere."""

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linprog
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 
-from msft.bodies.body import ConvexBody, FloatArray
-from msft.bodies.creases import Creases
-from msft.bodies.lines import through_half_spaces
+from msft.bodies.body import ConvexBody
+from msft.bodies.creases import segment
+from msft.bodies.shape import FloatArray, Shape
 from msft.errors import ParameterError
 
 
@@ -121,18 +121,14 @@ class ConvexPolyhedron(ConvexBody):
         """Volume at unit circumsphere radius."""
         return float(ConvexHull(self.vertices).volume)
 
-    def columns(
-        self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
-    ) -> tuple[FloatArray, FloatArray]:
-        """Where the beam at (x, y) enters and leaves the body; see `ConvexBody.columns`."""
-        return through_half_spaces(x, y, self.normals @ rotation.T, self.offsets * radius, radius)
-
-    def creases(self, direction: FloatArray) -> Creases:
-        """The edges; see `ConvexBody.creases`."""
-        first, last = self.vertices[self._edges[:, 0]], self.vertices[self._edges[:, 1]]
-        outline = np.zeros(len(first), dtype=np.bool_)  # no curved surfaces
-        whole = np.full(len(first), -1.0)
-        return Creases((first + last) / 2, (last - first) / 2, np.zeros_like(first), False, outline, whole)
+    @property
+    def shape(self) -> Shape:
+        """The faces and edges; see `ChordedBody.shape`."""
+        return Shape.of(
+            round=False,
+            faces=np.column_stack([self.normals, self.offsets]),
+            curves=segment(self.vertices[self._edges[:, 0]], self.vertices[self._edges[:, 1]]),
+        )
 
     @cached_property
     def _edges(self) -> NDArray[np.int64]:

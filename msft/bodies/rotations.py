@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from msft.bodies import named
-from msft.bodies.body import FloatArray
 from msft.bodies.polyhedron import ConvexPolyhedron
+from msft.bodies.shape import FloatArray
 from msft.rotation import canonical
 from msft.symmetry import icosahedral_group
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies.body import FloatArray, HomogeneousBody
-from msft.bodies.creases import Creases, beyond, ring, silhouette
+from msft.bodies.body import HomogeneousBody
+from msft.bodies.creases import ring
 from msft.bodies.dumbbell import farthest
 from msft.bodies.ellipsoid import Ellipsoid
-from msft.bodies.lines import lines_of_the_beam, through_ellipsoid, union
+from msft.bodies.shape import UNION, FloatArray, Shape
 from msft.errors import ParameterError
 
 APART = 6.0
@@ -102,34 +102,25 @@ class Twins(HomogeneousBody):
             lens = math.pi * (1 + r - d) ** 2 * (d * d + 2 * d * (1 + r) - 3 * (1 - r) ** 2) / (12 * d)
         return math.prod(self.semi_axes) * (4 * math.pi / 3 * (1 + r**3) - lens)
 
-    def chords(
-        self, x: FloatArray, y: FloatArray, rotation: FloatArray, radius: float
-    ) -> tuple[FloatArray, FloatArray]:
-        """Where the beam enters and leaves; see `HomogeneousBody.chords`; C = 2."""
-        lines = lines_of_the_beam(x, y, rotation, radius)
-        enter, leave = union(
-            [
-                through_ellipsoid(lines, centre, size * np.array(self.semi_axes))
-                for centre, size in zip(self.centres, (1.0, self.second), strict=True)
-            ]
-        )
-        return radius * enter, radius * leave
-
-    def creases(self, direction: FloatArray) -> Creases:
-        """Two silhouettes, and where the droplets meet; see `HomogeneousBody.creases`."""
+    @property
+    def shape(self) -> Shape:
+        """Both droplets and their silhouettes, and where they meet; see `ChordedBody.shape`."""
         axes = np.array(self.semi_axes)
-        first, second = (
-            silhouette(size * axes, centre, direction)
-            for centre, size in zip(self.centres, (1.0, self.second), strict=True)
+        solids = np.array(
+            [[centre, *(size * axes)] for centre, size in zip(self.centres, (1.0, self.second), strict=True)]
         )
         # in units of the semi-axes, spheres of radius 1 and r at distance d meet in a circle at this height
         r, d = self.second, self.distance / axes[2]
         height = (d * d + 1 - r * r) / (2 * d)
         if abs(height) >= 1:
-            return Creases.of(first, second)
+            return Shape.of(UNION, ellipsoids=solids, silhouettes=np.pad(solids, ((0, 0), (0, 2))))
         width, plane = math.sqrt(1 - height**2), self.centres[0] + height * axes[2]
-        met = ring(plane, width * axes[0], width * axes[1])
-        return Creases.of(met, *beyond(plane, -1.0, first), *beyond(plane, 1.0, second))
+        return Shape.of(
+            UNION,
+            ellipsoids=solids,
+            curves=ring(plane, width * axes[0], width * axes[1]),
+            silhouettes=np.column_stack([solids, [-1.0, 1.0], [plane, plane]]),
+        )
 
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
         """Whether points (..., 3) in nm in the lab frame lie inside."""

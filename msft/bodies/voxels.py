@@ -11,7 +11,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import ArrayLike, NDArray
 
-from msft.bodies.body import Body, FloatArray
+from msft.bodies.body import Body
+from msft.bodies.shape import FloatArray
 from msft.errors import ParameterError
 
 MOST_VOXELS = 1024

@@ -18,6 +18,7 @@ a third time (`chebyshev_cupy`), line by line as the compiled one; see `msft.sol
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -30,7 +31,7 @@ from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.rotation import rotation_matrix
 from msft.solvers.projection import Projection, project
-from msft.solvers.quadrature import Columns, Rates, columns
+from msft.solvers.quadrature import Columns, ManyColumns, Rates, columns_of_many
 from msft.solvers.series import Series, series
 
 FloatArray = NDArray[np.float64]
@@ -138,13 +139,21 @@ class Common(NamedTuple):
 
     def made(self, body: Body, radius: float, orientation: FloatArray) -> Columns | Projection:
         """What is left to be transformed of a particle."""
-        radius = float(radius)
-        rotation = rotation_matrix(orientation)
-        if isinstance(body, Voxels):
-            return project(body, radius, rotation, self.series)
-        assert isinstance(body, ChordedBody)
+        return self.made_of_many([body], np.array([radius]), orientation[None])[0]
+
+    def made_of_many(
+        self, bodies: Sequence[Body], radii: FloatArray, orientations: FloatArray
+    ) -> ManyColumns | list[Projection]:
+        """The same of some particles, one or more, all of voxels or all of chords."""
+        rotations = rotation_matrix(orientations)
+        voxels = [body for body in bodies if isinstance(body, Voxels)]
+        if voxels:
+            particles = zip(voxels, radii.tolist(), rotations, strict=True)
+            return [project(*particle, self.series) for particle in particles]
+        chorded = [body for body in bodies if isinstance(body, ChordedBody)]
         # coarser columns than this are not worth their error: of aligned faces, 1.6 % at 1e-2
-        return columns(body, radius, rotation, self.rates, OF_COLUMNS * min(self.accuracy, 2e-3))
+        accuracy = OF_COLUMNS * min(self.accuracy, 2e-3)
+        return columns_of_many(chorded, radii, rotations, self.rates, accuracy)
 
 
 def _backend(name: str) -> Any:

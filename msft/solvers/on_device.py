@@ -1,32 +1,38 @@
 """The Chebyshev solver on a GPU: columns are made on the host, all else is computed where it stays.
 
-The columns (`msft.solvers.quadrature`) of some particles are made while the GPU transforms those of the
-particles before (`msft.backends.chebyshev_cupy`).
+The columns (`msft.solvers.quadrature`) of some particles are made, by as many threads as numba may use, while
+the GPU transforms those of the particles before (`msft.backends.chebyshev_cupy`). A thread makes a share of
+particles in a few calls that hold no lock, as the arrays that the kernels read.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msft.backends.choice import Engine
-from msft.bodies import Body, ChordedBody
+from msft.bodies import Body, ChordedBody, Voxels
 from msft.detector import EwaldDetector
 from msft.optics import Optics
 from msft.particle import Particles
 from msft.solvers.chebyshev import SINGLE, Common, Images, check_accuracy
 from msft.solvers.portions import in_portions, intensities
-from msft.solvers.projection import Projection
-from msft.solvers.quadrature import Columns
+
+if TYPE_CHECKING:
+    from msft.backends.column_batch import Batch
 
 FloatArray = NDArray[np.float64]
 
-TOGETHER = 32
-"""Particles whose columns are made at a time."""
+TOGETHER = 16
+"""Particles whose columns a thread makes at a time, and that are launched together, if they are not large."""
+
+LARGE = 320.0
+"""Circumsphere radius in nm beyond which fewer are taken: columns grow by its square."""
 
 
 def amplitudes(
@@ -62,17 +68,20 @@ def amplitudes(
 
     check_accuracy(accuracy)
     xp, _ = kernels.arrays()
+    precise = double or accuracy < SINGLE
     shape = len(bodies), detector.pixels, detector.pixels
     images = xp.zeros(shape, np.complex128 if double else np.complex64)
     for members in _alike(bodies):
         common = Common.of(bodies[members[0]], radii[members], optics, detector, accuracy)
 
-        def make(particle: int, common: Common = common) -> Columns | Projection:
-            return common.made(bodies[particle], radii[particle], orientations[particle])
+        def make(rows: list[int], common: Common = common) -> list[Batch]:
+            made = common.made_of_many([bodies[row] for row in rows], radii[rows], orientations[rows])
+            return kernels.prepared(made, common.series, precise)
 
-        for rows, made in _ahead(make, members, kernels.threads()):
-            found = kernels.amplitudes(made, common.series, double or accuracy < SINGLE)
-            images[xp.asarray(rows)] = found.astype(images.dtype)
+        most = _together(bodies[members[0]], float(radii[members].max()))
+        for rows, batches in _ahead(make, members, most, kernels.threads()):
+            found = kernels.transformed(batches, common.series, precise)
+            images[xp.asarray(np.array(rows))] = found.astype(images.dtype, copy=False)
     return images
 
 
@@ -162,14 +171,24 @@ def _alike(bodies: Sequence[Body]) -> list[list[int]]:
     return list(kinds.values())
 
 
+def _together(body: Body, radius: float) -> int:
+    """How many particles of a kind, the largest of some radius, a thread makes at a time."""
+    if isinstance(body, Voxels):
+        return 1  # one takes longer than all else
+    return max(1, int(TOGETHER * min(1.0, LARGE / radius) ** 2))
+
+
 def _ahead(
-    make: Callable[[int], Columns | Projection], members: list[int], threads: int
-) -> Iterator[tuple[NDArray[np.int64], list[Any]]]:
-    """`TOGETHER` particles after the other and what was made of them, while the next ones are made."""
-    groups = [members[start : start + TOGETHER] for start in range(0, len(members), TOGETHER)]
+    make: Callable[[list[int]], list[Batch]], members: list[int], most: int, threads: int
+) -> Iterator[tuple[list[int], list[Batch]]]:
+    """Some particles after the others and what was made of them, while the next ones are made."""
+    coming: deque[tuple[list[int], Future[list[Batch]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        coming = pool.map(make, groups[0])
-        for group, following in zip(groups, [*groups[1:], []], strict=True):
-            made = list(coming)
-            coming = pool.map(make, following)  # begins at once
-            yield np.array(group), made
+        for start in range(0, len(members), most):
+            rows = members[start : start + most]
+            coming.append((rows, pool.submit(make, rows)))
+            if len(coming) > threads + 1:  # one more than there are at work
+                rows, batches = coming.popleft()
+                yield rows, batches.result()
+        for rows, batches in coming:
+            yield rows, batches.result()

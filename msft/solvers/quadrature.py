@@ -4,32 +4,28 @@ Between a body's creases (`msft.bodies.creases`) the chords are analytic in (x, 
 into rows between the heights where a crease begins or ends, and each row between its crossings with the
 creases; every piece gets Gauss-Legendre points. Where a curved surface turns out of sight the chord has a
 square root, which the sine of the point's place in the piece takes away. `msft.solvers.gauss` says how many
-points a piece gets.
+points a piece gets, and `msft.backends.columns` is all of it compiled.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.backends import pieces as compiled
+from msft.backends import columns as compiled
+from msft.backends.columns import MOST_COLUMNS, Demands
 from msft.bodies import ChordedBody
-from msft.bodies.creases import Creases
-from msft.solvers.gauss import points
+from msft.errors import ParameterError
+from msft.solvers.gauss import counts, rules
 from msft.solvers.series import Series
 
 FloatArray = NDArray[np.float64]
-
-_SAMPLES = {True: 0.98 * np.array([-1.0, -0.5, 0.0, 0.5, 1.0]), False: 0.98 * np.array([-1.0, 1.0])}
-"""Places in a piece where its phase is measured, with curved surfaces and without: not at its very ends,
-where rounding may miss the body."""
-
-SHORT = 1e-7
-"""Pieces shorter than this fraction of the circumsphere radius are empty."""
 
 
 class Columns(NamedTuple):
@@ -53,6 +49,68 @@ class Columns(NamedTuple):
     weight: FloatArray
     z_in: FloatArray
     z_out: FloatArray
+
+
+@dataclass(frozen=True)
+class ManyColumns:
+    """Columns of N particles, M in J rows in all, one particle after the other.
+
+    Attributes
+    ----------
+    positions
+        x of the columns, then y of the rows, in nm, shape (M + J,).
+    start
+        Where the columns of each row begin, and where the last ends, int64, shape (J + 1,).
+    first_row
+        Of each particle, and where the last one's end, int64, shape (N + 1,).
+    weight, z_in, z_out
+        As those of `Columns`; particles may have fewer chords than others, whose further ones are empty.
+    """
+
+    positions: FloatArray
+    start: NDArray[np.int64]
+    first_row: NDArray[np.int64]
+    weight: FloatArray
+    z_in: FloatArray
+    z_out: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.first_row) - 1
+
+    def __iter__(self) -> Iterator[Columns]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, particle: int) -> Columns:
+        one = self.part(slice(particle, particle + 1))
+        x, y = np.split(one.positions, [len(one.weight)])
+        return Columns(y, one.start, x, one.weight, one.z_in, one.z_out)
+
+    @property
+    def first_column(self) -> NDArray[np.int64]:
+        """Of each particle, and where the last one's end, shape (N + 1,)."""
+        return self.start[self.first_row]
+
+    def part(self, particles: slice) -> ManyColumns:
+        """Those of particles that follow each other; of all of them, without a copy."""
+        begin, end, _ = particles.indices(len(self))
+        if (begin, end) == (0, len(self)):
+            return self
+        first_row = self.first_row[begin : end + 1]
+        rows = slice(first_row[0], first_row[-1])
+        start = self.start[rows.start : rows.stop + 1]
+        columns, y = slice(start[0], start[-1]), self.positions[len(self.weight) :]
+        return ManyColumns(
+            np.concatenate([self.positions[columns], y[rows]]), start - start[0], first_row - first_row[0],
+            *(np.ascontiguousarray(array[..., columns]) for array in (self.weight, self.z_in, self.z_out)),
+        )  # fmt: skip
+
+    @classmethod
+    def of(cls, one: Columns) -> ManyColumns:
+        """One particle."""
+        first_row = np.array([0, len(one.y)])
+        return cls(
+            np.concatenate([one.x, one.y]), one.start, first_row, one.weight, one.z_in, one.z_out
+        )  # fmt: skip
 
 
 class Rates(NamedTuple):
@@ -97,66 +155,51 @@ def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates
     ParameterError
         If they are too many.
     """
-    creases = body.creases(rotation[2]).turned(rotation, radius)
+    return columns_of_many([body], np.array([radius]), rotation[None], rates, accuracy)[0]
+
+
+def columns_of_many(
+    bodies: Sequence[ChordedBody], radii: FloatArray, rotations: FloatArray, rates: Rates, accuracy: float
+) -> ManyColumns:
+    """The same of N particles whose chords have the same densities, in one call that holds no lock.
+
+    Parameters
+    ----------
+    bodies, radii, rotations
+        Lengths N, (N,) and (N, 3, 3); one or more.
+    rates, accuracy
+        As for `columns`.
+
+    Raises
+    ------
+    ParameterError
+        If those of one particle are too many.
+    """
+    different = {id(body): body.numbers for body in bodies}
+    places = np.cumsum([0, *map(len, different.values())])
+    begin = dict(zip(different, places.tolist(), strict=False))
+    most, *found = compiled.columns_of_many(
+        np.concatenate(list(different.values())),
+        np.array([begin[id(body)] for body in bodies]),
+        np.ascontiguousarray(rotations),
+        np.asarray(radii, np.float64),
+        np.array(bodies[0].densities),
+        _demands(rates, accuracy),
+    )
+    if most > MOST_COLUMNS:
+        allowed = f"an accuracy and a radius that take at most {MOST_COLUMNS:.0e} columns"
+        raise ParameterError("accuracy", f"{most:.0e} columns", allowed)
+    return ManyColumns(*found)
+
+
+@lru_cache(maxsize=32)
+def _demands(rates: Rates, accuracy: float) -> Demands:
     # q_z is largest at 90 degrees alone, where patterns are darkest
-    rates = rates._replace(axial=_part(0.85, accuracy) * rates.axial)
+    axial = _part(0.85, accuracy) * rates.axial
     # behind where the wave has fallen to the root of the accuracy, depths count little, by the tests
     dark = -math.log(accuracy) / (2 * rates.absorption) if rates.absorption > 0 else math.inf
-    deepest = dark if creases.round else math.inf
-
-    def along(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        ends = np.array(body.chords(x, y, rotation, radius))
-        densities = np.resize(np.array(body.densities), ends.shape[1])
-        found: tuple[FloatArray, FloatArray] = compiled.along_lines(ends, x, y, densities, deepest, rates[:3])
-        return found
-
-    if len(creases.centre) == 0:
-        nowhere = np.empty(0)
-        return Columns(nowhere, np.zeros(1, np.int64), nowhere, nowhere, *np.empty((2, 1, 0)))
-    y, height = _rows(along, creases, radius, rates, accuracy)
-    row, low, high = compiled.pieces(y, creases.curves, SHORT, SHORT * radius)
-    x = compiled.sampled(low, high, creases.round, _SAMPLES[creases.round])
-    # the derivative of a sine, and a chord that ends there, turn by half a circle
-    phase = _together(*along(x, y[row, None]), creases.round, accuracy).max(axis=-1) + np.pi * creases.round
-    piece, x, weight = points(low, high, phase, (high - low) / (2 * radius), creases.round, accuracy)
-    row = row[piece]
-    z_in, z_out = body.chords(x, y[row], rotation, radius)
-    return Columns(y, np.searchsorted(row, np.arange(len(y) + 1)), x, weight * height[row], z_in, z_out)
-
-
-Along = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
-"""From the samples of pieces to `pieces.along_lines`."""
-
-
-def _rows(
-    along: Along, creases: Creases, radius: float, rates: Rates, accuracy: float
-) -> tuple[FloatArray, FloatArray]:
-    """Positions of the rows and their weights in nm, both (J,)."""
-    breaks = np.sort(np.concatenate([creases.heights(), creases.overlaps()[:, 1]]))
-    long = np.diff(breaks) > SHORT * radius
-    low, high = breaks[:-1][long], breaks[1:][long]
-    y = compiled.sampled(low, high, creases.round, _SAMPLES[creases.round])
-    phase = compiled.along_creases(y, creases.curves, SHORT, rates[:3], creases.round)
-    if creases.round:
-        # surfaces may be steeper than the curves around them: the side of a cylinder seen along its axis
-        x = compiled.middles(y, creases.curves, SHORT)
-        lines = x.reshape(-1, x.shape[-1]), np.tile(y, (len(x), 1))
-        turn, decay = (found.reshape(len(x), *phase.shape).max(axis=0) for found in along(*lines))
-        phase = _together(np.maximum(phase, turn), decay, True, accuracy)
-    phase = phase.max(axis=1) + 1.5 * np.pi * creases.round
-    part = ((high - low) / (2 * radius)) ** (1 if creases.round else 2)
-    _, y, weight = points(low, high, phase, part, creases.round, accuracy)
-    return y, weight
-
-
-def _together(turn: FloatArray, decay: FloatArray, round: bool, accuracy: float) -> FloatArray:
-    """The phase that stands for what happens over half a piece.
-
-    The largest turn is that of the darkest pixels and in few places, and curved surfaces send them little.
-    """
-    if not round:
-        return np.asarray(np.hypot(turn, decay))
-    return np.asarray(_part(0.98, accuracy) * (turn + np.minimum(decay, 4 * np.sqrt(decay))))
+    turns = rates.lateral, axial, rates.attenuation
+    return Demands(turns, dark, _part(0.98, accuracy), counts(accuracy), rules())
 
 
 def _part(of_phase: float, accuracy: float) -> float:

@@ -12,7 +12,7 @@ import pytest
 
 from msft.backends import chebyshev_cupy, chebyshev_numba, chebyshev_numpy, with_cupy
 from msft.backends.choice import engine
-from msft.backends.column_batch import extent
+from msft.backends.column_batch import extents
 from msft.bodies import Body, ChordedBody, Voxels, named
 from msft.detector import EwaldDetector, FlatDetector
 from msft.errors import ParameterError
@@ -23,7 +23,7 @@ from msft.rotation import as_quaternions, rotation_matrix
 from msft.shots import Recipe
 from msft.solvers import on_device, portions
 from msft.solvers.projection import project
-from msft.solvers.quadrature import Columns, Rates, columns
+from msft.solvers.quadrature import ManyColumns, Rates, columns_of_many
 from msft.solvers.series import Series, series
 
 from . import gpu_kernel
@@ -74,16 +74,13 @@ def stand_in(compiled: Compiled, monkeypatch: pytest.MonkeyPatch) -> ArraysOnThe
 
 def columns_of(
     body: Body, optics: Optics, detector: EwaldDetector, accuracy: float = 1e-3, radii: Any = RADII
-) -> tuple[list[Columns], Series]:
+) -> tuple[ManyColumns, Series]:
     """Of particles with some radii and `TURNS`; the series leaves nothing out, whatever the accuracy."""
     assert isinstance(body, ChordedBody)
     shared = series(body.densities, optics, detector, float(radii.max()), 1e-13)
     rates = Rates(shared.largest_q, shared.largest_q_z, abs(optics.attenuation) * max(body.densities))
-    made = [
-        columns(body, float(radius), rotation_matrix(turn), rates, accuracy)
-        for radius, turn in zip(radii, TURNS, strict=False)
-    ]
-    return made, shared
+    turns = rotation_matrix(TURNS[: len(radii)])
+    return columns_of_many([body] * len(radii), radii, turns, rates, accuracy), shared
 
 
 def worst(found: Any, expected: Any) -> float:
@@ -150,7 +147,7 @@ SLIPS: dict[str, tuple[str, str]] = {
 
 
 @pytest.fixture(scope="module")
-def example() -> tuple[list[Columns], Series, Any]:
+def example() -> tuple[ManyColumns, Series, Any]:
     """Particles on which a slip shows, with what NumPy makes of them."""
     body, optics = named("layered(0.5,2,0.2)"), Optics(absorption="refractive", beta=2.0)
     made, shared = columns_of(body, optics, SMALL, 1e-2, np.array([5.0, 15.0, 40.0]))
@@ -201,8 +198,8 @@ def test_a_batch_takes_the_memory_that_it_is_given(
         taken.append(counted.taken)
 
     monkeypatch.setattr(chebyshev_cupy, "launch", launch)
-    extents = [extent(one, shared) for one in made]
-    alone = [chebyshev_cupy.workspace_bytes([one], len(shared.axis), 2, 4) for one in extents]
+    of_all, each = extents(made, shared), [slice(i, i + 1) for i in range(len(made))]
+    alone = [chebyshev_cupy.workspace_bytes(of_all.part(one), len(shared.axis), 2, 4) for one in each]
     for most, launches in ((10**9, 1), (max(alone), 3), (1, 4)):
         monkeypatch.setattr(chebyshev_cupy, "BATCH_BYTES", most)
         taken.clear()

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from msft.backends.spline import filled_blocks, sample
 from msft.bodies import BODIES, ChordedBody, Voxels, named
+from msft.bodies.creases import Creases, curves_along, turned
+from msft.bodies.overlaps import overlaps
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
@@ -49,13 +51,11 @@ def test_chords_are_smooth_between_creases(name: str) -> None:
     class Creased:
         """The same body, one of whose creases is not known, but for the outermost."""
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(body, name)
-
-        def creases(self, direction: Any) -> Any:
-            known = body.creases(direction)
-            keep = np.arange(len(known.centre)) != len(known.centre) // 2
-            return type(known)(*(v if isinstance(v, bool) else v[keep] for v in known))
+        densities = body.densities
+        known = curves_along(body.numbers, turn[2])
+        kept = np.delete(known, len(known) // 2, axis=0)
+        nothing = np.empty(0)
+        numbers = body.shape._replace(curves=kept, sides=nothing, silhouettes=nothing).packed()
 
     fine = forward(1e-9, body)
     scale = abs(fine) + radius**2 * 1e-2
@@ -116,8 +116,9 @@ def test_outlines_cross_where_their_points_do(name: str, tilt: float, about: flo
     body: Any = named(name)
     half = np.array([np.cos(tilt / 2), *(np.sin(tilt / 2) * np.array([np.cos(about), np.sin(about), 0]))])
     rotation = rotation_matrix(half)
-    known = body.creases(rotation[2]).turned(rotation, 1.0)
-    curves = [tuple(part[i] for part in known.curves) for i in np.flatnonzero(known.outline)]
+    known = turned(curves_along(body.numbers, rotation[2]), rotation, 1.0)
+    centre, cosine, sine, _, outline, least = Creases.of(known, True)
+    curves = [(centre[i], cosine[i], sine[i], least[i]) for i in np.flatnonzero(outline)]
     pairs = [
         (one, other) if other[2].any() else (other, one)
         for i, one in enumerate(curves)
@@ -125,7 +126,7 @@ def test_outlines_cross_where_their_points_do(name: str, tilt: float, about: flo
         if one[2].any() or other[2].any()
     ]
     expected = np.concatenate([crossings_by_sampling(*pair) for pair in pairs])
-    found = known.overlaps()
+    found = overlaps(known)
     gaps = np.linalg.norm(expected[:, None] - found, axis=2)
     assert (gaps.min(axis=1, initial=1.0) < 1e-3).all()
     assert (gaps.min(axis=0, initial=1.0) < 1e-3).all()
