@@ -184,11 +184,13 @@ CROSSED = [
 def test_outlines_cross_in_known_points(
     case: tuple[str, NDArray[np.float64], list[list[float]]], first: bool
 ) -> None:
-    _, other, expected = case
+    name, other, expected = case
+    # where curves touch two roots are one, which rounding parts by the square root of its own size
+    nearly = 1e-6 if name == "touching" else 1e-9
     found = overlaps(np.array([CIRCLE, other] if first else [other, CIRCLE]))
     gaps = np.linalg.norm(np.array(expected).reshape(-1, 1, 2) - found, axis=2)
-    assert (gaps.min(axis=1, initial=9.0) < 1e-7).all()
-    assert (gaps.min(axis=0, initial=9.0) < 1e-7).all()
+    assert (gaps.min(axis=1, initial=9.0) < nearly).all()
+    assert (gaps.min(axis=0, initial=9.0) < nearly).all()
 
 
 def test_only_outlines_overlap() -> None:
