@@ -18,8 +18,9 @@ from invert.plan import Draw
 
 Batch = tuple[torch.Tensor, ...]
 
-MOST_BYTES = 2**29
-"""Of the images that are prepared together: what is computed on the way takes some times more."""
+MOST_BYTES, MOST_OF_MEMORY = 2**29, 1 / 64
+"""Of the images that are prepared together, and the part of a GPU's memory: what is computed on the way takes
+some ten times more."""
 
 
 class Prepared:
@@ -45,6 +46,10 @@ class Prepared:
         device: torch.device,
     ) -> None:
         self.batches, self.draws, self.prepare, self.device = batches, draws, prepare, device
+        self.most_bytes = MOST_BYTES
+        if device.type == "cuda":
+            memory = torch.cuda.get_device_properties(device).total_memory
+            self.most_bytes = min(MOST_BYTES, int(MOST_OF_MEMORY * memory))
 
     def __iter__(self) -> Generator[Batch, None, None]:
         """The batches; closing the iterator ends the thread."""
@@ -56,7 +61,7 @@ class Prepared:
     def _together(self, numbered: tuple[Draw, Batch]) -> tuple[int, int]:
         """What the batches that are prepared together have in common, and no neighbours of theirs."""
         draw, (images, *_) = numbered
-        most = 1 if self.device.type == "cpu" else max(1, MOST_BYTES // images.nbytes)
+        most = 1 if self.device.type == "cpu" else max(1, self.most_bytes // images.nbytes)
         return draw.group, draw.number // most
 
     def _there(self, batch: Batch) -> Batch:
