@@ -2,12 +2,12 @@
 
     python benchmarks/augment.py [--device cpu] [--repeats 7]
 
-Batches of 64 simulated patterns of 128 x 128 pixels; on a GPU 128 batches at once, as `invert train`
-prepares them (`invert.prepared`), and a 128th of the time is told. Everything takes turns in every repeat, so that
+Batches of 64 simulated patterns of 128 x 128 pixels; on a GPU 128 batches at once, as `invert train` prepares
+them (`invert.prepared`), and a 128th of the time is told. Everything takes turns in every repeat, so that
 ratios hold on a machine whose speed drifts; medians are printed. On a CPU they are of the processor time of
-one thread, which does not count the time that neighbours take. A filter's time is that of its recording, from
-linear intensity to grey values, the logarithm included. `recipe` is what `invert train` does to a batch: one
-recording for each image, drawn from the preset's. Its share is of the time of that preset's training step
+one thread, which does not count the time that neighbours take. The time of a filter is that of its recording,
+from linear intensity to grey values, the logarithm included. `recipe` is what `invert train` does to a batch:
+one recording for each image, drawn from the preset's. Its share is of the time of that preset's training step
 without it (forward, backward, AdamW), and is to be at most 15 % on a CPU and 10 % on a GPU.
 """
 
