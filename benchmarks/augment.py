@@ -26,13 +26,13 @@ import torch
 from augment import OneOf
 from augment.presets import EXPERIMENT, PAPER_FILTERS, RECORDINGS, one_of, recording
 from invert.model import Model, ModelConfiguration
-from invert.plan import TOGETHER
+from invert.plan import together
 from invert.presets import preset
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 
 BATCH = 64
-TOGETHER_ON = {"cpu": 1, "cuda": TOGETHER // BATCH}
+AT_ONCE = {"cpu": 1, "cuda": together(BATCH)}
 """Batches that are recorded at once."""
 
 LIMITS = {"cpu": 0.15, "cuda": 0.10}
@@ -87,8 +87,8 @@ def main() -> None:
     device = torch.device(options.device)
 
     particles = ParticleDistribution().draw(0, range(BATCH))
-    together = TOGETHER_ON[options.device]
-    intensity = torch.from_numpy(Simulation().intensity(particles)).to(device).repeat(together, 1, 1)
+    at_once = AT_ONCE[options.device]
+    intensity = torch.from_numpy(Simulation().intensity(particles)).to(device).repeat(at_once, 1, 1)
     generator = torch.Generator().manual_seed(0)
     filters: dict[str, Any] = {name: recording(name) for name in RECORDINGS}
     filters |= {f"recipe {name}": recipe for name, recipe in recipes().items()}
@@ -102,7 +102,7 @@ def main() -> None:
         seconds(call, device)  # tables, compilation, memory
     for _ in range(options.repeats):
         for name, call in calls.items():
-            measured[name].append(seconds(call, device) / (together if name in filters else 1))
+            measured[name].append(seconds(call, device) / (at_once if name in filters else 1))
 
     medians = {name: float(np.median(values)) for name, values in measured.items()}
     quick, paper = medians["training step quick"], medians["training step paper"]
@@ -127,7 +127,7 @@ def main() -> None:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": 1,
         "batch": BATCH,
-        "batches_at_once": together,
+        "batches_at_once": at_once,
         "repeats": options.repeats,
         "seconds_median": medians,
     }

@@ -29,6 +29,7 @@ from invert import checkpoint, figures
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import CLEAN, Evaluation, evaluate
 from invert.model import pick_device
+from invert.plan import together
 from invert.presets import Preset, preset
 from invert.train import fit
 from msft.dataset import digest
@@ -54,7 +55,7 @@ def shown_in(
     minutes: float, chosen: Preset, dataset: PatternDataset, device: torch.device
 ) -> tuple[int, float]:
     """How many images a training shows in so many minutes, at most the preset's; and images per second."""
-    steps = 2 * pace.group(chosen) if device.type == "cuda" else 3
+    steps = 2 * together(chosen.training.batch) if device.type == "cuda" else 3
     rate = chosen.training.batch / pace.seconds_per_step(chosen, dataset, device, steps)
     return min(chosen.training.images, max(chosen.training.batch, round(60 * minutes * rate))), rate
 

@@ -12,7 +12,6 @@ from invert import dihedral
 from invert.data import PatternDataset
 from invert.examples import Stored
 from invert.model import Model, ModelConfiguration
-from invert.plan import TOGETHER
 from invert.presets import Preset
 from invert.train import Regression
 from invert.trainer import Plan, train
@@ -29,13 +28,8 @@ def clock(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def group(chosen: Preset) -> int:
-    """Steps whose batches are prepared at once on a GPU: the pace is that of whole groups."""
-    return max(1, TOGETHER // chosen.training.batch)
-
-
 def seconds_per_step(chosen: Preset, dataset: PatternDataset, device: torch.device, steps: int) -> float:
-    """Seconds per step of training with everything, over some steps."""
+    """Seconds per step of training with everything, over some steps; on a GPU, over whole groups of them."""
     settings = chosen.training
     model = Model(ModelConfiguration(chosen.network, chosen.target))
     symmetries = dihedral.order(dataset.simulation.detector) if settings.symmetric else 1

@@ -26,6 +26,7 @@ import torch
 from augment.scaling import log_scale
 from invert.data import PatternDataset
 from invert.model import Model, ModelConfiguration, pick_device
+from invert.plan import together
 from invert.presets import PRESETS, Preset, preset
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
@@ -63,7 +64,7 @@ def bare(chosen: Preset, dataset: PatternDataset, device: torch.device, steps: i
 def measure(name: str, dataset: PatternDataset, options: argparse.Namespace) -> dict[str, float]:
     """Medians over the repeats, and their ratio."""
     device, chosen = pick_device(options.device), preset(name)
-    steps = options.steps or (STEPS if device.type == "cpu" else GROUPS * pace.group(chosen))
+    steps = options.steps or (STEPS if device.type == "cpu" else GROUPS * together(chosen.training.batch))
     seconds: dict[str, list[float]] = {"whole": [], "bare": []}
     ways: dict[str, Callable[..., float]] = {"whole": pace.seconds_per_step, "bare": bare}
     for _ in range(options.repeats):

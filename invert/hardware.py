@@ -44,6 +44,11 @@ class Hardware:
         """Processes that train together."""
         return self.devices * self.nodes
 
+    @property
+    def near(self) -> torch.device:
+        """Where examples may lie before training begins: of several processes each is told its GPU then."""
+        return self.kind if self.processes == 1 else torch.device("cpu")
+
 
 def leading() -> bool:
     """Whether this is the one of the processes that train together which writes and reports."""

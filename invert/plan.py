@@ -21,6 +21,11 @@ TOGETHER = 8192
 _ORDER, _LEARNING, _VALIDATING, _DROPOUT = range(4)
 
 
+def together(batch: int) -> int:
+    """Batches of so many examples whose random numbers are drawn at once: a group."""
+    return max(1, TOGETHER // batch)
+
+
 class Draw(NamedTuple):
     """Where a batch stands in the training: what its random numbers depend on, besides the seed.
 
@@ -46,16 +51,12 @@ class Draw(NamedTuple):
     @property
     def group(self) -> int:
         """Number of the group of batches whose random numbers are drawn at once."""
-        return self.number // self._batches
+        return self.number // together(self.batch)
 
     @property
     def examples(self) -> int:
         """Of all batches of the group."""
-        return self._batches * self.batch
-
-    @property
-    def _batches(self) -> int:
-        return max(1, TOGETHER // self.batch)
+        return together(self.batch) * self.batch
 
     def generator(self, seed: int) -> torch.Generator:
         """The generator of the whole group, on the CPU; the same in every process."""
@@ -64,7 +65,7 @@ class Draw(NamedTuple):
 
     def own(self, examples: int) -> torch.Tensor:
         """Which examples of the group these `examples` of a batch are: int64 tensor (examples,)."""
-        first = self.number % self._batches * self.batch
+        first = self.number % together(self.batch) * self.batch
         return first + torch.arange(examples) * self.processes + self.rank
 
 

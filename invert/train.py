@@ -159,12 +159,10 @@ def fit(
     if start is not None:
         _begin(model, start)
     hardware = hardware if isinstance(hardware, Hardware) else Hardware(hardware)
-    # each of several processes is told its GPU only when training begins
-    near = hardware.kind if hardware.processes == 1 else torch.device("cpu")
     task = Regression(
         model,
-        _examples(dataset.part(slice(0, taught)), model, training, hardware.kind, near),
-        Stored(dataset.part(slice(taught, taught + chosen)), model.target, device=near),
+        _examples(dataset.part(slice(0, taught)), model, training, hardware),
+        Stored(dataset.part(slice(taught, taught + chosen)), model.target, device=hardware.near),
         training,
     )
     plan = Plan(training.images, training.batch, training.seed)
@@ -191,21 +189,17 @@ def _begin(model: Model, start: Model) -> None:
 
 
 def _examples(
-    taught: PatternDataset,
-    model: Model,
-    training: TrainingConfiguration,
-    device: torch.device,
-    near: torch.device,
+    taught: PatternDataset, model: Model, training: TrainingConfiguration, hardware: Hardware
 ) -> Examples:
     if not training.online:
         symmetries = dihedral.order(taught.simulation.detector) if training.symmetric else 1
-        return Stored(taught, model.target, symmetries, near)
+        return Stored(taught, model.target, symmetries, hardware.near)
     if taught.recipe is None:
         raise ParameterError(
             "training.online", True, "false for a dataset that `msft generate` did not write"
         )
     shown = Plan(training.images, training.batch, training.seed).steps * training.batch
-    return Fresh(taught.recipe, shown, model.target, training.seed, device)
+    return Fresh(taught.recipe, shown, model.target, training.seed, hardware.kind)
 
 
 def train(

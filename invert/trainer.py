@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
@@ -271,16 +270,17 @@ def _run(loop: _Loop, hardware: Hardware, logger: Logger | None) -> None:
         validating: Any = DataLoader(task.validation, plan.batch, collate_fn=_as_it_is)  # type: ignore[arg-type]
         device = trainer.strategy.root_device
 
-        def draws(training: bool) -> Iterator[Draw]:
-            if training:
-                return (Draw(True, step, plan.batch, *shared) for step in count(loop.step))
+        def steps() -> Iterator[Draw]:
+            return (Draw(True, step, plan.batch, *shared) for step in count(loop.step))
+
+        def validations() -> Iterator[Draw]:
             return (Draw(False, number, plan.batch) for number in count())
 
         with interruptible():
             trainer.fit(
                 loop,
-                Prepared(learning, partial(draws, True), task.prepared, device),
-                Prepared(validating, partial(draws, False), task.prepared, device),
+                Prepared(learning, steps, task.prepared, device),
+                Prepared(validating, validations, task.prepared, device),
             )
     if together:
         torch.distributed.destroy_process_group()
