@@ -26,6 +26,9 @@ Block = Literal["basic", "bottleneck"]
 EXPANSION = 4
 """Output filters of a bottleneck block in units of those of its 3x3 convolution."""
 
+REGISTER = 16
+"""Numbers in single precision that the widest vector register holds."""
+
 
 @dataclass(frozen=True)
 class ResidualConfiguration:
@@ -109,6 +112,22 @@ RESNETS: dict[str, ResidualConfiguration] = {
 """The residual networks of Zimmermann et al. 2019, table 8, with leaky ReLUs throughout."""
 
 
+class Projection(nn.Conv2d):
+    """A 1x1 convolution; of few channels, its stride is taken before it.
+
+    With fewer channels than a vector register holds, and channels last, oneDNN's gradient of the filters of a
+    strided one writes past its workspace (uxlfoundation/oneDNN issue 6035): the process dies where processors
+    have AVX2 and no AVX-512.
+    """
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) to (B, `out_channels`, H / stride, W / stride)."""
+        if self.in_channels >= REGISTER:
+            return super().forward(images)
+        rows, columns = self.stride
+        return nn.functional.conv2d(images[..., ::rows, ::columns], self.weight, self.bias)
+
+
 class ResidualBlock(nn.Module):
     """Convolutions with batch normalisation, and a shortcut around them.
 
@@ -140,7 +159,7 @@ class ResidualBlock(nn.Module):
         self.shortcut: nn.Module = nn.Identity()
         self.projects = stride != 1 or channels != self.features
         if self.projects:
-            projection = nn.Conv2d(channels, self.features, 1, stride, bias=False)
+            projection = Projection(channels, self.features, 1, stride, bias=False)
             self.shortcut = projection if before else nn.Sequential(projection, nn.BatchNorm2d(self.features))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
 
 from invert.backbone import ResidualConfiguration, ResidualNetwork
-from invert.backbone.resnet import ResidualBlock
+from invert.backbone.resnet import Projection, ResidualBlock
 from invert.model import Model, ModelConfiguration
 from msft.errors import ParameterError
 
@@ -63,6 +66,37 @@ def test_a_block_without_residual_is_its_activation() -> None:
         nn.init.zeros_(parameter)
     images = torch.randn(2, 3, 5, 5)
     assert torch.allclose(block(images), torch.tanh(images))
+
+
+@pytest.mark.parametrize("channels", [1, 4, 15, 16, 40])
+@pytest.mark.parametrize("side", [7, 8])
+def test_a_projection_is_a_strided_convolution(channels: int, side: int) -> None:
+    images = torch.randn(3, channels, side, side, dtype=torch.float64)
+    projection = Projection(channels, 6, 1, 2).double()
+    expected = torch.einsum("bchw,fc->bfhw", images[:, :, ::2, ::2], projection.weight[..., 0, 0])
+    assert projection.bias is not None
+    assert torch.allclose(projection(images), expected + projection.bias[:, None, None])
+
+
+LEARNING = """
+import torch
+from invert.backbone import ResidualConfiguration, ResidualNetwork
+torch.manual_seed(0)
+torch.set_num_threads(1)
+network = ResidualNetwork(ResidualConfiguration(blocks=(1, 1), width={width}))
+network.to(memory_format=torch.channels_last)
+for _ in range(20):
+    network(torch.rand(64, 1, 32, 32)).sum().backward()
+"""
+
+
+# a process of its own: what is guarded against kills it (uxlfoundation/oneDNN issue 6035)
+@pytest.mark.parametrize("width", [2, 4])
+def test_narrow_networks_learn_with_channels_last(width: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEARNING.format(width=width)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("pixels", [1, 7, 64, 224])
