@@ -206,7 +206,13 @@ def fit(
     steps: Annotated[int | None, typer.Option(help="Nelder-Mead steps of each start [50].")] = None,
     radius_min: Annotated[float | None, typer.Option(help="Smallest radius in nm [30].")] = None,
     radius_max: Annotated[float | None, typer.Option(help="Largest radius in nm [160].")] = None,
-    body: Annotated[str | None, typer.Option(help="Name of the body [the file's, or icosahedron].")] = None,
+    body: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name of the body [the file's, or icosahedron]; given several times, each frame is told "
+            "the one that explains it best."
+        ),
+    ] = None,
     center: Center = None,
     fixed_beam: FixedBeam = False,
     no_polish: Annotated[
@@ -266,10 +272,10 @@ def fit(
         }
         simulation = simulation_of(measured, merged(file, settings))
         notes.append(instrument_of(simulation, measured).line())
-        name = body or (measured.truth.body if measured.truth is not None else "icosahedron")
+        named = ["icosahedron"] if measured.truth is None else sorted(set(measured.truth.bodies.tolist()))
         beam = beam_at(None, measured)
         with progress_bar("fitting", len(measured.images), quiet or as_json) as progress:
-            inversion = fit_frames(measured, simulation, name, search, seed, beam, progress)
+            inversion = fit_frames(measured, simulation, body or named, search, seed, beam, progress)
         provenance = {
             "program": "invert fit",
             "command": command_line(),
@@ -278,7 +284,7 @@ def fit(
         }
         write_predictions(outputs.predictions, inversion, measured, provenance, CURVATURE, simulation)
         lines = [
-            f"{search.starts} starts of {search.steps} steps each, "
+            f"{search.starts} starts of {search.steps} steps each with {' or '.join(body or named)}, "
             f"{simulation.optics.absorption} absorption, solver {simulation.solver}"
         ]
         truth, first = measured.truth, int(measured.numbers[0])

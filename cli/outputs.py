@@ -53,12 +53,12 @@ class Outputs:
     ) -> None:
         """Table, picture and page of the predictions that are written, and what is printed about them."""
         from invert.predictions import open_predictions
-        from invert.table import Summary, of_body, write_table
+        from invert.table import Summary, folded, write_table
         from invert.table import lines as first_frames
 
         files, summary = [self.predictions, self.table], Summary()
         with open_predictions(self.predictions) as predictions:
-            truth = of_body(truth, str(predictions.estimates(slice(0, 1)).particles.bodies[0]))
+            truth = folded(truth)
             write_table(self.table, predictions.blocks())
             for part in predictions.blocks():
                 summary.add(part, truth(part.frames))
@@ -80,6 +80,7 @@ class Outputs:
             "frames": len(summary.agreement),
             "agreement": summary.agreement,
             "patterns_used": summary.patterns,
+            "bodies": summary.bodies,
             "flagged": summary.flagged,
             "notes": list(notes),
         }
@@ -89,6 +90,7 @@ class Outputs:
             *lines,
             *table,
             summary.line(),
+            *summary.bodies_lines(),
             summary.flags_line(),
             "wrote " + ", ".join(map(str, files)),
         ]

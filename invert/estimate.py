@@ -42,16 +42,20 @@ class Alternatives:
         In the fundamental domain, shape (N, 4).
     agreement
         As of the first, shape (N,).
+    bodies
+        Names of the bodies, shape (N,); empty where no particle is known.
     """
 
     radius: NDArray[np.float64]
     orientation: NDArray[np.float64]
     agreement: NDArray[np.float64]
+    bodies: NDArray[np.str_]
 
     @classmethod
     def none(cls, count: int) -> Alternatives:
         """No alternative for any of the frames."""
-        return cls(np.full(count, np.nan), np.full((count, 4), np.nan), np.full(count, np.nan))
+        unknown = np.full((count, 4), np.nan)
+        return cls(np.full(count, np.nan), unknown, np.full(count, np.nan), np.full(count, ""))
 
 
 @dataclass(frozen=True)

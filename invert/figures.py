@@ -243,7 +243,7 @@ def comparison(shown: Comparison) -> Figure:
         body = figure.add_subplot(grid[row, 1], projection="3d")
         particle = shown.estimate
         radius, orientation = float(particle.radius[row]), particle.orientation[row]
-        draw_body(body, particle.body, orientation, radius, largest)
+        draw_body(body, str(particle.bodies[row]), orientation, radius, largest)
         body.set_title(("reconstruction\n" if row == 0 else "") + _describe(shown, row), fontsize=8)
     bar = figure.colorbar(image, ax=figure.axes, shrink=min(1.0, 2.0 / count), pad=0.01, aspect=30)
     bar.set_label("log intensity, scaled to [0, 1]; grey: not measured", fontsize=8)
@@ -252,9 +252,13 @@ def comparison(shown: Comparison) -> Figure:
 
 
 def _describe(shown: Comparison, row: int) -> str:
+    bodies = [shown.estimate.bodies, *([] if shown.truth is None else [shown.truth.bodies])]
+    several = len(set(np.concatenate(bodies).tolist())) > 1
+
     def one(particles: Particles) -> str:
         quaternion = ", ".join(f"{component:.3f}" for component in particles.orientation[row])
-        return f"R = {particles.radius[row]:.1f} nm, q = ({quaternion})"
+        body = f"{particles.bodies[row]}, " if several else ""
+        return f"{body}R = {particles.radius[row]:.1f} nm, q = ({quaternion})"
 
     text = one(shown.estimate)
     return text if shown.truth is None else f"{text}\ntruth: {one(shown.truth)}"

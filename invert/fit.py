@@ -6,7 +6,7 @@ Many random starts descend together (`invert.simplex`); the best few that are di
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from augment.scaling import FLOOR_DECADES
 from invert.estimate import Inversion
-from invert.fitted import Fitted, conclude, different, gather
+from invert.fitted import Fitted, best_of_bodies, conclude, different, gather
 from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam
 from invert.frames import Frames
 from invert.polish import ITERATIONS, polish, turned
@@ -84,7 +84,7 @@ class MonteCarloSimplex:
 def fit(
     frames: Frames,
     simulation: Simulation,
-    body: str,
+    body: str | Sequence[str],
     search: MonteCarloSimplex,
     seed: int = 0,
     beam: Beam = CENTRE,
@@ -96,8 +96,10 @@ def fit(
     ----------
     frames
         As read by `invert.frames.read_frames`.
-    simulation, body
+    simulation
         What the frames are compared with.
+    body
+        Name of the body; or of several, of which each frame is given the one that explains it best.
     search
         How.
     seed
@@ -111,30 +113,35 @@ def fit(
     ------
     ParameterError
         If no frame can be fitted; a frame that cannot, among others that can, is flagged. If the solver
-        cannot simulate the body or the radii, or the beam is free or off the centre and it is not the exact
+        cannot simulate a body or the radii, or the beam is free or off the centre and it is not the exact
         one. If the seed is below 0.
     """
     check_seed(seed)
-    simulation.check(Particles(max(search.radius_range), [1.0, 0.0, 0.0, 0.0], body))
+    bodies = [body] if isinstance(body, str) else list(dict.fromkeys(body))
+    if not bodies:
+        raise ParameterError("body", "none", "one or more")
+    for name in bodies:
+        simulation.check(Particles(max(search.radius_range), [1.0, 0.0, 0.0, 0.0], name))
     check_beam(simulation, beam, BEAM_REACH if search.polished and search.free_beam else 0.0)
     grey = frames.grey(FLOOR_DECADES).numpy()
     fits: list[Fitted | None] = []
     refused: ParameterError | None = None
     for image, valid, number in zip(grey, frames.valid, frames.numbers, strict=True):
         try:
-            model = ForwardModel(image, valid, simulation, body, beam)
+            models = [ForwardModel(image, valid, simulation, name, beam) for name in bodies]
         except ParameterError as error:
             refused = error
             fits.append(None)
         else:
             if not any(fits):
                 progress(len(fits))
-            fits.append(fit_frame(model, search, generator_of(seed, int(number))))
+            found = [fit_frame(model, search, generator_of(seed, int(number))) for model in models]
+            fits.append(best_of_bodies(found))
         if any(fits):
             progress(1)
     if refused is not None and not any(fits):
         raise refused
-    return gather(fits, grey, frames.numbers, body, search.radius_range)
+    return gather(fits, grey, frames.numbers, bodies[0], search.radius_range)
 
 
 def fit_frame(model: ForwardModel, search: MonteCarloSimplex, generator: np.random.Generator) -> Fitted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,10 +37,14 @@ class Fitted:
 
     Attributes
     ----------
+    body
+        Name of the body.
     best
         The answer.
     alternative
         The best different answer, if it explains the frame almost as well.
+    alternative_body
+        Name of that one's body.
     patterns
         Patterns simulated on the way and for the picture.
     measured, resimulated
@@ -49,8 +53,10 @@ class Fitted:
         Compared pixels, bool, shape (H, W).
     """
 
+    body: str
     best: Polished
     alternative: Polished | None
+    alternative_body: str
     patterns: int
     measured: NDArray[np.float32]
     resimulated: NDArray[np.float32]
@@ -78,10 +84,27 @@ def best_and_rival(answers: Sequence[Polished], body: str) -> tuple[Polished, Po
     candidates, misfits = zip(*((answer.candidate, answer.misfit) for answer in answers), strict=True)
     order = different(candidates, misfits, 2, body)
     best = answers[order[0]]
-    rival = answers[order[1]] if len(order) > 1 else None
-    if rival is not None and rival.misfit > TIE_RATIO * best.misfit + TIE_DIFFERENCE:
-        rival = None
+    rival = answers[order[1]] if len(order) > 1 and _ties(answers[order[1]], best) else None
     return best, rival
+
+
+def _ties(answer: Polished, best: Polished) -> bool:
+    return answer.misfit <= TIE_RATIO * best.misfit + TIE_DIFFERENCE
+
+
+def best_of_bodies(fits: Sequence[Fitted]) -> Fitted:
+    """The best of what was found for one frame with several bodies.
+
+    The best answer with another body is its rival if it explains the frame almost as well, and better than
+    a rival with the same body. Patterns of all of them count.
+    """
+    best, *others = sorted(fits, key=lambda fit: fit.best.misfit)
+    patterns = sum(fit.patterns for fit in fits)
+    if others and _ties(others[0].best, best.best):
+        rival = best.alternative
+        if rival is None or others[0].best.misfit < rival.misfit:
+            best = replace(best, alternative=others[0].best, alternative_body=others[0].body)
+    return replace(best, patterns=patterns)
 
 
 def conclude(model: ForwardModel, answers: Sequence[Polished], patterns: int) -> Fitted:
@@ -91,7 +114,8 @@ def conclude(model: ForwardModel, answers: Sequence[Polished], patterns: int) ->
     """
     best, rival = best_and_rival(answers, model.body)
     picture = as_displayed(model, best.candidate)
-    return Fitted(best, rival, patterns + PICTURE, model.grey, picture, model.valid)
+    patterns += PICTURE
+    return Fitted(model.body, best, rival, model.body, patterns, model.grey, picture, model.valid)
 
 
 def as_displayed(model: ForwardModel, candidate: Candidate) -> NDArray[np.float32]:
@@ -121,24 +145,25 @@ def gather(
 ) -> Inversion:
     """The fits of N frames as one inversion; None stands for a frame that shows nothing.
 
-    Such a frame is flagged ``no_signal``: its agreement is 0, its uncertainties are NaN, and its radius and
-    orientation mean nothing (the smallest radius, the identity).
+    Such a frame is flagged ``no_signal``: its agreement is 0, its uncertainties are NaN, and its radius,
+    orientation and body mean nothing (the smallest radius, the identity, `body`).
     """
     count = len(fits)
     radius, orientation = np.full(count, float(radius_range[0])), np.tile([1.0, 0, 0, 0], (count, 1))
+    bodies, other_bodies = [body] * count, [""] * count
     sigma, agreement = np.full((2, count), np.nan), np.zeros(count)
     beam, alternatives = np.zeros((count, 2)), Alternatives.none(count)
     flags, patterns = np.zeros(count, dtype=np.uint32), np.zeros(count, dtype=np.int64)
     pictures = np.zeros_like(images)
     valid = np.zeros(images.shape, dtype=bool)
-    group = rotation_group(body)
     margin = BOUND * (radius_range[1] - radius_range[0])
     for row, fit in enumerate(fits):
         if fit is None:
             flags[row] = FLAGS["no_signal"] | FLAGS["poor_agreement"]
             continue
         best = fit.best
-        radius[row], orientation[row] = best.candidate.radius, best.candidate.orientation
+        bodies[row], radius[row] = fit.body, best.candidate.radius
+        orientation[row] = to_fundamental_domain(best.candidate.orientation, rotation_group(fit.body))
         sigma[:, row] = best.radius_sigma, best.orientation_sigma
         agreement[row], beam[row], patterns[row] = 1 - best.misfit, best.candidate.beam, fit.patterns
         pictures[row], valid[row] = fit.resimulated, fit.valid
@@ -148,16 +173,17 @@ def gather(
             flags[row] |= FLAGS["radius_on_bound"]
         if fit.alternative is not None:
             flags[row] |= FLAGS["ambiguous"]
-            other = fit.alternative.candidate
+            other, group = fit.alternative.candidate, rotation_group(fit.alternative_body)
             alternatives.radius[row], alternatives.agreement[row] = other.radius, 1 - fit.alternative.misfit
             alternatives.orientation[row] = to_fundamental_domain(other.orientation, group)
+            other_bodies[row] = fit.alternative_body
     estimates = Estimates(
-        Particles(radius, to_fundamental_domain(orientation, group), body),
+        Particles(radius, orientation, bodies),
         sigma[0],
         sigma[1],
         agreement,
         beam,
-        alternatives,
+        replace(alternatives, bodies=np.array(other_bodies, dtype=np.str_)),
         flags,
         patterns,
         frames,

@@ -5,7 +5,7 @@ In SI units; N frames::
     /entry_1/result_1/quaternion (N, 4) w, x, y, z | radius, radius_sigma (N,) m | orientation_sigma (N,) rad
                       agreement, score (N,) | flags (N,) u4, bits by the attribute `names` | frame (N,)
                       patterns_used (N,) | beam (N, 2) px | source, body (N,) str
-                      alternative_1/{quaternion, radius, agreement}
+                      alternative_1/{quaternion, radius, agreement, body}
                       measured, resimulated (N, H, W) f4, log grey values in [0, 1]
                       mask (N, H, W) u1, 0 where the two were compared
     /entry_1/process_1 attributes: provenance; `simulation` as JSON
@@ -45,7 +45,7 @@ COLUMNS: dict[str, tuple[str, int]] = {
 }
 """Type and width of the columns of numbers; 0 for one number a frame."""
 
-TEXTS = ("source", "body")
+TEXTS = ("source", "body", "alternative_1/body")
 IMAGES = ("measured", "resimulated", "mask")
 
 _UNITS = {

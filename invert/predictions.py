@@ -69,6 +69,7 @@ def append(file: h5py.File, inversion: Inversion, source: str, threads: Executor
         "alternative_1/agreement": estimates.alternatives.agreement,
         "source": [source] * len(estimates),
         "body": estimates.particles.bodies.tolist(),
+        "alternative_1/body": estimates.alternatives.bodies.tolist(),
     }
     for name, column in values.items():
         result[name].resize(last, axis=0)
@@ -146,7 +147,9 @@ class Predictions:
     def estimates(self, rows: slice = slice(None)) -> Estimates:
         """Some of the estimates."""
         column = {name: self._result[name][rows] for name in COLUMNS}
-        bodies = self._result["body"].asstr()[rows].astype(np.str_)
+        bodies, others = (
+            self._result[name].asstr()[rows].astype(np.str_) for name in ("body", "alternative_1/body")
+        )
         return Estimates(
             particles=Particles(column["radius"] / NANOMETRE, column["quaternion"], bodies),
             radius_sigma=column["radius_sigma"] / NANOMETRE,
@@ -157,6 +160,7 @@ class Predictions:
                 column["alternative_1/radius"] / NANOMETRE,
                 column["alternative_1/quaternion"],
                 column["alternative_1/agreement"],
+                others,
             ),
             flags=column["flags"],
             patterns_used=column["patterns_used"],

@@ -20,6 +20,7 @@ COLUMNS = (
     *("frame", "radius_nm", "radius_sigma_nm", "q_w", "q_x", "q_y", "q_z"),
     *("orientation_sigma_degrees", "agreement", "patterns_used", "flags"),
     *("alternative_radius_nm", "alternative_degrees_away", "alternative_agreement", "score"),
+    *("body", "alternative_body"),
 )
 """Of the CSV table."""
 
@@ -50,45 +51,62 @@ def cells(estimates: Estimates, row: int) -> list[str]:
         " ".join(flag_names(int(estimates.flags[row]))),
         *_alternative(estimates, row),
         "" if estimates.score is None or np.isnan(estimates.score[row]) else f"{estimates.score[row]:.4f}",
+        str(estimates.particles.bodies[row]),
+        str(estimates.alternatives.bodies[row]),
     ]
 
 
 def _alternative(estimates: Estimates, row: int) -> list[str]:
-    """Radius in nm, distance in degrees and agreement of a frame's second answer; empty where it has none."""
+    """Radius in nm, distance in degrees and agreement of a frame's second answer; empty where it has none.
+
+    The orientation of another body is at no distance.
+    """
     other, particles = estimates.alternatives, estimates.particles
     if np.isnan(other.radius[row]):
         return ["", "", ""]
-    group = rotation_group(str(particles.bodies[row]))
-    angle = np.degrees(misorientation(particles.orientation[row], other.orientation[row], group))
-    return [f"{other.radius[row]:.3f}", f"{angle:.2f}", f"{other.agreement[row]:.4f}"]
+    angle = ""
+    if other.bodies[row] == particles.bodies[row]:
+        group = rotation_group(str(particles.bodies[row]))
+        away = np.degrees(misorientation(particles.orientation[row], other.orientation[row], group))
+        angle = f"{away:.2f}"
+    return [f"{other.radius[row]:.3f}", angle, f"{other.agreement[row]:.4f}"]
 
 
 def lines(estimates: Estimates, truth: Particles | None, count: int = 10) -> list[str]:
     """A table of the first frames for people, against the truth where it is known."""
     against = None if truth is None else _against(estimates, truth)
+    bodies = estimates.particles.bodies
+    width = max(map(len, bodies[:count].tolist()), default=0) + 1
+    several = len(set(bodies.tolist())) > 1
     columns = f"{'frame':>6} {'radius/nm':>10} {'agreement':>10}"
     if against is not None:
         columns += f" {'true radius/nm':>15} {'orientation off by/deg':>23}"
+    columns += f"  {'body':{width}}" if several else ""
     rows = [columns + "  flags"]
     for row, frame in enumerate(estimates.frames[:count]):
         text = f"{frame:6d} {estimates.particles.radius[row]:10.2f} {estimates.agreement[row]:10.3f}"
         if truth is not None and against is not None:
-            text += f" {truth.radius[row]:15.2f} {against[0][row]:23.3g}"
+            if np.isnan(against[0][row]):
+                text += f" {'':15} {'is a ' + truth.bodies[row]:>23}"
+            else:
+                text += f" {truth.radius[row]:15.2f} {against[0][row]:23.3g}"
+        text += f"  {bodies[row]:{width}}" if several else ""
         rows.append(f"{text}  {', '.join(flag_names(int(estimates.flags[row])))}".rstrip())
     return rows
 
 
-def of_body(truth: TruthOf, body: str) -> TruthOf:
-    """The truth where it is about that body, in the body's fundamental domain as the answers are.
-
-    The size and orientation of another body say nothing about it.
-    """
+def folded(truth: TruthOf) -> TruthOf:
+    """The truth with each particle in the fundamental domain of its body, as the answers are."""
 
     def known(frames: NDArray[np.int64]) -> Particles | None:
         found = truth(frames)
-        if found is None or found.body != body:
+        if found is None:
             return None
-        return Particles(found.radius, to_fundamental_domain(found.orientation, rotation_group(body)), body)
+        orientation = [
+            to_fundamental_domain(one, rotation_group(body))
+            for one, body in zip(found.orientation, found.bodies.tolist(), strict=True)
+        ]
+        return Particles(found.radius, np.reshape(orientation, (-1, 4)), found.bodies)
 
     return known
 
@@ -101,6 +119,8 @@ class Summary:
     patterns: list[int] = field(default_factory=list)
     degrees: list[float] = field(default_factory=list)
     nanometres: list[float] = field(default_factory=list)
+    bodies: dict[str, int] = field(default_factory=dict)
+    compared: int = 0
     flagged: dict[str, int] = field(default_factory=dict)
 
     def add(self, estimates: Estimates, truth: Particles | None) -> None:
@@ -110,10 +130,13 @@ class Summary:
         for flags in estimates.flags.tolist():
             for name in flag_names(flags):
                 self.flagged[name] = self.flagged.get(name, 0) + 1
+        for body in estimates.particles.bodies.tolist():
+            self.bodies[body] = self.bodies.get(body, 0) + 1
         if truth is not None:
+            self.compared += len(truth)
             degrees, nanometres = _against(estimates, truth)
-            self.degrees += degrees.tolist()
-            self.nanometres += nanometres.tolist()
+            self.degrees += degrees[np.isfinite(degrees)].tolist()
+            self.nanometres += nanometres[np.isfinite(nanometres)].tolist()
 
     def line(self) -> str:
         """Median errors where the truth is known, agreement and number of patterns simulated."""
@@ -126,6 +149,15 @@ class Summary:
         patterns = np.median(self.patterns)
         return text + f"agreement {np.median(self.agreement):.3f}, patterns simulated {patterns:g}"
 
+    def bodies_lines(self) -> list[str]:
+        """How many frames are which body, if there are several, and how many that are rightly so."""
+        lines = []
+        if len(self.bodies) > 1:
+            lines.append(", ".join(f"{count} {name}" for name, count in sorted(self.bodies.items())))
+        if len(self.degrees) < self.compared or (lines and self.compared):
+            lines.append(f"the body is the true one in {len(self.degrees)} of {self.compared} frames")
+        return lines
+
     def flags_line(self) -> str:
         """How many frames have which flag."""
         flagged = ", ".join(f"{count} {name}" for name, count in sorted(self.flagged.items()))
@@ -133,7 +165,15 @@ class Summary:
 
 
 def _against(estimates: Estimates, truth: Particles) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How far orientations in degrees, up to the body's symmetry, and radii in nm are from the truth."""
+    """How far orientations in degrees, up to the body's symmetry, and radii in nm are from the truth.
+
+    NaN where the body is another: its size and orientation say nothing about the true one's.
+    """
     found = estimates.particles
-    angle = misorientation(found.orientation, truth.orientation, rotation_group(truth.body))
-    return np.degrees(angle), np.abs(found.radius - truth.radius)
+    angle, radius = np.full((2, len(estimates)), np.nan)
+    for body in set(found.bodies.tolist()):
+        same = (found.bodies == body) & (truth.bodies == body)
+        group = rotation_group(body)
+        angle[same] = misorientation(found.orientation[same], truth.orientation[same], group)
+        radius[same] = np.abs(found.radius[same] - truth.radius[same])
+    return np.degrees(angle), radius

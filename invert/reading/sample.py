@@ -16,14 +16,13 @@ from msft.units import NANOMETRE
 
 
 def read_truth(file: h5py.File, rows: slice, count: int) -> Particles | None:
-    """The particles of some frames; None unless the file names one for each, all of one body."""
+    """The particles of some frames; None unless the file names one for each."""
     sample = group_at(file, SAMPLE)
     if sample is None or not {"radius", "orientation", "body"} <= set(sample):
         return None
     try:
         radius, orientation = sample["radius"][rows] / NANOMETRE, sample["orientation"][rows]
         truth = Particles(radius, orientation, sample["body"].asstr()[rows].astype(str))
-        truth.body  # noqa: B018  raises if there are several
     except (ValueError, TypeError, AttributeError, KeyError, OSError):  # somebody else's sample_1
         return None
     return truth if len(truth) == count else None

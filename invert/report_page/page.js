@@ -4,6 +4,7 @@
   const COLUMNS = ["frame", "radius (nm)", "± (nm)", "orientation ± (°)", "agreement", "score", "patterns", "flags"];
   const DIGITS = [0, 2, 2, 2, 3, 3, 0, null];
   const PLACES = [0, 1, 2, 3, 4, 5, 6, 7];
+  if (Object.keys(data.bodies).length > 1) { COLUMNS.push("body"); DIGITS.push(null); PLACES.push(9); }
   if (data.labelled) { COLUMNS.push("labels"); DIGITS.push(null); PLACES.push(11); }
   const [RADIUS, AGREEMENT, SCORE, FLAGS, QUATERNION, BODY, BEAM] = [1, 4, 5, 7, 8, 9, 10];
   const PER_PAGE = 50;

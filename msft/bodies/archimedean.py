@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from msft.bodies.shape import FloatArray
+from msft.errors import ParameterError
 from msft.symmetry import GOLDEN_RATIO as PHI
 
 ROOT2 = math.sqrt(2)
@@ -67,27 +68,36 @@ def _decahedron() -> FloatArray:
     return np.vstack([_polygon(5, 1.0, 0.0), [[0, 0, apex], [0, 0, -apex]]])
 
 
-def _truncated_twinned_tetrahedron() -> FloatArray:
-    """Two regular tetrahedra that share a face, with their five corners cut off.
+def truncated_twinned_tetrahedron(height: float, corner: float) -> tuple[FloatArray, FloatArray]:
+    """Half-spaces of two regular tetrahedra that share a face, with their five corners cut off.
 
-    The twin plane, a triangle, becomes a regular hexagon by cuts that stand upright on it; both apexes are
-    cut at two thirds of their height.
+    Parameters
+    ----------
+    height
+        Fraction of each tetrahedron's height at which its apex is cut; small for platelets.
+    corner
+        Distance from the axis of the upright cuts of the other three corners, in circumradii of the shared
+        face; 1/2 makes a regular hexagon of that.
+
+    Returns
+    -------
+    Outward normals (11, 3) and offsets (11,), in circumradii of the shared face.
+
+    Raises
+    ------
+    ParameterError
+        If a cut is outside the body or leaves none of a side.
     """
-    height = math.sqrt(2)  # of a tetrahedron on a triangle of circumradius 1
-    cut = 0.5  # of the circumradius: the third of an edge next to a corner is gone
-    corners = [_polygon(3, 1 / 3, side * height * 2 / 3) for side in (-1, 1)]
-    for z in (-1, 0, 1):
-        # the section of the bipyramid with the upright plane at distance `cut` along a corner's direction
-        for direction in 2 * np.pi * np.arange(3) / 3:
-            along = np.array([math.cos(direction), math.sin(direction), 0.0])
-            across = np.array([-math.sin(direction), math.cos(direction), 0.0])
-            if z == 0:
-                half = (1 - cut) / math.sqrt(3)
-                corners.append(np.array([cut * along + half * across, cut * along - half * across]))
-            else:
-                # the edge from the corner to the apex meets the plane at this height
-                corners.append((cut * along + [0, 0, z * height * (1 - cut)])[None])
-    return np.vstack(corners)
+    if not 0 < height <= 1:
+        raise ParameterError("height", height, "above 0 and at most 1, of a tetrahedron's height")
+    if not 0.25 < corner <= 1:
+        raise ParameterError("corner", corner, "above 1/4 and at most 1, in circumradii of the shared face")
+    rise = math.sqrt(2)  # of a tetrahedron on a triangle of circumradius 1, whose sides are at 1/2
+    to_corners = 2 * np.pi * np.arange(3) / 3
+    across = np.column_stack([np.cos(to_corners), np.sin(to_corners), np.zeros(3)])
+    axis = np.array([0, 0, 1])
+    normals = [axis, -axis, *across, *(axis / 2 - rise * across), *(-axis / 2 - rise * across)]
+    return np.array(normals), np.array([rise * height] * 2 + [corner] * 3 + [rise / 2] * 6)
 
 
 VERTICES: dict[str, Callable[[], FloatArray]] = {
@@ -106,6 +116,5 @@ VERTICES: dict[str, Callable[[], FloatArray]] = {
     "cuboctahedron": lambda: _permuted((0, 1, 1)),
     "icosidodecahedron": lambda: _rotated((0, 0, 2 * PHI), (PHI, 1, PHI + 1)),
     "decahedron": _decahedron,
-    "truncated twinned tetrahedron": _truncated_twinned_tetrahedron,
 }
 """Vertices (V, 3) by name, of any circumsphere radius."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from msft.bodies.archimedean import VERTICES
+from msft.bodies.archimedean import VERTICES, truncated_twinned_tetrahedron
 from msft.bodies.body import Body
 from msft.bodies.dumbbell import Dumbbell, capsule
 from msft.bodies.ellipsoid import Ellipsoid
@@ -24,6 +24,10 @@ from msft.errors import ParameterError
 
 def _polyhedron(name: str) -> ConvexPolyhedron:
     return ConvexPolyhedron.from_vertices(name, VERTICES[name]())
+
+
+def _truncated_twinned_tetrahedron(name: str, height: float = 2 / 3, corner: float = 0.5) -> ConvexPolyhedron:
+    return ConvexPolyhedron.from_half_spaces(name, *truncated_twinned_tetrahedron(height, corner))
 
 
 def _ellipsoid(name: str, x: float = 1.0, y: float = 0.8, z: float = 0.6) -> Ellipsoid:
@@ -48,7 +52,8 @@ def _layered(
     return Layered(inner_radius, inner_density, offset, name=name)
 
 
-SMOOTH: dict[str, Callable[..., Body]] = {
+PROPORTIONED: dict[str, Callable[..., Body]] = {
+    "truncated twinned tetrahedron": _truncated_twinned_tetrahedron,
     "sphere": Sphere,
     "ellipsoid": _ellipsoid,
     "capsule": _capsule,
@@ -57,11 +62,11 @@ SMOOTH: dict[str, Callable[..., Body]] = {
     "layered": _layered,
     "nothing": Nothing,
 }
-"""Bodies that are not polyhedra, built from their full name and the numbers in its brackets."""
+"""Bodies that are built from their full name and the numbers in its brackets."""
 
 BODIES: dict[str, Callable[[], Body]] = {
     **{name: partial(_polyhedron, name) for name in VERTICES},
-    **{name: partial(make, name) for name, make in SMOOTH.items()},
+    **{name: partial(make, name) for name, make in PROPORTIONED.items()},
 }
 
 
@@ -86,7 +91,7 @@ def half_spaces_of(path: Path, name: str | None = None) -> ConvexPolyhedron:
 FILES: dict[str, Callable[[Path, str], Body]] = {".npy": Voxels.load, ".txt": half_spaces_of}
 """Bodies from files, by suffix."""
 
-_WITH_NUMBERS = re.compile(r"(?P<kind>[a-z]+)\((?P<numbers>[^()]*)\)")
+_WITH_NUMBERS = re.compile(r"(?P<kind>[a-z]+(?: [a-z]+)*)\((?P<numbers>[^()]*)\)")
 
 
 @lru_cache(maxsize=1024)  # of a set with proportions of its own for every particle, not all
@@ -96,7 +101,8 @@ def named(name: str) -> Body:
     Parameters
     ----------
     name
-        One of `BODIES`, or one of these with its proportions: ``ellipsoid(x, y, z)`` semi-axes;
+        One of `BODIES`, or one of these with its proportions: ``truncated twinned tetrahedron(height,
+        corner)``, see `msft.bodies.archimedean`; ``ellipsoid(x, y, z)`` semi-axes;
         ``capsule(length)`` in diameters; ``dumbbell(half distance of the lobes' centres, neck radius)`` in
         lobe radii; ``twins(distance, second, width along x)`` in radii of the first droplet;
         ``layered(inner radius, inner density, offset)`` in those of the outer layer. Or the path of a file:
@@ -113,15 +119,16 @@ def named(name: str) -> Body:
     if (suffix := Path(name).suffix) in FILES:
         return FILES[suffix](Path(name), name)
     found = _WITH_NUMBERS.fullmatch(name)
-    if found and found["kind"] in SMOOTH:
+    if found and found["kind"] in PROPORTIONED:
         try:
-            return SMOOTH[found["kind"]](name, *map(float, found["numbers"].split(",")))
+            return PROPORTIONED[found["kind"]](name, *map(float, found["numbers"].split(",")))
         except (TypeError, ValueError) as error:
             if isinstance(error, ParameterError):
                 raise
             allowed = (
-                "ellipsoid(x,y,z), capsule(length), dumbbell(half distance,neck radius), "
-                "twins(distance,second,width) or layered(inner radius,inner density,offset)"
+                "truncated twinned tetrahedron(height,corner), ellipsoid(x,y,z), capsule(length), "
+                "dumbbell(half distance,neck radius), twins(distance,second,width) or "
+                "layered(inner radius,inner density,offset)"
             )
             raise ParameterError("body", name, allowed) from None
     allowed = "one of " + ", ".join(BODIES) + "; or a file, " + " or ".join(FILES)

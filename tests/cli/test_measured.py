@@ -19,7 +19,7 @@ from invert.backbone import ResidualConfiguration
 from invert.checkpoint import save
 from invert.model import Model, ModelConfiguration
 from invert.presets import TrainingConfiguration
-from invert.table import of_body
+from invert.table import folded
 from msft.bodies.rotations import rotation_group
 from msft.detector import EwaldDetector
 from msft.particle import Particles
@@ -340,10 +340,34 @@ def test_another_body_is_told_by_its_own_symmetry(tmp_path: Path) -> None:
 def test_the_truth_is_told_as_the_equivalent_that_answers_are() -> None:
     turn = multiply([0.9, 0.1, -0.2, 0.3], rotation_group("cube")[5])
     truth = Particles([60.0], turn, "cube")
-    told = of_body(lambda frames: truth, "cube")(np.array([0]))
+    told = folded(lambda frames: truth)(np.array([0]))
     assert told is not None
     assert told.orientation[0] == pytest.approx(np.array([0.9, 0.1, -0.2, 0.3]) / np.sqrt(0.95))
-    assert of_body(lambda frames: truth, "octahedron")(np.array([0])) is None
+
+
+def test_the_body_of_each_frame_is_found(tmp_path: Path) -> None:
+    (tmp_path / "mixed.toml").write_text("[particles]\nbody = {cube = 0.5, tetrahedron = 0.5}\n")
+    exp, out = tmp_path / "exp.h5", tmp_path / "found.h5"
+    made = run(
+        msft, "generate", "--n", 3, "--seed", 1, "--config", tmp_path / "mixed.toml", "-o", exp, *SMALL
+    )
+    assert made.exit_code == 0, made.output
+    with h5py.File(exp) as file:
+        true = file["/entry_1/sample_1/body"].asstr()[:].tolist()
+    assert len(set(true)) == 2
+    # the bodies that the file names are tried
+    done = run(invert, "fit", exp, *QUICK, "--fixed-beam", "-o", out)
+    assert done.exit_code == 0, done.output
+    assert "the body is the true one in 3 of 3 frames" in done.stdout
+    with out.with_suffix(".csv").open() as table:
+        assert [row["body"] for row in csv.DictReader(table)] == true
+    # of one body, frames of the other tell nothing about sizes
+    options = [*QUICK, "--fixed-beam", "--no-report", "--pictures", 0, "-o", tmp_path / "cubes.h5"]
+    cubes = run(invert, "fit", exp, *options, "--body", "cube")
+    assert f"the body is the true one in {true.count('cube')} of 3 frames" in cubes.stdout
+    assert cubes.stdout.count("is a tetrahedron") == true.count("tetrahedron")
+    named = run(invert, "fit", exp, *options, "--body", "cube", "--body", "sphere", "--json")
+    assert_refused(named, "solver")
 
 
 def test_a_body_without_faces_leaves_all_its_files(tmp_path: Path) -> None:
@@ -356,7 +380,7 @@ def test_a_body_without_faces_leaves_all_its_files(tmp_path: Path) -> None:
         done = run(invert, "fit", tmp_path / "exp.h5", "--body", body, *few, "-o", out)
         assert done.exit_code == 0, done.output
         assert out.with_suffix(".png").exists()
-        assert ("true radius" in done.stdout) == known, "another body's size is no truth"
+        assert ("is a sphere" in done.stdout) != known, "another body's size is no truth"
 
 
 @pytest.mark.parametrize("where", ["option", "file"])

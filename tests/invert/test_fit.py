@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from scipy.stats import kstest
 from augment import CentralHole, UniformNoise, log_scale
 from invert.estimate import FLAGS, Inversion
 from invert.fit import MonteCarloSimplex, Starts, descend, fit
-from invert.fitted import conclude
+from invert.fitted import best_of_bodies, conclude
 from invert.forward import Candidate, ForwardModel
 from invert.polish import Polished
-from invert.predictions import write_predictions, write_table
+from invert.predictions import open_predictions, write_predictions, write_table
+from msft.bodies.rotations import rotation_group
 from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
@@ -27,7 +29,7 @@ from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 from msft.rotation import from_axis_angle, multiply
 from msft.seeding import generator_of
-from msft.symmetry import to_fundamental_domain
+from msft.symmetry import misorientation, to_fundamental_domain
 
 from .conftest import SMALL, Counter, degrees_off, frames_of, photons
 
@@ -282,6 +284,42 @@ def test_what_counts_as_almost_as_good(
     assert fitted.best is answers[1]
     assert fitted.alternative is (answers[0] if told else None)
     assert fitted.patterns == 8
+    # the same is true of the answers of two bodies
+    first, last = conclude(model, answers[1:], 7), replace(conclude(model, answers[:1], 7), body="cube")
+    both = best_of_bodies([last, first])
+    assert (both.body, both.best, both.patterns) == ("icosahedron", answers[1], 16)
+    if second > 0.22 or second == 0.0121:
+        assert both.alternative is None
+    else:
+        assert (both.alternative, both.alternative_body) == (answers[0], "cube")
+
+
+def test_each_frame_is_given_the_body_that_explains_it(
+    clean: NDArray[np.float32], fitted: Inversion, tmp_path: Path
+) -> None:
+    bodies = ["octahedron", "icosahedron", "cube"]
+    shown = Particles([55.0, PARTICLES.radius[1], 65.0], PARTICLES.orientation[:3], bodies)
+    frames = frames_of(SMALL.intensity(shown))
+    inversion = fit(frames, SMALL, ["icosahedron", "cube", "octahedron"], QUICK)
+    found = inversion.estimates
+    assert found.particles.bodies.tolist() == bodies
+    assert abs(found.particles.radius - shown.radius).max() < 0.05
+    assert (found.flags == 0).all()
+    assert (found.alternatives.bodies == "").all()
+    for row, body in enumerate(bodies):
+        group = rotation_group(body)
+        assert misorientation(found.particles.orientation[row], shown.orientation[row], group) < 1e-3
+    alone = fitted.estimates
+    assert found.particles.radius[1] == alone.particles.radius[1]
+    assert found.patterns_used[1] > 2 * alone.patterns_used[1]
+    write_predictions(tmp_path / "p.h5", inversion, frames, {}, "from the curvature")
+    with open_predictions(tmp_path / "p.h5") as predictions:
+        assert predictions.estimates().particles.bodies.tolist() == bodies
+
+
+def test_no_body_is_refused(clean: NDArray[np.float32]) -> None:
+    with pytest.raises(ParameterError, match="body"):
+        fit(frames_of(clean[:1]), SMALL, [], QUICK)
 
 
 def test_wide_angles_tell_the_twins_apart(clean: NDArray[np.float32]) -> None:

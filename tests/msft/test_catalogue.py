@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.integrate import quad
 
 from msft.bodies import BODIES, ConvexPolyhedron, named
+from msft.bodies.rotations import rotation_group
 from msft.errors import ParameterError
 
 
@@ -77,6 +79,40 @@ def test_polyhedra_have_the_faces_that_their_names_say(
     lengths = np.linalg.norm(edges, axis=1)
     if name != "truncated twinned tetrahedron":
         np.testing.assert_allclose(lengths, lengths[0])
+
+
+@pytest.mark.parametrize("height", [0.05, 0.12, 0.5, 2 / 3, 1.0])
+@pytest.mark.parametrize("corner", [0.3, 0.5, 0.9, 1.0])
+def test_truncated_twinned_tetrahedra_have_the_volume_of_their_sections(height: float, corner: float) -> None:
+    body = named(f"truncated twinned tetrahedron({height},{corner})")
+
+    def section(level: float) -> float:
+        """A triangle less its three corners, at a fraction of the height."""
+        side = 1 - level
+        return 3 * np.sqrt(3) / 4 * (side**2 - 4 / 3 * max(side - corner, 0) ** 2)
+
+    def farthest(level: float) -> float:
+        side = 1 - level
+        across = side if side <= corner else np.hypot(corner, (side - corner) / np.sqrt(3))
+        return float(np.hypot(np.sqrt(2) * level, across))
+
+    kink = min(height, 1 - corner)
+    volume = 2 * np.sqrt(2) * quad(section, 0, height, points=[kink])[0]
+    circumradius = max(farthest(level) for level in (0.0, kink, height))
+    assert body.volume == pytest.approx(volume / circumradius**3)
+
+
+def test_platelets_have_hexagons_on_both_sides() -> None:
+    body = named("truncated twinned tetrahedron(0.12,0.5)")
+    assert isinstance(body, ConvexPolyhedron)
+    assert sorted((body.faces >= 0).sum(axis=1).tolist()) == [4] * 6 + [6] * 5
+    assert len(rotation_group("truncated twinned tetrahedron(0.12,0.5)")) == 6
+
+
+@pytest.mark.parametrize("numbers", ["0,0.5", "1.1,0.5", "0.5,0.25", "0.5,1.01", "nan,0.5", "0.5,nan", "a"])
+def test_bad_proportions_of_a_tetrahedron_are_refused(numbers: str) -> None:
+    with pytest.raises(ParameterError, match=r"body|height|corner"):
+        named(f"truncated twinned tetrahedron({numbers})")
 
 
 def rows(body: ConvexPolyhedron) -> list[NDArray[np.int64]]:
