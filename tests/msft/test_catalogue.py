@@ -89,7 +89,7 @@ def test_truncated_twinned_tetrahedra_have_the_volume_of_their_sections(height: 
     def section(level: float) -> float:
         """A triangle less its three corners, at a fraction of the height."""
         side = 1 - level
-        return 3 * np.sqrt(3) / 4 * (side**2 - 4 / 3 * max(side - corner, 0) ** 2)
+        return float(3 * np.sqrt(3) / 4 * (side**2 - 4 / 3 * max(side - corner, 0) ** 2))
 
     def farthest(level: float) -> float:
         side = 1 - level
