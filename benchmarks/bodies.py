@@ -7,7 +7,7 @@ masks and linearises them. Simulated are frames of each of the four bodies that 
 to 140 nm and recorded by the preset `experiment`, whose hidden pixels are masked. Every frame is fitted with
 every body, and said to show the one that agrees best, as `invert fit --body ... --body ...` does. The
 proportions of the truncated twinned tetrahedron were chosen with the measured patterns in sight. Writes a
-JSON.
+JSON and a picture of one measured frame of each body.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ import argparse
 import csv
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import record
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from augment.presets import recording
+from invert import figures
+from invert.estimate import Inversion
 from invert.fit import MonteCarloSimplex, fit
 from invert.frames import Frames, read_frames
 from msft.dataset import missing_pixels
@@ -41,6 +45,8 @@ BODIES = {
 
 RADII = (40.0, 140.0)
 SEED = 5
+SHOWN = [1, 2, 5, 6]
+"""Measured frames in the picture, from 0: one of each body."""
 
 
 def simulated(body: str, count: int) -> Frames:
@@ -55,26 +61,25 @@ def simulated(body: str, count: int) -> Frames:
     return Frames(images.numpy(), valid, "log", np.arange(count), body, None, None, None, particles)
 
 
-def fitted(frames: Frames, search: MonteCarloSimplex) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Agreement and radius of every frame with every body, each of shape (N, bodies)."""
-    found = [fit(frames, Simulation(), body, search).estimates for body in BODIES.values()]
-    agreement = np.column_stack([estimates.agreement for estimates in found])
-    return agreement, np.column_stack([estimates.particles.radius for estimates in found])
+def fitted(frames: Frames, search: MonteCarloSimplex) -> tuple[list[Inversion], NDArray[np.float64]]:
+    """The fits of all frames with each body, and their agreement, shape (N, bodies)."""
+    found = [fit(frames, Simulation(), body, search) for body in BODIES.values()]
+    return found, np.column_stack([inversion.estimates.agreement for inversion in found])
 
 
 def confusion(count: int, search: MonteCarloSimplex) -> dict[str, dict[str, int]]:
     """How many simulated frames of each body are said to show which."""
     table: dict[str, dict[str, int]] = {}
     for name, body in BODIES.items():
-        told = np.argmax(fitted(simulated(body, count), search)[0], axis=1)
+        told = np.argmax(fitted(simulated(body, count), search)[1], axis=1)
         table[name] = {other: int((told == column).sum()) for column, other in enumerate(BODIES)}
         told_as = ", ".join(f"{number} {other}" for other, number in table[name].items())
         print(f"{name:30} told as {told_as}", flush=True)
     return table
 
 
-def measured(folder: Path, search: MonteCarloSimplex) -> list[dict[str, Any]]:
-    """Agreements of the measured frames, with the body that Barke et al. name."""
+def measured(folder: Path, search: MonteCarloSimplex, picture: Path) -> list[dict[str, Any]]:
+    """Agreements of the measured frames, with the body that Barke et al. name; and a picture of some."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from barke2015 import convert  # type: ignore[import-not-found]
 
@@ -83,20 +88,47 @@ def measured(folder: Path, search: MonteCarloSimplex) -> list[dict[str, Any]]:
         frames = read_frames(Path(place) / "exp.h5")
     with (folder / "labels.csv").open(newline="") as file:
         labels = [row["body"] for row in csv.DictReader(file)]
+    found, agreement = fitted(frames, search)
+    best = agreement.argmax(axis=1)
     rows = []
-    for label, agreement, radius in zip(labels, *fitted(frames, search), strict=True):
-        told = int(np.argmax(agreement))
+    for number, (label, told) in enumerate(zip(labels, best, strict=True)):
+        radius = float(found[told].estimates.particles.radius[number])
         rows.append(
             {
                 "published": label,
                 "told": list(BODIES)[told],
-                "radius_nm": float(radius[told]),
-                "agreement": dict(zip(BODIES, agreement.tolist(), strict=True)),
+                "radius_nm": radius,
+                "agreement": dict(zip(BODIES, agreement[number].tolist(), strict=True)),
             }
         )
-        values = ", ".join(f"{value:.3f}" for value in agreement)
-        print(f"{label:30} told as {rows[-1]['told']:30} r {values}  R {radius[told]:.1f} nm", flush=True)
+        values = ", ".join(f"{value:.3f}" for value in agreement[number])
+        print(f"{label:30} told as {rows[-1]['told']:30} r {values}  R {radius:.1f} nm", flush=True)
+    figures.save(_pictured(found, best, SHOWN), picture)
     return rows
+
+
+def _pictured(found: list[Inversion], best: NDArray[np.intp], shown: list[int]) -> Figure:
+    """Measured | reconstruction | re-simulated of some frames, each with its best body."""
+
+    def of_best(values: Callable[[Inversion], NDArray[Any]]) -> NDArray[Any]:
+        return np.array([values(found[best[row]])[row] for row in shown])
+
+    return figures.comparison(
+        figures.Comparison(
+            measured=of_best(lambda one: one.measured),
+            resimulated=of_best(lambda one: one.resimulated),
+            valid=of_best(lambda one: one.valid),
+            estimate=Particles(
+                of_best(lambda one: one.estimates.particles.radius),
+                of_best(lambda one: one.estimates.particles.orientation),
+                of_best(lambda one: one.estimates.particles.bodies),
+            ),
+            agreement=of_best(lambda one: one.estimates.agreement),
+            frames=np.array(shown),
+            detector=Simulation().detector,
+            flags=of_best(lambda one: one.estimates.flags),
+        )
+    )
 
 
 def main() -> None:
@@ -108,7 +140,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "records" / "bodies.json")
     arguments = parser.parse_args()
     search = MonteCarloSimplex(arguments.starts)
-    rows = measured(arguments.folder, search)
+    rows = measured(arguments.folder, search, arguments.out.with_suffix(".png"))
     table = confusion(arguments.frames, search)
     settings = {"frames": arguments.frames, "starts": arguments.starts, "radii_nm": RADII, "bodies": BODIES}
     record.write(arguments.out, {**settings, "measured": rows, "simulated": table})

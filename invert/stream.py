@@ -30,6 +30,7 @@ from invert.estimate import FLAGS, Inversion
 from invert.frames import Frames, FrameSource
 from invert.keep import Selection
 from invert.predict import BATCHES, predict, unreadable
+from invert.prediction_layout import COLUMNS, TEXTS
 from invert.predictions import RESULT, append, complete, lay_out, truncate
 from invert.reading.options import chosen
 from invert.reading.source import require_readable
@@ -146,6 +147,7 @@ def invert_stream(
     identity = json.dumps(
         {
             "version": msft.__version__,
+            "columns": [*COLUMNS, *TEXTS],
             "weights": inverter.checkpoint.digest,
             "file": _fingerprint(source.path),
             "images": source.found.names[0],

@@ -56,6 +56,24 @@ def test_predict_runs_on_the_measured_patterns(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not PATTERNS.exists(), reason="MEASURED PATTERNS ARE NOT THERE: shared/data/barke2015")
+def test_every_measured_frame_is_told_its_published_body(tmp_path: Path) -> None:
+    convert(PATTERNS, tmp_path / "exp.h5")
+    bodies = ["icosahedron", "decahedron", "truncated octahedron", "truncated twinned tetrahedron(0.09,0.5)"]
+    options = [option for body in bodies for option in ("--body", body)]
+    out = tmp_path / "told.h5"
+    result = CliRunner().invoke(app, ["fit", str(tmp_path / "exp.h5"), *options, "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    with h5py.File(tmp_path / "exp.h5") as file:
+        published = file["/entry_1/note_1/body"].asstr()[:].tolist()
+    with h5py.File(out) as file:
+        told = file["/entry_1/result_1/body"].asstr()[:].tolist()
+        agreement = file["/entry_1/result_1/agreement"][:]
+    assert [body.split("(")[0] for body in told] == published
+    assert agreement.min() > 0.78
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PATTERNS.exists(), reason="MEASURED PATTERNS ARE NOT THERE: shared/data/barke2015")
 def test_fits_of_the_measured_icosahedra_agree_with_them_whatever_the_seed(tmp_path: Path) -> None:
     convert(PATTERNS, tmp_path / "exp.h5")
     radius, orientation, agreement = [], [], []
