@@ -44,7 +44,8 @@ def run(app: typer.Typer) -> None:
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
-        print("error: " + " ".join(error.format_message().split()), file=sys.stderr)
+        words = error.format_message()
+        print(words if len(sys.argv) < 2 else "error: " + " ".join(words.split()), file=sys.stderr)
         code = BAD_INPUT
     except typer.Abort:
         code = INTERRUPTED

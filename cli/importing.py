@@ -8,18 +8,32 @@ from typing import Annotated, cast, get_args
 import typer
 
 from .common import Force, Json, Quiet, command_line, one_line_errors, progress_bar, report
-from .reading import Center, Distance, PixelSize, QStep, StatedWavelength
+
+NOT_STATED = "[not stated]."
+"""What a picture's file says of an option that is not given."""
 
 
 def import_pictures(
     pictures: Annotated[list[Path], typer.Argument(help="PNG, TIFF or .npy files, or folders of them.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="HDF5 file to write.")] = Path("frames.h5"),
-    scale: Annotated[str | None, typer.Option("--scale", help="linear or log [not stated].")] = None,
-    center: Center = None,
-    wavelength: StatedWavelength = None,
-    pixel_size: PixelSize = None,
-    distance: Distance = None,
-    q_step: QStep = None,
+    scale: Annotated[str | None, typer.Option("--scale", help=f"linear or log {NOT_STATED}")] = None,
+    center: Annotated[
+        str | None, typer.Option("--center", help=f"ROW,COLUMN of the beam in pixels {NOT_STATED}")
+    ] = None,
+    wavelength: Annotated[float | None, typer.Option("--wavelength", help=f"In nm {NOT_STATED}")] = None,
+    pixel_size: Annotated[
+        float | None,
+        typer.Option("--pixel-size", help=f"Width of a flat detector's pixel in mm {NOT_STATED}"),
+    ] = None,
+    distance: Annotated[
+        float | None, typer.Option("--distance", help=f"To a flat detector in mm {NOT_STATED}")
+    ] = None,
+    q_step: Annotated[
+        float | None,
+        typer.Option(
+            "--q-step", help=f"Width of a pixel in nm^-1, on frames that are linear in q {NOT_STATED}"
+        ),
+    ] = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -30,7 +44,7 @@ def import_pictures(
 
         from invert.pictures import import_pictures as write
         from invert.pictures import pictures_in
-        from invert.reading.options import parse_center
+        from invert.reading.options import ESTIMATE, parse_center
         from msft.dataset import Scale
         from msft.errors import ParameterError
         from msft.output import check_writable
@@ -43,6 +57,8 @@ def import_pictures(
         instrument = reading_of(
             None, None, 0, "auto", None, wavelength, pixel_size, distance, q_step
         ).instrument
+        if center == ESTIMATE:
+            raise ParameterError("center", center, "ROW,COLUMN in pixels; what reads the file estimates it")
         if center is not None:
             instrument = replace(instrument, center=parse_center(center))
         with progress_bar("importing", len(list(pictures_in(pictures))), quiet or as_json) as progress:

@@ -56,7 +56,9 @@ DatasetArgument = Annotated[Path, typer.Argument(help="A dataset of `msft genera
 @app.command()
 def train(
     dataset: DatasetArgument = Path("dataset.h5"),
-    preset: Annotated[str, typer.Option("--preset", help="paper, best or quick.")] = "quick",
+    preset: Annotated[
+        str, typer.Option("--preset", help="paper, best or quick; of a classifier paper or quick.")
+    ] = "quick",
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = ModelFolder,
     images: Annotated[int | None, typer.Option(help="Training images shown in all [by the preset].")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random number [0].")] = None,

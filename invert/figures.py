@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Literal
 
 import numpy as np
@@ -26,6 +27,9 @@ __all__ = ["Comparison", "comparison", "curves", "error_histogram", "evaluation"
 
 BLUE, RED = "#2b6cb0", "#c53030"
 
+
+LONGEST = 32
+"""Letters of a line of flags, which is no wider than the picture below it."""
 
 MANY = 1e3
 """Of an axis's ends, the ratio above which there is room for the powers of ten alone."""
@@ -235,11 +239,11 @@ def comparison(shown: Comparison) -> Figure:
             axes.set_xlabel(x_label, fontsize=8)
             title = f"frame {shown.frames[row]}" if column == 0 else f"agreement {shown.agreement[row]:.3f}"
             if column and shown.flags[row]:
-                title += "\n" + ", ".join(flag_names(int(shown.flags[row]))).replace("_", " ")
-            axes.set_title(title, fontsize=8)
+                flags = fill(", ".join(flag_names(int(shown.flags[row]))), LONGEST)
+                title += "\n" + flags.replace("_", " ")
             if row == 0:
-                heading = ("measured", "", "re-simulated")[column]
-                axes.set_title(f"{heading}\n{title}", fontsize=9)
+                title = f"{('measured', '', 're-simulated')[column]}\n{title}"
+            axes.set_title(title, fontsize=8)
         body = figure.add_subplot(grid[row, 1], projection="3d")
         particle = shown.estimate
         radius, orientation = float(particle.radius[row]), particle.orientation[row]

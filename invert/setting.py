@@ -45,8 +45,8 @@ def simulation_of(frames: Frames, given: Mapping[str, Any]) -> Simulation:
         if stated := _stated_detector(frames):
             detector = stated
         elif frames.geometry is not None and "geometry" not in table:
-            lacking = "a q_step" if frames.geometry == "ewald" else "a pixel size with a distance"
-            raise ParameterError("detector", f"{frames.geometry} with nothing else", f"with it {lacking}")
+            lacking = "a q_step" if frames.geometry == "ewald" else "both a pixel_size and a distance"
+            raise ParameterError("detector", f"{frames.geometry}, stated in part", f"with it {lacking}")
         elif not table and rows != detector["pixels"]:
             raise ParameterError(
                 "frames",

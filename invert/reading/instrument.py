@@ -77,16 +77,19 @@ class Instrument:
     def line(self) -> str:
         """What is known, in words; what is not is said, too."""
         light = "unknown wavelength" if self.wavelength is None else f"{self.wavelength:.4g} nm"
-        pixels = "pixels of unknown width"
-        if self.geometry != "ewald" and self.pixel_size is not None and self.distance is not None:
-            height, width = self.pixel_size
-            pixels = f"flat detector, pixels {height:.4g} x {width:.4g} mm at {self.distance:.4g} mm"
-        elif self.geometry != "flat" and self.q_step is not None:
-            pixels = f"pixels of {self.q_step:.4g} nm^-1"
         beam = "beam in the middle"
         if self.center is not None:
             beam = f"beam at row {self.center[0]:.1f}, column {self.center[1]:.1f}"
-        return f"{light}; {pixels}; {beam}"
+        return f"{light}; {self.pixels() or 'pixels of unknown width'}; {beam}"
+
+    def pixels(self) -> str | None:
+        """How wide the pixels are, in words; None if that is not known."""
+        if self.geometry != "ewald" and self.pixel_size is not None and self.distance is not None:
+            height, width = self.pixel_size
+            return f"flat detector, pixels {height:.4g} x {width:.4g} mm at {self.distance:.4g} mm"
+        if self.geometry != "flat" and self.q_step is not None:
+            return f"pixels of {self.q_step:.4g} nm^-1"
+        return None
 
 
 def read_instrument(file: h5py.File, images: str) -> Instrument:

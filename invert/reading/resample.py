@@ -112,8 +112,8 @@ def stated_grid(instrument: Instrument, size: tuple[int, int], detector: Detecto
     if instrument.geometry != "flat" and instrument.q_step is not None:
         return Grid(size, center, (instrument.q_step,) * 2, wavenumber, flat=False)
     if instrument.geometry not in (None, detector.geometry):
-        allowed = "a q_step" if instrument.geometry == "ewald" else "a pixel_size with a distance"
-        raise ParameterError("geometry", f"{instrument.geometry} with nothing else", f"with it {allowed}")
+        allowed = "a q_step" if instrument.geometry == "ewald" else "both a pixel_size and a distance"
+        raise ParameterError("geometry", f"{instrument.geometry}, stated in part", f"with it {allowed}")
     if size != model.size:
         raise ParameterError(
             "frames",
@@ -204,8 +204,12 @@ def resampling(
         raise ParameterError("wavelength", f"{stated:.4g} nm", f"{wavelength:.4g} nm +- 1 %, as the model's")
     wavenumber = 2 * math.pi / wavelength
     source, target = stated_grid(instrument, size, detector, wavenumber), grid_of(detector, wavenumber)
+    unknown = [
+        name for name, known in (("wavelength", stated), ("pixels", instrument.pixels())) if known is None
+    ]
+    notes = [f"taken as the model's: {' and '.join(unknown)}"] if unknown else []
     if _same(source, target):
-        return None, []
+        return None, notes
     found = Resampling(source, target)
     if found.covered < FEWEST_COVERED:
         raise ParameterError(
@@ -221,7 +225,9 @@ def resampling(
             f"{TOO_COARSE:g} times or less; check pixel width and distance, both in mm, or q-step in nm^-1",
         )
     shape, pixels = "flat" if source.flat else "ewald", target.size[0]
-    notes = [f"resampled from {size[0]} x {size[1]} ({shape}) onto the model's {pixels} x {pixels} pixels"]
+    notes.append(
+        f"resampled from {size[0]} x {size[1]} ({shape}) onto the model's {pixels} x {pixels} pixels"
+    )
     if found.covered < FEW_COVERED:
         notes.append(f"warning: the frames cover {100 * found.covered:.0f} % of the model's pixels")
     if coarser > COARSE:

@@ -160,7 +160,8 @@
     const scale = (text) => ({ title: { text }, range: [-largest, largest], showbackground: false, tickfont: { size: 9 } });
     // the beam runs away from the viewer, and the image's y points down
     const layout = { margin: { l: 0, r: 0, t: 0, b: 0 }, font: FONT, showlegend: false, uirevision: "stay",
-      scene: { xaxis: scale("x"), yaxis: scale("y"), zaxis: scale("z"), aspectmode: "cube",
+      // the scale of the third axis would lie on one spot, and is that of the others
+      scene: { xaxis: scale("x"), yaxis: scale("y"), zaxis: { ...scale("z"), showticklabels: false }, aspectmode: "cube",
         camera: { eye: { x: 0, y: 0, z: -2 }, up: { x: 0, y: -1, z: 0 }, projection: { type: "orthographic" } } } };
     Plotly.react(place, [faces, lines], layout, QUIET);
   }

@@ -366,6 +366,15 @@ def test_help_of_the_installed_commands_does_not_import_torch(command: str) -> N
     assert "Usage" in finished.stdout
 
 
+@pytest.mark.parametrize("module", ["simulation", "inversion"])
+def test_a_command_without_arguments_prints_its_help(module: str) -> None:
+    script = f"from msft_cli.{module} import main; main()"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("Usage: ")
+    assert "\nCommands:\n" in finished.stderr
+
+
 @pytest.mark.parametrize("arguments", [["--n", "0"], ["--n", "many"], ["--colour", "3"]])
 def test_a_bad_option_ends_a_real_process_with_2_and_one_line(tmp_path: Path, arguments: list[str]) -> None:
     script = "from msft_cli.simulation import main; main()"

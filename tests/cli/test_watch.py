@@ -146,6 +146,15 @@ def test_pictures_become_frames_with_every_number_kept(tmp_path: Path) -> None:
         ]
 
 
+def test_an_import_does_not_offer_an_estimated_centre(tmp_path: Path) -> None:
+    assert "estimate" not in run("import", "--help").stdout
+    Image.fromarray(np.zeros((20, 24), dtype=np.uint8)).save(tmp_path / "a.png")
+    done = run("import", tmp_path / "a.png", "-o", tmp_path / "f.h5", "--center", "estimate")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: center: got estimate; allowed: ROW,COLUMN in pixels; ")
+    assert "or estimate" not in done.stderr
+
+
 def test_floating_point_pictures_and_logarithms(tmp_path: Path) -> None:
     image = np.log10(stack(1)[0] + 1e-3)
     Image.fromarray(image).save(tmp_path / "a.tiff")

@@ -215,6 +215,12 @@ def test_in_a_browser_it_renders_sorts_and_opens_frames(
         script("performance.getEntriesByType('resource').filter(x => !x.name.startsWith('data:')).length")
         == 0
     )
+    # nothing of a narrow window lies beyond its edge, where a table that is wider scrolls
+    browser.set_window_size(500, 900)
+    assert script("document.documentElement.scrollWidth <= innerWidth")
+    assert (
+        script("new Set([...document.querySelectorAll('.pictures figure')].map(x => x.offsetLeft)).size") == 1
+    )
     complaints = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert complaints == []
 
