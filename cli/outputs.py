@@ -53,12 +53,11 @@ class Outputs:
     ) -> None:
         """Table, picture and page of the predictions that are written, and what is printed about them."""
         from invert.predictions import open_predictions
-        from invert.table import Summary, folded, write_table
+        from invert.table import Summary, write_table
         from invert.table import lines as first_frames
 
         files, summary = [self.predictions, self.table], Summary()
         with open_predictions(self.predictions) as predictions:
-            truth = folded(truth)
             write_table(self.table, predictions.blocks())
             for part in predictions.blocks():
                 summary.add(part, truth(part.frames))

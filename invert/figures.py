@@ -19,9 +19,11 @@ from invert.metrics import Errors
 from invert.predictions import Predictions
 from invert.table import TruthOf
 from invert.uncertainty import coverage
+from msft.bodies.rotations import rotation_group
 from msft.detector import Detector, EwaldDetector
 from msft.particle import Particles
 from msft.plot import COLOURS, draw_body, extent, save
+from msft.symmetry import nearest_equivalent
 
 __all__ = ["Comparison", "comparison", "curves", "error_histogram", "evaluation", "first_of", "save"]
 
@@ -256,13 +258,19 @@ def comparison(shown: Comparison) -> Figure:
 
 
 def _describe(shown: Comparison, row: int) -> str:
-    bodies = [shown.estimate.bodies, *([] if shown.truth is None else [shown.truth.bodies])]
+    """The particle, and the true one turned by its symmetry to where it is most like it."""
+    found, truth = shown.estimate, shown.truth
+    bodies = [found.bodies, *([] if truth is None else [truth.bodies])]
     several = len(set(np.concatenate(bodies).tolist())) > 1
 
-    def one(particles: Particles) -> str:
-        quaternion = ", ".join(f"{component:.3f}" for component in particles.orientation[row])
+    def one(particles: Particles, orientation: NDArray[np.float64]) -> str:
+        quaternion = ", ".join(f"{component:.3f}" for component in orientation)
         body = f"{particles.bodies[row]}, " if several else ""
         return f"{body}R = {particles.radius[row]:.1f} nm, q = ({quaternion})"
 
-    text = one(shown.estimate)
-    return text if shown.truth is None else f"{text}\ntruth: {one(shown.truth)}"
+    text = one(found, found.orientation[row])
+    if truth is None:
+        return text
+    group = rotation_group(str(truth.bodies[row]))
+    alike = nearest_equivalent(truth.orientation[row], found.orientation[row], group)
+    return f"{text}\ntruth: {one(truth, alike)}"

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.particle import Particles
-from msft.rotation import multiply
 from msft.symmetry import (
     component_ranges,
-    icosahedral_group,
     misorientation,
+    nearest_equivalent,
     random_orientations,
     to_fundamental_domain,
 )
@@ -80,20 +79,11 @@ def errors(estimate: Particles, truth: Particles, radius_range: tuple[float, flo
     """Errors of estimates against the truth; `radius_range` in nm normalises the radius."""
     true = to_fundamental_domain(truth.orientation)
     component = np.abs(to_fundamental_domain(estimate.orientation) - true)
-    nearest = np.abs(_nearest_equivalent(estimate.orientation, true) - true)
+    nearest = np.abs(nearest_equivalent(estimate.orientation, true) - true)
     radius = np.abs(estimate.radius - truth.radius)
     angle = np.degrees(misorientation(estimate.orientation, truth.orientation))
     relative, symmetric = (_relative(part, radius, radius_range) for part in (component, nearest))
     return Errors(relative, symmetric, angle, radius)
-
-
-def _nearest_equivalent(orientation: FloatArray, wanted: FloatArray) -> FloatArray:
-    """The equivalent of each orientation (N, 4) that is nearest to the wanted one, with the sign of that."""
-    equivalents = multiply(orientation[:, None], icosahedral_group())
-    likeness = np.einsum("nkc,nc->nk", equivalents, wanted)
-    best = np.abs(likeness).argmax(axis=1)
-    rows = np.arange(len(orientation))
-    return np.asarray(equivalents[rows, best] * np.sign(likeness[rows, best])[:, None])
 
 
 def _relative(component: FloatArray, radius: FloatArray, radius_range: tuple[float, float]) -> FloatArray:

@@ -14,7 +14,7 @@ from invert.estimate import Estimates, flag_names
 from msft.bodies.rotations import rotation_group
 from msft.output import whole
 from msft.particle import Particles
-from msft.symmetry import misorientation, to_fundamental_domain
+from msft.symmetry import misorientation
 
 COLUMNS = (
     *("frame", "radius_nm", "radius_sigma_nm", "q_w", "q_x", "q_y", "q_z"),
@@ -93,22 +93,6 @@ def lines(estimates: Estimates, truth: Particles | None, count: int = 10) -> lis
         text += f"  {bodies[row]:{width}}" if several else ""
         rows.append(f"{text}  {', '.join(flag_names(int(estimates.flags[row])))}".rstrip())
     return rows
-
-
-def folded(truth: TruthOf) -> TruthOf:
-    """The truth with each particle in the fundamental domain of its body, as the answers are."""
-
-    def known(frames: NDArray[np.int64]) -> Particles | None:
-        found = truth(frames)
-        if found is None:
-            return None
-        orientation = [
-            to_fundamental_domain(one, rotation_group(body))
-            for one, body in zip(found.orientation, found.bodies.tolist(), strict=True)
-        ]
-        return Particles(found.radius, np.reshape(orientation, (-1, 4)), found.bodies)
-
-    return known
 
 
 @dataclass

@@ -86,6 +86,19 @@ def misorientation(p: ArrayLike, q: ArrayLike, group: FloatArray | None = None) 
     return rotation_angle(to_fundamental_domain(multiply(conjugate(p), q), group))
 
 
+def nearest_equivalent(q: ArrayLike, wanted: ArrayLike, group: FloatArray | None = None) -> FloatArray:
+    """The equivalent of each orientation that is nearest to a wanted one, with the sign of that.
+
+    Parameters
+    ----------
+    q, wanted
+        Unit quaternions, shapes (..., 4) that broadcast.
+    group
+        As for `to_fundamental_domain`.
+    """
+    return multiply(wanted, to_fundamental_domain(multiply(conjugate(wanted), q), group))
+
+
 def distance_to_surface(q: ArrayLike) -> FloatArray:
     """Smallest angle in radians that turns an orientation onto the surface of the fundamental domain.
 

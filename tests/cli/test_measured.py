@@ -19,12 +19,9 @@ from invert.backbone import ResidualConfiguration
 from invert.checkpoint import save
 from invert.model import Model, ModelConfiguration
 from invert.presets import TrainingConfiguration
-from invert.table import folded
-from msft.bodies.rotations import rotation_group
 from msft.detector import EwaldDetector
 from msft.particle import Particles
 from msft.pattern import Simulation
-from msft.rotation import multiply
 from msft.symmetry import misorientation
 
 SMALL = ["--pixels", "32", "--q-step", "0.0148", "--radius-min", "45", "--radius-max", "75", "--quiet"]
@@ -335,14 +332,6 @@ def test_another_body_is_told_by_its_own_symmetry(tmp_path: Path) -> None:
     assert np.corrcoef(np.log(again.ravel() + floor), np.log(shown.ravel() + floor))[0, 1] > 0.999
     row = next(line for line in done.stdout.splitlines() if line.startswith("     0"))
     assert float(row.split()[4]) < 0.1  # degrees off
-
-
-def test_the_truth_is_told_as_the_equivalent_that_answers_are() -> None:
-    turn = multiply([0.9, 0.1, -0.2, 0.3], rotation_group("cube")[5])
-    truth = Particles([60.0], turn, "cube")
-    told = folded(lambda frames: truth)(np.array([0]))
-    assert told is not None
-    assert told.orientation[0] == pytest.approx(np.array([0.9, 0.1, -0.2, 0.3]) / np.sqrt(0.95))
 
 
 def test_the_body_of_each_frame_is_found(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 
 from invert.estimate import FLAGS
 from invert.figures import Comparison, comparison
+from msft.bodies.rotations import rotation_group
 from msft.detector import EwaldDetector
 from msft.particle import Particles
+from msft.rotation import multiply
 
 
 def test_titles_of_a_frame_with_many_flags_do_not_touch() -> None:
@@ -34,3 +36,23 @@ def test_titles_of_a_frame_with_many_flags_do_not_touch() -> None:
         for left, right in pairwise(boxes):
             assert left.x1 < right.x0
         assert boxes[-1].x1 < three[-1].get_window_extent().x1 + 20
+
+
+def test_the_truth_is_told_as_the_equivalent_next_to_the_answer() -> None:
+    answer = np.array([0.9, 0.1, -0.2, 0.3]) / np.sqrt(0.95)
+    grey = np.zeros((1, 16, 16), dtype=np.float32)
+    figure = comparison(
+        Comparison(
+            measured=grey,
+            resimulated=grey,
+            valid=np.ones(grey.shape, dtype=bool),
+            estimate=Particles([60.0], answer, "cube"),
+            agreement=np.ones(1),
+            frames=np.arange(1),
+            detector=EwaldDetector(pixels=16),
+            flags=np.zeros(1, dtype=np.uint32),
+            truth=Particles([61.0], multiply(answer, rotation_group("cube")[5]), "cube"),
+        )
+    )
+    *_, found, true = figure.axes[2].get_title().splitlines()
+    assert found.split("q = ")[1] == true.split("q = ")[1]
