@@ -140,7 +140,7 @@ def _rows(
     mask: h5py.Dataset, numbers: NDArray[np.int64], size: tuple[int, int], count: int
 ) -> NDArray[np.bool_]:
     """Good pixels of some of an array's `count` frames: (H, W), (N, H, W), (N, 1, H, W) or (1, N, H, W)."""
-    shape = mask.shape or ()
+    shape: tuple[int, ...] = mask.shape or ()
     several = [length for length in shape[:-2] if length != 1]
     if not 2 <= len(shape) <= 4 or shape[-2:] != size or several not in ([], [count]):
         raise ParameterError("mask", f"shape {mask.shape}", f"{size} or {(count, *size)}, as the frames")

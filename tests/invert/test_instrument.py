@@ -127,7 +127,11 @@ def test_masks_are_shaped_as_the_frames_are(tmp_path: Path) -> None:
     for images in (frames, frames[:, None], frames[None]):
         for mask in (bad, bad[:, None], bad[None]):
             assert usable(tmp_path / "a.h5", entry_1__data=images, entry_1__mask=mask) == expected
-    two = {"entry_1__data": frames, "entry_2__data": frames[None], "entry_2__mask": bad[None]}
+    two: dict[str, NDArray[Any]] = {
+        "entry_1__data": frames,
+        "entry_2__data": frames[None],
+        "entry_2__mask": bad[None],
+    }
     assert usable(tmp_path / "a.h5", **two) == [True] * 4 + expected
     for mask in (bad[:2], np.stack([0 * bad, bad], axis=1)):
         with pytest.raises(ParameterError, match="mask: got shape"):
