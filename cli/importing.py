@@ -30,7 +30,7 @@ def import_pictures(
 
         from invert.pictures import import_pictures as write
         from invert.pictures import pictures_in
-        from invert.reading.options import parse_center
+        from invert.reading.options import ESTIMATE, parse_center
         from msft.dataset import Scale
         from msft.errors import ParameterError
         from msft.output import check_writable
@@ -43,6 +43,8 @@ def import_pictures(
         instrument = reading_of(
             None, None, 0, "auto", None, wavelength, pixel_size, distance, q_step
         ).instrument
+        if center == ESTIMATE:
+            raise ParameterError("center", center, "ROW,COLUMN; it is estimated when frames are inverted")
         if center is not None:
             instrument = replace(instrument, center=parse_center(center))
         with progress_bar("importing", len(list(pictures_in(pictures))), quiet or as_json) as progress:
