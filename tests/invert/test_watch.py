@@ -127,6 +127,15 @@ def test_a_writer_that_was_killed_holds_nothing_up(inverter: Inverter, tmp_path:
         assert len(file["/entry_1/result_1/frame"]) == 3
 
 
+def test_a_name_that_is_no_text_is_reported(inverter: Inverter, tmp_path: Path) -> None:
+    write(tmp_path / "a.h5")
+    (tmp_path / "a.h5").rename(tmp_path / os.fsdecode(b"\xe4.h5"))  # as Latin-1 has it
+    said, warned = watched(tmp_path, inverter)
+    assert said == []
+    assert len(warned) == 1
+    assert "error: frames: got '\\udce4.h5'; allowed: a name in UTF-8" in warned[0]
+
+
 def test_what_cannot_be_written_is_reported(inverter: Inverter, tmp_path: Path) -> None:
     write(tmp_path / "a.h5")
     write(tmp_path / "b.h5")
