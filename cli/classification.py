@@ -109,7 +109,8 @@ def explain(
     with one_line_errors():
         from msft.output import beside, check_writable
 
-        target = out or beside(frames, "." + "_".join(label) + ".png", "frames")
+        # a label may hold what a file's name may not, as spherical/oblate
+        target = out or beside(frames, "." + "_".join(label).replace("/", "_") + ".png", "frames")
         check_writable(target, inputs=[frames, *([mask] if mask else [])], suffixes=[".png"])
         from invert import label_figures
         from invert.classifier import load
@@ -174,6 +175,7 @@ def train_classifier(
     from invert.classification import train
     from invert.labels import read_labelled
     from invert.model import pick_device
+    from msft.errors import ParameterError
     from msft.output import check_writable
 
     check_writable(out, options.force, folder=True)
@@ -181,6 +183,8 @@ def train_classifier(
     labelled = read_labelled(dataset, chosen.input.pixels)
     taught = len(labelled.labels) - round(chosen.training.held_out * len(labelled.labels))
     if images is not None:
+        if images < 1:
+            raise ParameterError("images", images, "1 or more")
         epochs = max(1, round(images / max(1, taught)))
         chosen = replace(chosen, training=replace(chosen.training, epochs=epochs))
     absent = [

@@ -63,6 +63,9 @@ def one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         print(": ".join(["interrupted", *map(str, error.args)]), file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
+    except UnicodeEncodeError as error:  # of the record of the command, before anything is written
+        print(f"error: name: got {error.object!a}; allowed: names in UTF-8", file=sys.stderr)
+        raise typer.Exit(BAD_INPUT) from None
     except OSError as error:
         place = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print("error: " + " ".join(place.split()), file=sys.stderr)

@@ -52,8 +52,8 @@ def watch(
 ) -> None:
     """Invert the files of a folder as they appear, and a file that grows (SWMR) frame by frame.
 
-    Each file gets its NAME.predictions.h5 and .csv when nobody writes it any more. A file that cannot be used
-    is reported on stderr and left alone. Ctrl-C ends it.
+    Each file gets its NAME.predictions.h5 and .csv when its writer has closed it, or has added nothing for a
+    minute. A file that cannot be used is reported on stderr and left alone. Ctrl-C ends it.
     """
     with one_line_errors():
         from invert.watch import Watched, watch_folder

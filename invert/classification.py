@@ -223,7 +223,7 @@ def train(
     source = {"frames": labelled.frames.source, "sha256": labelled.digest(), "images": len(labelled.labels)}
     identity = {"version": msft.__version__, "dataset": source["sha256"], **to_mapping(preset)}
     with resumable(out, identity) as resumption:
-        trained = fit(labelled, preset, device, progress, left=resumption.read(force), keep=resumption.write)
+        trained = fit(labelled, preset, device, progress, left=resumption.read(force), keep=resumption.keep)
         try:
             _write(out, trained, preset, {"command": command, "dataset": source})
         except OSError as error:

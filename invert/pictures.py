@@ -14,6 +14,8 @@ from PIL import Image, UnidentifiedImageError
 
 import msft
 from invert.reading.instrument import MILLIMETRE, Instrument
+from invert.reading.options import check_center
+from invert.reading.places import SMALLEST_SIDE
 from msft.dataset import CXI_VERSION, DATA, Scale
 from msft.detector import MOST_PIXELS
 from msft.errors import ParameterError
@@ -62,7 +64,7 @@ def import_pictures(
     ------
     ParameterError
         If there is no picture, or one cannot be read, has colours, or is of another size or type than the
-        first.
+        first; or if the centre is outside of them.
     """
     paths = list(pictures_in(inputs))
     if not paths:
@@ -121,6 +123,7 @@ def _lay_out(
         detector["distance"] = instrument.distance * MILLIMETRE
     if instrument.center is not None:
         row, column = instrument.center
+        check_center(instrument.center, (frame.shape[0], frame.shape[1]))
         file["/entry_1/data_1/image_center"] = [column + 0.5, row + 0.5, 0.0]
     process = file.create_group(PROCESS)
     process.attrs.update(NX_class="NXprocess", version=msft.__version__, **provenance)
@@ -209,7 +212,9 @@ def _require_alike(path: Path, frame: NDArray[Any], data: h5py.Dataset) -> None:
             f"{path} of {rows} x {columns} pixels and type {frame.dtype}",
             f"{data.shape[1]} x {data.shape[2]} and {data.dtype}, as the first",
         )
-    if max(frame.shape) > MOST_PIXELS:
+    if max(frame.shape) > MOST_PIXELS or min(frame.shape) < SMALLEST_SIDE:
         raise ParameterError(
-            "pictures", f"{path} of {frame.shape[0]} x {frame.shape[1]} pixels", f"at most {MOST_PIXELS}"
+            "pictures",
+            f"{path} of {frame.shape[0]} x {frame.shape[1]} pixels",
+            f"{SMALLEST_SIDE} to {MOST_PIXELS}",
         )

@@ -27,7 +27,7 @@ def interruptible() -> Iterator[None]:
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Lightning's notes about devices and loaders are not for the users of a command."""
-    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
+    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:

@@ -6,9 +6,11 @@ import errno
 import fcntl
 import io
 import json
+import math
 import os
 import pickle
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,12 @@ import torch
 from msft.errors import ParameterError
 
 _STATE = "state.pt"
+
+SMALL = 2**25
+"""Bytes of a state that is written whenever there is a new one."""
+
+SHARE = 0.03
+"""Of the time of a training, what writing larger ones may take: on a GPU it is faster than a disk."""
 
 State = dict[str, Any]
 """Numbers, strings, tensors, and lists and dictionaries of them."""
@@ -35,6 +43,8 @@ class Resumption:
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.folder = folder
         self.identity = {name: json.dumps(value, sort_keys=True) for name, value in identity.items()}
+        self._bytes = 0
+        self._next = -math.inf
 
     def read(self, force: bool = False) -> State | None:
         """The last state, or None if there is none.
@@ -72,6 +82,21 @@ class Resumption:
             f"{name} {self.identity[name]}, or --force to begin anew",
         )
 
+    def keep(self, state: State) -> None:
+        """Write a state, if it is small or the last one was long enough ago; the first is always written.
+
+        Raises
+        ------
+        ParameterError
+            As `write`.
+        """
+        begin = time.monotonic()
+        if self._bytes > SMALL and begin < self._next:
+            return
+        self.write(state)
+        end = time.monotonic()
+        self._next = end + (end - begin) / SHARE
+
     def write(self, state: State) -> None:
         """Make this the state that stays, whole or not at all, whatever stops the process or the machine.
 
@@ -82,6 +107,7 @@ class Resumption:
         """
         buffer = io.BytesIO()  # writing straight into a file, torch hides why it failed
         torch.save({"identity": self.identity, "state": state}, buffer)
+        self._bytes = buffer.tell()
         temporary = self.folder / (_STATE + ".new")
         try:
             with temporary.open("wb") as file:

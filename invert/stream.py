@@ -241,14 +241,14 @@ def _begun_alike(partial: Path, identity: str) -> bool:
     """Whether what grows there was begun with the same frames and options."""
     if not partial.exists():
         return False
-    with JournaledFile(partial, keep=True) as journaled:
-        if not journaled.committed:
-            return False
-        try:
+    try:
+        with JournaledFile(partial, keep=True) as journaled:
+            if not journaled.committed:
+                return False
             with h5py.File(journaled, "r") as file:
                 return bool(file[PROCESS].attrs["identity"] == identity)
-        except (OSError, KeyError, RuntimeError):
-            return False
+    except (OSError, KeyError, RuntimeError):  # damaged, the journal too: nobody can go on with it
+        return False
 
 
 def _fingerprint(path: Path) -> list[Any]:

@@ -216,7 +216,8 @@ def train(
 ) -> Trained:
     """Train on a dataset file and write the model's folder, which appears whole or not at all.
 
-    A training that was stopped, however, is gone on with by the same call, from its last validation on.
+    A training that was stopped, however, is gone on with by the same call, from its last validation on or, if
+    its state is large, from one shortly before; see `invert.resumption`.
 
     The folder holds ``weights.safetensors`` (with its configuration inside), ``configuration.json``,
     ``report.json``, ``curves.csv``, ``curves.png`` and ``errors.png``.
@@ -266,7 +267,7 @@ def train(
             progress,
             start=start.model if start else None,
             left=left,
-            keep=resumption.write,
+            keep=resumption.keep,
             logger=log,
         )
         if leading():

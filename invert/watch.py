@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import h5py
@@ -19,13 +20,20 @@ from invert.reading.isolation import survived
 from invert.stream import Inverter
 from invert.table import write_table
 from msft.errors import ParameterError
-from msft.output import whole
+from msft.output import check_writable, whole
 
 SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs")
 PREDICTIONS = ".predictions.h5"
 
 AT_ONCE = 64
 """Frames of a growing file that are inverted together."""
+
+PATIENCE = 60.0
+"""Seconds without a frame after which a writer counts as gone: one that was killed leaves its file as if it
+were still being written. If it was only resting, its file changes, and is inverted again."""
+
+State = tuple[int, int]
+"""Size and time of the last change of a file."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +79,15 @@ def watch_folder(
     *,
     interval: float = 1.0,
     until_idle: float | None = None,
+    patience: float = PATIENCE,
 ) -> None:
     """Invert what appears in a folder, until nothing has for a while.
 
     Parameters
     ----------
     folder
-        Of files with HDF5's usual endings. Those that have predictions newer than themselves are done.
+        Of files with HDF5's usual endings. Those that have predictions newer than themselves are done, unless
+        they have changed since they were opened for them.
     reading, inverter, provenance
         As for one file.
     say
@@ -89,6 +99,8 @@ def watch_folder(
         Seconds between two looks.
     until_idle
         Seconds without anything new after which it ends; None for never.
+    patience
+        Seconds that a file which is being written is waited for when no frame is added.
 
     Raises
     ------
@@ -97,15 +109,23 @@ def watch_folder(
     """
     if not folder.is_dir():
         raise ParameterError("folder", folder, "a folder that exists")
-    refused: dict[Path, tuple[int, int]] = {}
+    refused: dict[Path, State] = {}
+    inverted: dict[Path, State | None] = {}
     last_news = time.monotonic()
     while True:
-        for path in waiting(folder):
+        for path, twin in files_in(folder):
             state = _state(path)
-            if refused.get(path) == state:
+            if state is None or refused.get(path) == state:
+                continue
+            if twin is None and inverted.get(path, state) == state and has_predictions(path):
                 continue
             try:
-                invert_as_it_grows(path, reading, inverter, provenance, say, warn, interval)
+                if twin is not None:
+                    allowed = f"a name of its own; the predictions of {twin.name} would be lost"
+                    raise ParameterError("frames", path.name, allowed)
+                inverted[path] = invert_as_it_grows(
+                    path, reading, inverter, provenance, say, warn, interval, patience
+                )
             except ParameterError as error:
                 # one that is only just being written may be whole the next time: it changes, then
                 refused[path] = state
@@ -116,15 +136,26 @@ def watch_folder(
         time.sleep(interval)
 
 
-def waiting(folder: Path) -> Iterator[Path]:
-    """Files of a folder that have no predictions yet, or older ones; oldest first."""
-    paths = [path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()]
-    for path in sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name)):
-        if path.name.endswith(PREDICTIONS) or path.name.startswith("."):
-            continue
-        done = path.with_suffix(PREDICTIONS)
-        if not done.exists() or done.stat().st_mtime_ns < path.stat().st_mtime_ns:
-            yield path
+def files_in(folder: Path) -> list[tuple[Path, Path | None]]:
+    """Files of a folder, oldest first, each with an older one whose predictions have its name, if any."""
+    states = {
+        path: state
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES
+        and not path.name.endswith(PREDICTIONS)
+        and not path.name.startswith(".")
+        if (state := _state(path)) is not None
+    }
+    first: dict[Path, Path] = {}
+    oldest = sorted(states, key=lambda path: (states[path][1], path.name))
+    owners = [(path, first.setdefault(path.with_suffix(PREDICTIONS), path)) for path in oldest]
+    return [(path, None if owner == path else owner) for path, owner in owners]
+
+
+def has_predictions(path: Path) -> bool:
+    """Whether a file has predictions that are not older than itself."""
+    own, done = _state(path), _state(path.with_suffix(PREDICTIONS))
+    return done is not None and own is not None and done[1] >= own[1]
 
 
 def invert_as_it_grows(
@@ -135,8 +166,15 @@ def invert_as_it_grows(
     say: Callable[[Watched], None],
     warn: Callable[[Path, str], None],
     interval: float = 1.0,
-) -> None:
+    patience: float = PATIENCE,
+) -> State | None:
     """Invert the frames of one file as they are written; predictions appear when its writer has closed it.
+
+    A writer that has added nothing for `patience` seconds counts as gone, which is told as a warning.
+
+    Returns
+    -------
+    The file's state before it was opened for the last time; None if it was not there any more.
 
     Raises
     ------
@@ -145,11 +183,13 @@ def invert_as_it_grows(
     """
     survived(path, lambda: being_written(path))
     target = path.with_suffix(PREDICTIONS)
+    check_writable(target)
     simulation = inverter.checkpoint.model.configuration.simulation
-    done = 0
+    done, last_news = 0, time.monotonic()
     with whole(target) as temporary, ExitStack() as stack:
         file = stack.enter_context(h5py.File(temporary, "w", track_order=True))
         while True:
+            state = _state(path)
             growing = being_written(path)
             with open_frames(path, reading, growing=True) as source:
                 source.onto(simulation.detector, simulation.optics.wavelength)
@@ -163,23 +203,33 @@ def invert_as_it_grows(
                         warn(path, warning)
                     lay_out(file, source.size, simulation, facts, inverter.sigma_means)
                 done = _catch_up(source, done, inverter, file, path, say)
-                while growing and being_written(path):
+                while growing and being_written(path) and time.monotonic() - last_news < patience:
                     time.sleep(interval)
                     source.refresh()
-                    done = _catch_up(source, done, inverter, file, path, say)
-                if growing:
-                    continue  # once more, now that the writer has gone, for what came last
-            break
+                    before, done = done, _catch_up(source, done, inverter, file, path, say)
+                    if done > before:
+                        last_news = time.monotonic()
+            if not growing:
+                break
+            if time.monotonic() - last_news >= patience:
+                warn(path, f"warning: taken as it is, since its writer has added nothing for {patience:g} s")
+                break
+            # once more, now that the writer has gone, for what came last
         complete(file)
         stack.close()
     with open_predictions(target) as predictions:
         write_table(target.with_suffix(".csv"), predictions.blocks())
     say(Watched(path.name, predictions=target.name))
+    return state
 
 
-def _state(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+def _state(path: Path) -> State | None:
+    """None of what is no file, as of one that has vanished since the folder was looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime_ns) if S_ISREG(found.st_mode) else None
 
 
 def being_written(path: Path) -> bool:

@@ -106,9 +106,9 @@ def good_in_file(file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64])
         masks = [dataset_at(file, beside(name, place)[0]) for name, _ in owners]
         if any(mask is not None for mask in masks):
             whole = np.ones((len(numbers), *stack.size), dtype=bool)
-            for row, (mask, (_, within)) in enumerate(zip(masks, owners, strict=True)):
+            for row, (mask, (name, within)) in enumerate(zip(masks, owners, strict=True)):
                 if mask is not None:
-                    whole[row] = _rows(mask, np.array([within]), stack.size, None)[0]
+                    whole[row] = _rows(mask, np.array([within]), stack.size, stack.count(name))[0]
             result = result & whole
     return result
 
@@ -137,18 +137,20 @@ def measured(values: NDArray[Any], scale: str) -> NDArray[np.bool_]:
 
 
 def _rows(
-    mask: h5py.Dataset, numbers: NDArray[np.int64], size: tuple[int, int], count: int | None
+    mask: h5py.Dataset, numbers: NDArray[np.int64], size: tuple[int, int], count: int
 ) -> NDArray[np.bool_]:
-    """Good pixels of some frames of a mask for one array: (H, W), (N, H, W) or (N, 1, H, W)."""
-    shape = mask.shape
-    fits = shape is not None and len(shape) in (2, 3, 4) and shape[-2:] == size
-    if not fits or (len(shape) > 2 and count is not None and shape[0] not in (1, count)):
-        allowed = f"{size} or {(count or 1, *size)}, as the frames"
-        raise ParameterError("mask", f"shape {shape}", allowed)
-    if len(shape) == 2 or shape[0] == 1:
-        return _good(np.asarray(mask[()]).reshape(-1, *size)[:1])
+    """Good pixels of some of an array's `count` frames: (H, W), (N, H, W), (N, 1, H, W) or (1, N, H, W)."""
+    shape: tuple[int, ...] = mask.shape or ()
+    several = [length for length in shape[:-2] if length != 1]
+    if not 2 <= len(shape) <= 4 or shape[-2:] != size or several not in ([], [count]):
+        raise ParameterError("mask", f"shape {mask.shape}", f"{size} or {(count, *size)}, as the frames")
+    if not several:
+        return _good(np.asarray(mask[()]).reshape(1, *size))
     first, last = int(numbers[0]), int(numbers[-1]) + 1
-    bits = read_rows(mask, first, last) if len(shape) == 3 else np.asarray(mask[first:last, 0])
+    if len(shape) == 3:
+        bits = read_rows(mask, first, last)
+    else:
+        bits = np.asarray(mask[first:last, 0] if shape[1] == 1 else mask[0, first:last])
     return _good(bits if len(bits) == len(numbers) else bits[numbers - first])
 
 

@@ -98,6 +98,21 @@ def parse_center(text: str, size: tuple[int, int] | None = None) -> tuple[float,
         row, column = (float(part) for part in text.split(","))
     except ValueError:
         raise ParameterError("center", text, "ROW,COLUMN in pixels, as 64,64, or estimate") from None
-    if size is not None and not (0 <= row < size[0] and 0 <= column < size[1]):
-        raise ParameterError("center", text, f"0 to {size[0] - 1},0 to {size[1] - 1}")
+    if size is not None:
+        check_center((row, column), size, text)
     return row, column
+
+
+def check_center(center: tuple[float, float], size: tuple[int, int], text: str | None = None) -> None:
+    """Refuse a row and column outside frames of that size; `text` is how they were given.
+
+    Raises
+    ------
+    ParameterError
+        If they are.
+    """
+    row, column = center
+    if not (0 <= row < size[0] and 0 <= column < size[1]):
+        raise ParameterError(
+            "center", text or f"{row:g},{column:g}", f"0 to {size[0] - 1},0 to {size[1] - 1}"
+        )

@@ -22,9 +22,10 @@ SAME = 0.01
 FEWEST_COVERED, FEW_COVERED = 0.05, 0.5
 """Parts of a model's pixels that frames must reach, and below which that is said."""
 
-COARSE, TOO_COARSE = 1.5, 8.0
+COARSE, TOO_COARSE, TOO_FINE = 1.5, 8.0, 1e-4
 """Frames' pixels so many times wider than the model's lose what it has learnt to see; above the second factor
-they are wider than half a fringe of the papers' smallest particle (14 of the papers' pixels for 30 nm)."""
+they are wider than half a fringe of the papers' smallest particle (14 of the papers' pixels for 30 nm). Below
+the third, no frame reaches over more than one of the model's pixels."""
 
 ENOUGH = 0.5
 """Part of a pixel's area that valid pixels must cover."""
@@ -196,7 +197,7 @@ def resampling(
     Raises
     ------
     ParameterError
-        If the wavelength differs by more than 1 %, the pixels' width is not known or far above the model's,
+        If the wavelength differs by more than 1 %, the pixels' width is not known or far from the model's,
         or the frames reach too little of what the model was trained on.
     """
     stated = instrument.wavelength
@@ -210,19 +211,19 @@ def resampling(
     notes = [f"taken as the model's: {' and '.join(unknown)}"] if unknown else []
     if _same(source, target):
         return None, notes
+    coarser = _width_ratio(target, source)
+    if not TOO_FINE <= coarser <= TOO_COARSE:
+        raise ParameterError(
+            "frames",
+            f"pixels {coarser:.3g} times as wide as the model's",
+            f"{TOO_FINE:g} to {TOO_COARSE:g}; check pixel width and distance, both in mm, or q-step in nm^-1",
+        )
     found = Resampling(source, target)
     if found.covered < FEWEST_COVERED:
         raise ParameterError(
             "frames",
             f"{100 * found.covered:.1f} % of the model's pixels covered",
             f"{100 * FEWEST_COVERED:g} % or more; check pixel width, distance and centre",
-        )
-    coarser = _width_ratio(target, source)
-    if coarser > TOO_COARSE:
-        raise ParameterError(
-            "frames",
-            f"pixels {coarser:.3g} times as wide as the model's",
-            f"{TOO_COARSE:g} times or less; check pixel width and distance, both in mm, or q-step in nm^-1",
         )
     shape, pixels = "flat" if source.flat else "ewald", target.size[0]
     notes.append(

@@ -235,6 +235,8 @@ def open_frames(path: Path, reading: Reading | None = None, growing: bool = Fals
         If there is no image, or the file or an option cannot be used.
     """
     reading = reading or Reading()
+    if any("\ud800" <= letter <= "\udfff" for letter in path.name):  # how Python has bytes that are no text
+        raise ParameterError("frames", ascii(path.name), "a name in UTF-8; every answer names its file")
     if path.is_file():
         # without PyTorch, whose threads do not outlive a fork: the centre is estimated with it
         look = replace(reading, center=None)

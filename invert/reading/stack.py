@@ -96,6 +96,10 @@ class ImageStack:
         index = bisect_right(self._ends, number)
         return self._names[index], number - (self._ends[index - 1] if index else 0)
 
+    def count(self, name: str) -> int:
+        """The number of frames in one of the arrays."""
+        return _frames_of(self._file[name].shape)
+
     def read(self, first: int, count: int) -> NDArray[Any]:
         """Frames (count, H, W) as they are stored.
 

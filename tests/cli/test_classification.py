@@ -125,6 +125,7 @@ def test_explain_draws_the_most_probable_frames(workplace: Path) -> None:
         labels = file["/entry_1/sample_1/labels"][:]
     assert all(labels[int(frame), 0] for frame in shown["line"])
     assert_refused(run(*arguments, "--label", "streak"), "label")
+    assert_refused(run(*arguments, "--label", "spherical/oblate"), "label")
     assert_refused(run(*arguments, "--label", "line", "-o", workplace / "exp.h5"), "out")
 
 
@@ -148,6 +149,7 @@ def test_bad_input_is_one_line(workplace: Path, tmp_path: Path) -> None:
     assert_refused(run("train", exp, "-o", tmp_path / "m", "--preset", "best of all"), "preset")
     assert_refused(run("train", exp, "-o", tmp_path / "m", "--devices", 2), "devices")
     assert_refused(run("train", exp, "-o", tmp_path / "m", "--online"), "online")
+    assert_refused(run("train", exp, "-o", tmp_path / "m", "--images", 0), "images")
     assert not [path.name for path in tmp_path.iterdir() if path.name not in
                 ("narrow.h5", "tiny.h5", "other.toml")]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -191,6 +192,19 @@ def test_pictures_that_are_no_frames_are_one_line_and_leave_nothing(tmp_path: Pa
         assert done.stderr.startswith("error: pictures: got "), (names, done.stderr)
         assert len(done.stderr.strip().splitlines()) == 1
         assert sorted(tmp_path.iterdir()) == before, names
+    (tmp_path / "good.png").rename(odd := tmp_path / os.fsdecode(b"\xe4.png"))
+    done = run("import", odd, "-o", tmp_path / "f.h5", "--quiet")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: name: got ")
+    odd.rename(tmp_path / "good.png")
+    assert not (tmp_path / "f.h5").exists()
+    np.save(tmp_path / "table.npy", np.zeros((20, 3)))
+    assert run("import", tmp_path / "table.npy", "-o", tmp_path / "f.h5").exit_code == 2
+    for center in ("20,3", "-1,3", "nan,3", "estimate"):
+        done = run("import", tmp_path / "good.png", "-o", tmp_path / "f.h5", f"--center={center}")
+        assert done.exit_code == 2, center
+        assert f"center: got {center}; allowed: " in done.stderr
+    assert not (tmp_path / "f.h5").exists()
     shutil.copy(tmp_path / "good.png", tmp_path / "f.h5")
     assert run("import", tmp_path / "good.png", "-o", tmp_path / "f.h5").exit_code == 2
     assert run("import", tmp_path / "good.png", "-o", tmp_path / "f.h5", "--force").exit_code == 0

@@ -66,6 +66,7 @@ def test_two_processes_give_what_one_gives_at_the_same_batch(folder: Path, small
     two = invert_train(folder, small_dataset, "two", "--devices", "2", "--json", "--logger", "csv")
     assert one.returncode == two.returncode == 0, two.stderr
     assert two.stdout.count("\n") == 1, "one process reports"
+    assert two.stderr == ""
     assert json.loads(two.stdout)["errors"].keys() == json.loads(one.stdout)["errors"].keys()
     alone, together = (load_file(folder / name / "weights.safetensors") for name in ("one", "two"))
     assert alone.keys() == together.keys()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from invert.frames import Reading, open_frames, read_frames
 from invert.reading.instrument import Instrument, read_instrument
@@ -108,6 +110,32 @@ def test_masks_of_either_polarity(tmp_path: Path) -> None:
     (tmp_path / "empty.npy").write_bytes(b"")
     with pytest.raises(ParameterError, match="mask"):
         read_mask(tmp_path / "empty.npy", 0)
+
+
+def test_masks_are_shaped_as_the_frames_are(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).lognormal(0, 3, (4, 8, 9)).astype(np.float32)
+    bad = np.zeros(frames.shape, dtype=np.uint8)
+    bad[2] = 1
+
+    def usable(path: Path, **arrays: NDArray[Any]) -> list[bool]:
+        with h5py.File(path, "w") as file:
+            for name, array in arrays.items():
+                file[name.replace("__", "/data_1/")] = array
+        return [bool(valid.all()) for valid in read_frames(path).valid]
+
+    expected = [True, True, False, True]
+    for images in (frames, frames[:, None], frames[None]):
+        for mask in (bad, bad[:, None], bad[None]):
+            assert usable(tmp_path / "a.h5", entry_1__data=images, entry_1__mask=mask) == expected
+    two: dict[str, NDArray[Any]] = {
+        "entry_1__data": frames,
+        "entry_2__data": frames[None],
+        "entry_2__mask": bad[None],
+    }
+    assert usable(tmp_path / "a.h5", **two) == [True] * 4 + expected
+    for mask in (bad[:2], np.stack([0 * bad, bad], axis=1)):
+        with pytest.raises(ParameterError, match="mask: got shape"):
+            usable(tmp_path / "a.h5", **two, entry_1__mask=mask)
 
 
 def test_whole_numbers_below_zero_are_marks_or_darkness() -> None:

@@ -139,6 +139,9 @@ def test_what_is_there_already_is_left_alone() -> None:
         (Instrument(pixel_size=(0.1, 0.1), distance=4000.0), (200, 200), "frames"),
         (Instrument(q_step=0.0148, center=(500.0, 500.0)), (48, 48), "frames"),
         (Instrument(pixel_size=(0.2, 0.2), distance=0.07), (48, 48), "frames"),  # in m
+        (Instrument(q_step=1e-320), (48, 48), "frames"),
+        (Instrument(pixel_size=(1e-300, 1e-300), distance=1e300), (48, 48), "frames"),
+        (Instrument(pixel_size=(1e300, 1e300), distance=1e-300), (48, 48), "frames"),
     ],
 )
 def test_what_the_model_does_not_know_is_refused(

@@ -153,6 +153,32 @@ def test_a_damaged_state_is_one_line_and_force_gets_past_it(small_dataset: Path,
         assert resumption.read(force=True) is None
 
 
+def test_writing_large_states_takes_a_small_part_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, save = 0.0, torch.save
+
+    def save_slowly(*everything: Any) -> None:
+        nonlocal now
+        now += 2
+        save(*everything)
+
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr(torch, "save", save_slowly)
+    written: dict[bool, list[int]] = {True: [], False: []}
+    for large, steps in written.items():
+        monkeypatch.setattr("invert.resumption.SMALL", 0 if large else 10_000)
+        with resumable(tmp_path / "model", {}) as resumption:
+            for step in range(50):
+                now += 10
+                resumption.keep({"step": step})
+                left = resumption.read()
+                assert left is not None
+                steps += [left["step"]] if left["step"] not in steps else []
+    assert written[False] == list(range(50))
+    assert written[True] == [0, 7, 14, 21, 28, 35, 42, 49], "2 of 72 seconds"
+
+
 def test_a_second_process_is_refused(small_dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     with resumable(out, {}), pytest.raises(ParameterError, match="another process"):

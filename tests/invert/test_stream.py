@@ -140,6 +140,11 @@ def test_what_other_frames_or_weights_left_is_begun_anew(
         inverter = Inverter(checkpoint.load(small_model))
         assert invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {"a": 2}, {}) == 0
     stop_after(24)
+    journal = tmp_path / "p.h5.partial.journal"
+    journal.write_bytes(journal.read_bytes()[:-1])
+    with open_frames(frames) as source:
+        assert invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {"a": 1}, {}) == 0
+    stop_after(24)
     with open_frames(frames) as source:
         assert invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {"a": 1}, {}) == 16
     assert columns(tmp_path / "p.h5")["frame"].tolist() == list(range(60))

@@ -1,0 +1,146 @@
+"""Folders in which files vanish, change and get stuck while they are watched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from invert.backbone import ResidualConfiguration
+from invert.checkpoint import Checkpoint
+from invert.frames import Reading
+from invert.model import Model, ModelConfiguration
+from invert.stream import Inverter
+from invert.watch import Watched, watch_folder
+from msft.pattern import Simulation
+
+from .conftest import SMALL
+
+KILLED_WRITER = """
+import os, signal, sys, h5py, numpy as np
+with h5py.File(sys.argv[1], "w", libver="latest") as file:
+    images = np.random.default_rng(1).lognormal(0, 3, (3, 32, 32)).astype(np.float32)
+    data = file.create_dataset("data", data=images, maxshape=(None, 32, 32), chunks=(1, 32, 32))
+    file.swmr_mode = True
+    data.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(scope="module")
+def inverter() -> Inverter:
+    simulation = Simulation(detector=SMALL.detector)
+    model = Model(ModelConfiguration(ResidualConfiguration((1,), 4), simulation=simulation))
+    return Inverter(Checkpoint(model.eval(), {}, "0", Path("nowhere"), {}, {}))
+
+
+def write(path: Path, seed: int = 1) -> None:
+    with h5py.File(path, "w") as file:
+        file["data"] = np.random.default_rng(seed).lognormal(0, 3, (3, 32, 32)).astype(np.float32)
+
+
+def watched(
+    folder: Path, inverter: Inverter, meanwhile: Callable[[Watched], object] = lambda found: None
+) -> tuple[list[Watched], list[str]]:
+    """What is said of a folder until nothing happens there any more, and what is warned of."""
+    said: list[Watched] = []
+    warned: list[str] = []
+
+    def say(found: Watched) -> None:
+        said.append(found)
+        meanwhile(found)
+
+    def warn(path: Path, text: str) -> None:
+        warned.append(f"{path.name}: {text}")
+
+    watch_folder(
+        folder,
+        Reading(scale="linear"),
+        inverter,
+        {"program": "test"},
+        say,
+        warn,
+        interval=0.02,
+        until_idle=0.1,
+        patience=0.1,
+    )
+    return said, warned
+
+
+def finished(said: list[Watched]) -> list[str]:
+    return [found.file for found in said if found.frame is None]
+
+
+def test_a_file_that_vanishes_costs_no_other_file(inverter: Inverter, tmp_path: Path) -> None:
+    for number, name in enumerate(("a.h5", "b.h5", "c.H5")):
+        write(tmp_path / name)
+        os.utime(tmp_path / name, (number, number))
+    said, warned = watched(tmp_path, inverter, lambda found: (tmp_path / "b.h5").unlink(missing_ok=True))
+    assert finished(said) == ["a.h5", "c.H5"]
+    assert warned == []
+
+
+def test_predictions_are_of_the_file_as_it_is(inverter: Inverter, tmp_path: Path) -> None:
+    write(tmp_path / "a.h5", seed=1)
+    write(tmp_path / "new", seed=2)
+    os.utime(tmp_path / "new", (1, 1))  # as copies that keep times have it
+    with h5py.File(tmp_path / "new") as file:
+        expected = int(file["data"][0].argmax())
+
+    def replace(found: Watched) -> None:
+        if (tmp_path / "new").exists():
+            os.replace(tmp_path / "new", tmp_path / "a.h5")
+
+    said, _ = watched(tmp_path, inverter, replace)
+    assert finished(said) == ["a.h5", "a.h5"]
+    with h5py.File(tmp_path / "a.predictions.h5") as file:
+        assert int(file["/entry_1/result_1/measured"][0].argmax()) == expected
+
+
+def test_files_that_differ_in_their_endings_do_not_share_predictions(
+    inverter: Inverter, tmp_path: Path
+) -> None:
+    for number, name in enumerate(("a.h5", "a.cxi", "b.h5")):
+        write(tmp_path / name)
+        os.utime(tmp_path / name, (number, number))
+    said, warned = watched(tmp_path, inverter)
+    assert finished(said) == ["a.h5", "b.h5"]
+    assert warned == [
+        "a.cxi: error: frames: got a.cxi; allowed: a name of its own; the predictions of a.h5 would be lost"
+    ]
+
+
+def test_a_writer_that_was_killed_holds_nothing_up(inverter: Inverter, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED_WRITER, str(tmp_path / "a.h5")], check=False)
+    write(tmp_path / "b.h5")
+    said, warned = watched(tmp_path, inverter)
+    assert finished(said) == ["a.h5", "b.h5"]
+    assert warned == ["a.h5: warning: taken as it is, since its writer has added nothing for 0.1 s"]
+    with h5py.File(tmp_path / "a.predictions.h5") as file:
+        assert file["/entry_1/process_1"].attrs["complete"]
+        assert len(file["/entry_1/result_1/frame"]) == 3
+
+
+def test_a_name_that_is_no_text_is_reported(inverter: Inverter, tmp_path: Path) -> None:
+    write(tmp_path / "a.h5")
+    (tmp_path / "a.h5").rename(tmp_path / os.fsdecode(b"\xe4.h5"))  # as Latin-1 has it
+    said, warned = watched(tmp_path, inverter)
+    assert said == []
+    assert len(warned) == 1
+    assert "error: frames: got '\\udce4.h5'; allowed: a name in UTF-8" in warned[0]
+
+
+def test_what_cannot_be_written_is_reported(inverter: Inverter, tmp_path: Path) -> None:
+    write(tmp_path / "a.h5")
+    write(tmp_path / "b.h5")
+    (tmp_path / "a.predictions.h5").mkdir()
+    said, warned = watched(tmp_path, inverter)
+    assert finished(said) == ["b.h5"]
+    assert len(warned) == 1
+    assert warned[0].startswith("a.h5: error: out: got ")
