@@ -314,3 +314,6 @@ def test_particles_that_take_too_many_columns_are_refused() -> None:
         with pytest.raises(ParameterError, match=words) as caught:
             amplitude(named("layered(0.9,0.5)"), radius, NONE, EwaldDetector(), 1e-6)
         assert caught.value.field == "accuracy"
+    # before a data set is begun whose largest particle would end it
+    with pytest.raises(ParameterError, match=words):
+        Simulation(solver="chebyshev").check(Particles([30.0, 9e3], TURNS[:2], "sphere"))
