@@ -93,6 +93,8 @@ def simulate(
 
         if out is None and png is None:
             raise ParameterError("out", "no output", "--out FILE.h5, --png FILE.png or both")
+        if out is not None and png is not None and out.resolve() == png.resolve():
+            raise ParameterError("png", png, "another file than --out")
         for path, suffixes in ((out, ()), (png, (".png",))):
             if path is not None:
                 inputs = [given for given in (voxels, half_spaces, config) if given is not None]
