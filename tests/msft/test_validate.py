@@ -57,6 +57,14 @@ def test_what_was_generated_is_right(path: Path, tmp_path: Path) -> None:
     assert faults(tmp_path / "merged.h5") == {}
 
 
+def test_of_filtered_patterns_it_is_not_said_that_they_were_simulated(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["entry_1/data_1/data"].attrs["scale"] = "log"
+    told = [finding.check for finding in validate(path)]
+    assert any("finite" in check for check in told)
+    assert not any("simulated again" in check for check in told)
+
+
 def _set(name: str, rows: Any, value: Any) -> Callable[[h5py.File], None]:
     def change(file: h5py.File) -> None:
         file[name][rows] = value
