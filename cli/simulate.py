@@ -84,7 +84,7 @@ def simulate(
 ) -> None:
     """Simulate one particle."""
     with one_line_errors():
-        from msft.bodies import ConvexPolyhedron, Voxels, named
+        from msft.bodies import ConvexPolyhedron, Voxels, files_among, named
         from msft.configuration import from_mapping
         from msft.errors import ParameterError
         from msft.output import check_writable
@@ -97,7 +97,8 @@ def simulate(
             raise ParameterError("png", png, "another file than --out")
         for path, suffixes in ((out, ()), (png, (".png",))):
             if path is not None:
-                inputs = [given for given in (voxels, half_spaces, config) if given is not None]
+                given = voxels, half_spaces, config
+                inputs = [*files_among([body]), *(source for source in given if source is not None)]
                 check_writable(path, force, inputs=inputs, suffixes=suffixes)
 
         name = _only_one(body, voxels, half_spaces)

@@ -40,8 +40,7 @@ def check_writable(
         raise ParameterError("out", path, f"a name of at most {most} bytes")
     if suffixes and path.suffix not in suffixes:
         raise ParameterError("out", path, "a name that ends in " + " or ".join(suffixes))
-    if any(path.exists() and source.exists() and path.samefile(source) for source in inputs):
-        raise ParameterError("out", path, "another file than those that are read")
+    check_apart(path, inputs)
     above = path.absolute().parent
     if not above.is_dir():
         raise ParameterError("out", path, f"a file in a folder that exists; {path.parent} does not")
@@ -53,6 +52,12 @@ def check_writable(
         raise ParameterError("out", path, f"a file in a folder that can be written; {path.parent} cannot")
     if path.exists() and not force:
         raise ParameterError("out", f"{path}, which exists", "a new name, or --force to replace it")
+
+
+def check_apart(path: Path, inputs: Sequence[Path]) -> None:
+    """Refuse, with a `ParameterError`, a path that is one of the files that are read."""
+    if any(path.exists() and source.exists() and path.samefile(source) for source in inputs):
+        raise ParameterError("out", path, "another file than those that are read")
 
 
 def beside(path: Path, ending: str, field: str = "dataset") -> Path:

@@ -208,3 +208,16 @@ def test_a_picture_does_not_replace_the_pattern(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert result.stderr.startswith("error: png: got ")
     assert not both.exists()
+
+
+@pytest.mark.parametrize("command", [["simulate"], ["generate", "--n", "1", "--solver", "chebyshev"]])
+def test_no_output_replaces_what_is_read(tmp_path: Path, command: list[str]) -> None:
+    body, config = saved(tmp_path, np.ones((4, 4, 4))), tmp_path / "experiment.toml"
+    config.write_text("[optics]\nabsorption = 'none'\n")
+    before = body.read_bytes(), config.read_bytes()
+    for out in (body, config):
+        given = [*command, "--body", body, "--config", config, "--out", out, "--force", *FAST]
+        result = CliRunner().invoke(app, list(map(str, given)))
+        assert result.exit_code == 2, result.output
+        assert "another file than those that are read" in result.stderr
+    assert (body.read_bytes(), config.read_bytes()) == before
