@@ -15,7 +15,7 @@ from augment.presets import EXPERIMENT, PAPER_FILTERS, recording
 from augment.scaling import FLOOR_DECADES
 from msft.dataset import MASK_MISSING, PatternFile, create, missing_pixels, open_patterns
 from msft.errors import ParameterError
-from msft.output import check_writable
+from msft.output import check_apart, check_writable
 from msft.seeding import check_seed
 
 BATCH = 64
@@ -102,6 +102,7 @@ def augment_file(
         "floor_decades": floor_decades,
     }
     with open_patterns(dataset) as patterns:
+        check_apart(out, patterns.shards)
         check_linear(patterns)
         provenance["particles"] = patterns.provenance.get("particles", json.dumps({}))
         size = (patterns.pixels, patterns.pixels)

@@ -93,9 +93,11 @@ def generate(
     Killed at any moment, the same command goes on where it stopped.
     """
     with one_line_errors():
+        from msft.bodies import files_among
         from msft.errors import ParameterError
         from msft.generate import generate as simulate
         from msft.generate import generate_shard
+        from msft.output import check_apart
         from msft.shards import Shard
 
         recipe = _recipe(
@@ -124,6 +126,8 @@ def generate(
             raise ParameterError("shards", shards, "a number of parts beside --scheduler")
         part = Shard.parse(shard) if shard is not None else None
         place = out or Path("shards" if part else "dataset.h5")
+        bodies = files_among(set(recipe.distribution.corners().bodies.tolist()))
+        check_apart(place, bodies if config is None else [config, *bodies])
         rows = part.rows(n) if part else range(n)
         with progress_bar("simulating", len(rows), quiet or as_json) as progress:
             common: dict[str, Any] = {

@@ -84,7 +84,7 @@ def simulate(
 ) -> None:
     """Simulate one particle."""
     with one_line_errors():
-        from msft.bodies import ConvexPolyhedron, Voxels, named
+        from msft.bodies import ConvexPolyhedron, Voxels, files_among, named
         from msft.configuration import from_mapping
         from msft.errors import ParameterError
         from msft.output import check_writable
@@ -93,9 +93,12 @@ def simulate(
 
         if out is None and png is None:
             raise ParameterError("out", "no output", "--out FILE.h5, --png FILE.png or both")
+        if out is not None and png is not None and out.resolve() == png.resolve():
+            raise ParameterError("png", png, "another file than --out")
         for path, suffixes in ((out, ()), (png, (".png",))):
             if path is not None:
-                inputs = [given for given in (voxels, half_spaces, config) if given is not None]
+                given = voxels, half_spaces, config
+                inputs = [*files_among([body]), *(source for source in given if source is not None)]
                 check_writable(path, force, inputs=inputs, suffixes=suffixes)
 
         name = _only_one(body, voxels, half_spaces)

@@ -37,7 +37,7 @@ def read_toml(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         raise ParameterError("config", path, f"a readable TOML file ({error.strerror})") from None
-    except ValueError as error:  # not TOML, or not even text
+    except (ValueError, RecursionError) as error:  # not TOML, not even text, or lists in lists without end
         raise ParameterError("config", path, f"a TOML file ({error})") from None
 
 
@@ -137,7 +137,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise ParameterError(where, repr(value), "a table")
         return {key: _convert(members[1], item, f"{where}.{key}") for key, item in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # the integers of TOML have any number of digits
+            raise ParameterError(
+                where, "a whole number of hundreds of digits", "a number below 1e308"
+            ) from None
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ParameterError(where, repr(value), f"a value of type {hint.__name__}")
     return value

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.configuration import to_mapping
-from msft.dataset import PatternFile, open_hdf5
-from msft.errors import ParameterError
+from msft.dataset import MISREAD, PatternFile, open_hdf5
 from msft.layout import PROCESS
 from msft.units import ELECTRONVOLT, wavelength_of_energy
 
@@ -56,7 +55,7 @@ def contents(path: Path) -> dict[str, Any]:
         if PROCESS in file and file[PROCESS].attrs.get("simulation") is not None:
             try:
                 return _of_ours(PatternFile(path, file))
-            except (ParameterError, KeyError, TypeError, ValueError, AttributeError):
+            except MISREAD:
                 pass  # of another version, or unfinished: its datasets are there all the same
         return _of_any(path, file)
 

@@ -59,6 +59,7 @@ __all__ = [
     "CXI_VERSION",
     "DATA",
     "MASK_MISSING",
+    "MISREAD",
     "PatternFile",
     "PatternWriter",
     "Scale",
@@ -68,6 +69,10 @@ __all__ = [
     "open_patterns",
     "read_recipe",
 ]
+
+
+MISREAD = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What comes of a file in which something else stands, or nothing, where this toolkit reads."""
 
 
 @contextmanager
@@ -155,6 +160,9 @@ class PatternFile:
             raise ParameterError("dataset", f"{path} of type {self._data.dtype}", "real numbers")
         self.shards = _require_sources(path, self._data)
         self.simulation = from_mapping(Simulation, json.loads(process["simulation"]), "simulation")
+        if self.pixels != self.simulation.detector.pixels:
+            allowed = f"{self.simulation.detector.pixels} pixels per side, as its simulation has"
+            raise ParameterError("dataset", f"{path} of {self.pixels} pixels", allowed)
         self.particles = _read_particles(file[SAMPLE])
         if len(self.particles) != len(self._data):
             raise ParameterError("dataset", path, "as many particles as patterns")
@@ -270,7 +278,7 @@ def open_patterns(path: Path) -> Iterator[PatternFile]:
             patterns = PatternFile(path, file)
         except ParameterError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MISREAD as error:
             reason = " ".join(str(error).split())
             raise ParameterError("dataset", path, f"a file of this toolkit's layout ({reason})") from None
         yield patterns

@@ -17,6 +17,8 @@ PAPER_Q_STEP = 2 * math.pi / 850.0
 MOST_PIXELS = 8192
 """Per side."""
 
+SHORTEST, LONGEST = 1e-6, 1e9
+"""Of the lengths of a flat detector in mm: beyond them their squares are no longer numbers."""
 
 Polarisation = Literal["none", "x", "y", "unpolarised"]
 
@@ -188,8 +190,8 @@ class FlatDetector:
         _check(self.pixels, self.polarisation)
         for field in ("pixel_size", "distance"):
             value = getattr(self, field)
-            if not (math.isfinite(value) and value > 0):
-                raise ParameterError(field, value, "a length above 0 mm")
+            if not SHORTEST <= value <= LONGEST:
+                raise ParameterError(field, value, f"{SHORTEST:g} to {LONGEST:g}, in mm")
 
     def step_on_axis(self, k: float) -> float:
         """Width in nm^-1 of a pixel next to the beam, for the wavenumber k in nm^-1."""

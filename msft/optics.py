@@ -13,6 +13,12 @@ ABSORPTION_MODELS: tuple[str, ...] = get_args(AbsorptionModel)
 
 SHORTEST_WAVELENGTH, LONGEST_WAVELENGTH = 0.01, 1000.0
 
+SHORTEST_ABSORPTION = 1e-3
+"""In nm; what is shorter was given in another unit."""
+
+LARGEST_INDEX = 100.0
+"""Of delta and beta in modulus: beyond those of any material, and far below where numbers overflow."""
+
 
 @dataclass(frozen=True)
 class Optics:
@@ -34,7 +40,8 @@ class Optics:
     absorption
         Name of the model.
     absorption_length
-        a in nm; silver at 13.5 nm has 12.5 nm (Stielow et al. 2020). Used by ``amplitude`` and ``intensity``.
+        a in nm, 0.001 or more; silver at 13.5 nm has 12.5 nm (Stielow et al. 2020). Used by ``amplitude`` and
+        ``intensity``.
     delta, beta
         Index decrement and extinction; the defaults are silver at 13.5 nm (Henke tables). Used by
         ``refractive``.
@@ -58,12 +65,15 @@ class Optics:
             )
         if self.absorption not in ABSORPTION_MODELS:
             raise ParameterError("absorption", self.absorption, "one of " + ", ".join(ABSORPTION_MODELS))
-        if not (math.isfinite(self.absorption_length) and self.absorption_length > 0):
-            raise ParameterError("absorption_length", self.absorption_length, "a length above 0 nm")
-        if not (math.isfinite(self.beta) and self.beta >= 0):
-            raise ParameterError("beta", self.beta, "0 or more (n = 1 - delta + i beta; below 0 is gain)")
-        if not (math.isfinite(self.delta) and self.delta < 1):
-            raise ParameterError("delta", self.delta, "a number below 1 (n = 1 - delta + i beta)")
+        if not SHORTEST_ABSORPTION <= self.absorption_length < math.inf:
+            allowed = f"a length of {SHORTEST_ABSORPTION:g} nm or more"
+            raise ParameterError("absorption_length", self.absorption_length, allowed)
+        if not 0 <= self.beta <= LARGEST_INDEX:
+            allowed = f"0 to {LARGEST_INDEX:g} (n = 1 - delta + i beta; below 0 is gain)"
+            raise ParameterError("beta", self.beta, allowed)
+        if not -LARGEST_INDEX <= self.delta < 1:
+            allowed = f"{-LARGEST_INDEX:g} to below 1 (n = 1 - delta + i beta)"
+            raise ParameterError("delta", self.delta, allowed)
 
     @property
     def wavenumber(self) -> float:

@@ -10,6 +10,13 @@ from pathlib import Path
 
 from msft.errors import ParameterError
 
+LONGEST_NAME = 255
+"""Bytes of a file's name, on the file systems there are."""
+
+WORKING_NAME = 24
+"""Bytes that the name of an unfinished file has more, beside its suffix once more: see `whole` and
+`msft.resumable`."""
+
 
 def check_writable(
     path: Path,
@@ -24,23 +31,33 @@ def check_writable(
     Raises
     ------
     ParameterError
-        If the folder is missing or not writable, something is there and `force` is not given, a folder is
-        there in place of a file, it is one of the inputs, or its suffix is none of `suffixes` (where they are
-        given).
+        If the folder is missing or not writable, something is there and `force` is not given, a folder or a
+        device is there in place of a file, it is one of the inputs, its name is too long, or its suffix is
+        none of `suffixes` (where they are given).
     """
+    most = LONGEST_NAME - WORKING_NAME - len(os.fsencode(path.suffix))
+    if len(os.fsencode(path.name)) > most:
+        raise ParameterError("out", path, f"a name of at most {most} bytes")
     if suffixes and path.suffix not in suffixes:
         raise ParameterError("out", path, "a name that ends in " + " or ".join(suffixes))
-    if any(path.exists() and source.exists() and path.samefile(source) for source in inputs):
-        raise ParameterError("out", path, "another file than those that are read")
+    check_apart(path, inputs)
     above = path.absolute().parent
     if not above.is_dir():
         raise ParameterError("out", path, f"a file in a folder that exists; {path.parent} does not")
     if path.is_dir() and not folder:
         raise ParameterError("out", f"{path}, a folder", "a file")
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a file that takes its place destroys it
+        raise ParameterError("out", path, "a file, not a pipe or a device")
     if not os.access(above, os.W_OK):
         raise ParameterError("out", path, f"a file in a folder that can be written; {path.parent} cannot")
     if path.exists() and not force:
         raise ParameterError("out", f"{path}, which exists", "a new name, or --force to replace it")
+
+
+def check_apart(path: Path, inputs: Sequence[Path]) -> None:
+    """Refuse, with a `ParameterError`, a path that is one of the files that are read."""
+    if any(path.exists() and source.exists() and path.samefile(source) for source in inputs):
+        raise ParameterError("out", path, "another file than those that are read")
 
 
 def beside(path: Path, ending: str, field: str = "dataset") -> Path:

@@ -19,6 +19,7 @@ from msft.particle import Particles
 from msft.rotation import rotation_matrix
 from msft.solvers import chebyshev, exact, interpolation, on_device, portions, propagation, slices
 from msft.solvers.propagation_grid import PropagationGrid
+from msft.solvers.series import check_radius
 
 FloatArray = NDArray[np.float64]
 Solver = Literal["exact", "chebyshev", "slices", "propagation"]
@@ -108,6 +109,8 @@ class Simulation:
             grid = slices.SliceGrid()
             grid.check_fits(radius)
             grid.padding(detector)
+        elif self.solver == "chebyshev":
+            check_radius(radius, self.optics.wavenumber)
         elif self.solver == "propagation":
             PropagationGrid.of(radius, self.optics, detector.q_step, self.propagation_accuracy)
 
@@ -286,12 +289,16 @@ class Simulation:
         return images
 
     def _grid_detector(self, radius: float) -> EwaldDetector:
-        """The detector itself, or for a flat one the grid in q_perp from which it is interpolated."""
+        """The detector itself, or for a flat one the grid in q_perp from which it is interpolated.
+
+        That of a radius is the one of its size class: what `check` accepts is what is computed.
+        """
         if isinstance(self.detector, EwaldDetector):
             return self.detector
         vectors = self.scattering_vectors()
         grid = slices.SliceGrid() if self.solver == "slices" else None
-        return interpolation.grid_detector(vectors, self.optics.wavenumber, radius, grid)
+        size = float(interpolation.size_classes(np.array([radius]))[0])
+        return interpolation.grid_detector(vectors, self.optics.wavenumber, size, grid)
 
     def _on_flat(
         self, body: Body, radii: FloatArray, orientations: FloatArray
@@ -302,7 +309,7 @@ class Simulation:
         sizes = interpolation.size_classes(radii)
         for size in np.unique(sizes):
             chosen = sizes == size
-            grid = self._grid_detector(size)
+            grid = self._grid_detector(radii[chosen][0])
             images = self._on_grid(grid, body, radii[chosen], orientations[chosen])
             values[chosen] = interpolation.interpolate(images, grid, vectors)
         return _image(values, vectors, self.detector)

@@ -169,12 +169,15 @@ def grow(
             failure = journaled.failure or error
             if not isinstance(failure, OSError) or failure.errno is None:
                 raise
-            raise OSError(failure.errno, f"{failure.strerror}; {_kept(journaled)}", str(partial)) from None
+            kept = _kept(journaled, force and not resume)
+            raise OSError(failure.errno, f"{failure.strerror}; {kept}", str(partial)) from None
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(_kept(journaled)) from None
+            raise KeyboardInterrupt(_kept(journaled, force and not resume)) from None
 
 
-def _kept(journaled: JournaledFile) -> str:
+def _kept(journaled: JournaledFile, anew: bool) -> str:
+    """What a stopped command leaves, and how to go on; a command that begins `anew` would throw it away."""
     if not journaled.committed:
         return "nothing is kept"
-    return f"what is simulated so far is kept in {journaled.path.name}, and the same command goes on with it"
+    way = "with --resume the same command" if anew else "the same command"
+    return f"what is simulated so far is kept in {journaled.path.name}, and {way} goes on with it"

@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 
-from msft.dataset import open_hdf5, read_recipe
+from msft.dataset import MISREAD, PatternFile, open_hdf5, read_recipe
 from msft.errors import ParameterError
 from msft.layout import DATA, OPTICS, PROCESS, SAMPLE, lay_out
 from msft.output import check_writable, whole
@@ -136,6 +136,7 @@ def _in_order(shards: Mapping[Path, h5py.File]) -> dict[Path, h5py.File]:
         attributes = dict(file[PROCESS].attrs) if PROCESS in file and DATA in file else {}
         if not attributes.get("complete", False) or not set(SAME) <= set(attributes):
             raise ParameterError("shards", path, "complete files of `msft generate`")
+        _require_readable(path, file)
         reference = reference or (path, attributes)
         for name in ALIKE:
             if attributes[name] != reference[1][name]:
@@ -154,6 +155,16 @@ def _in_order(shards: Mapping[Path, h5py.File]) -> dict[Path, h5py.File]:
         missing = f"patterns {end} to {total - 1} missing"
         raise ParameterError("shards", missing, f"every one of {total} patterns once")
     return {path: shards[path] for path in ordered}
+
+
+def _require_readable(path: Path, shard: h5py.File) -> None:
+    try:
+        PatternFile(path, shard)
+        read_recipe(shard[PROCESS].attrs)
+        int(shard[PROCESS].attrs["first"])
+    except MISREAD as error:
+        reason = " ".join(str(error).split())
+        raise ParameterError("shards", path, f"complete files of `msft generate` ({reason})") from None
 
 
 def _lay_over(

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.dataset import PatternFile, open_hdf5, read_recipe
+from msft.dataset import MISREAD, PatternFile, open_hdf5, read_recipe
 from msft.errors import ParameterError
 from msft.helium.labels import NAMES, broken_rules
 from msft.helium.rules import labels_of
@@ -89,13 +89,15 @@ def validate(
         findings = [*_layout(file)]
         try:
             patterns = PatternFile(path, file)
-        except (ParameterError, KeyError, TypeError, ValueError, AttributeError) as error:
-            return [*findings, Finding("opens as a dataset", " ".join(str(error).split()))]
+        except MISREAD as error:
+            return [*findings, Finding("opens as a dataset", _reason(error))]
         findings += [Finding("opens as a dataset"), *_particles(patterns, file)]
         count = min(sample, len(patterns))
         chosen = np.sort(np.random.default_rng(seed).choice(len(patterns), count, replace=False))
         progress(0)
-        faults: dict[str, str] = {"patterns finite and not negative": "", "patterns simulated again": ""}
+        faults = {"patterns finite and not negative": ""}
+        if patterns.scale == "linear":  # what a filter has changed is not simulated
+            faults["patterns simulated again"] = ""
         for index in chosen:
             for check, fault in _pattern(patterns, int(index)):
                 faults[check] = faults[check] or fault
@@ -103,20 +105,29 @@ def validate(
         name = f"{count} of {len(patterns)} "
         findings += [Finding(name + check, fault) for check, fault in faults.items()]
         if "seed" in patterns.provenance and "first" in patterns.provenance:
-            findings.append(Finding(name + "particles drawn again", _drawn(file, patterns, chosen)))
+            check = name + "particles drawn again"
+            findings.append(_finding(check, lambda: _drawn(file, patterns, chosen)))
     return findings
+
+
+def _finding(check: str, look: Callable[[], str]) -> Finding:
+    """What `look` found; where it meets something else than what it looks for, that is the fault."""
+    try:
+        return Finding(check, look())
+    except MISREAD as error:
+        return Finding(check, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _layout(file: h5py.File) -> Iterator[Finding]:
     for place, wanted in _CLASSES.items():
         found = file[place].attrs.get("NX_class") if place in file else "nothing"
         yield Finding(f"{place} is {wanted}", "" if found == wanted else f"it is {found}")
-    version = file["cxi_version"][()] if "cxi_version" in file else "missing"
-    yield Finding(f"cxi_version {CXI_VERSION}", "" if version == CXI_VERSION else f"it is {version}")
-    default = file.attrs.get("default"), file["/entry_1"].attrs.get("default") if "/entry_1" in file else None
-    yield Finding(
-        "viewers find the patterns", "" if default == ("entry_1", "data_1") else f"default {default}"
-    )
+    yield _finding(f"cxi_version {CXI_VERSION}", lambda: _version(file))
+    yield _finding("viewers find the patterns", lambda: _default(file))
     data = file.get(DATA)
     if not isinstance(data, h5py.Dataset):
         yield Finding(f"{DATA} is there", "it is not")
@@ -136,13 +147,26 @@ def _layout(file: h5py.File) -> Iterator[Finding]:
         column = file.get(f"{SAMPLE}/{name}")
         found = (column.shape, column.dtype.str[1:]) if isinstance(column, h5py.Dataset) else "missing"
         yield Finding(f"{SAMPLE}/{name} {kind}", "" if found == (shape, kind) else f"{found}")
+    yield _finding("energy is that of the wavelength", lambda: _energy(file))
+
+
+def _version(file: h5py.File) -> str:
+    version = file["cxi_version"][()] if "cxi_version" in file else "missing"
+    return "" if version == CXI_VERSION else f"it is {version}"
+
+
+def _default(file: h5py.File) -> str:
+    default = file.attrs.get("default"), file["/entry_1"].attrs.get("default") if "/entry_1" in file else None
+    return "" if default == ("entry_1", "data_1") else f"default {default}"
+
+
+def _energy(file: h5py.File) -> str:
     source = file.get("/entry_1/instrument_1/source_1", {})
-    if {"energy", "wavelength"} <= set(source):
-        energy, wavelength = source["energy"][()], source["wavelength"][()]
-        agree = np.isclose(energy, photon_energy(wavelength / NANOMETRE), rtol=1e-6)
-        yield Finding("energy is that of the wavelength", "" if agree else f"{energy} J at {wavelength} m")
-    else:
-        yield Finding("energy and wavelength are there", "they are not")
+    if not {"energy", "wavelength"} <= set(source):
+        return "they are not both there"
+    energy, wavelength = source["energy"][()], source["wavelength"][()]
+    agree = np.isclose(energy, photon_energy(wavelength / NANOMETRE), rtol=1e-6)
+    return "" if agree else f"{energy} J at {wavelength} m"
 
 
 def _particles(patterns: PatternFile, file: h5py.File) -> Iterator[Finding]:
@@ -183,9 +207,13 @@ def _pattern(patterns: PatternFile, index: int) -> Iterator[tuple[str, str]]:
         yield "patterns finite and not negative", f"pattern {index} has negative or infinite values"
         return
     if patterns.scale != "linear":
-        return  # what a filter has changed is not simulated
-    simulation = replace(patterns.simulation_of(index), backend="auto")
-    again = Shots(patterns.particles[index : index + 1], simulation).intensity()[0]
+        return
+    try:
+        simulation = replace(patterns.simulation_of(index), backend="auto")
+        again = Shots(patterns.particles[index : index + 1], simulation).intensity()[0]
+    except ParameterError as error:  # of optics or particles that cannot be
+        yield "patterns simulated again", f"pattern {index} cannot be: {error}"
+        return
     # of magnitudes: the intensity at large angles is far below the tolerance beside the forward peak
     one, other = np.sqrt(stored.astype(np.float64)), np.sqrt(again.astype(np.float64))
     gap = float(np.linalg.norm(one - other) / (np.linalg.norm(other) or 1.0))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from msft.backends.phases import along_lines, together
 from msft.backends.pieces import SHORT, along_creases, bands, middles, pieces
-from msft.backends.places import counted, points, sampled
+from msft.backends.places import counted, extent, points, sampled
 from msft.bodies.chords import chords, most_chords
 from msft.bodies.creases import curves_along, turned
 from msft.bodies.shape import COMPILED, FloatArray, has_curved_surfaces
@@ -124,11 +124,11 @@ def _planned(numbers, rotation, radius, densities, demands):  # type: ignore[no-
     for p in range(len(row)):
         y[p] = rows[0, row[p]]
     turn, decay = along_lines(x, y, line, demands.rates)
-    counts = np.empty((3, len(row)), np.int64)
+    counts, width = np.empty((3, len(row)), np.int64), extent(ends)
     for p in range(len(row)):
         # the derivative of a sine, and a chord that ends there, turn by half a circle
         phase = _largest(turn[p], decay[p], round, demands.part) + (np.pi if round else 0.0)
-        counts[0, p], part = row[p], (ends[1, p] - ends[0, p]) / (2 * radius)
+        counts[0, p], part = row[p], (ends[1, p] - ends[0, p]) / width
         counts[1, p], counts[2, p] = counted(phase, part, demands.counts)
     return Plan(rows, ends, counts)
 
@@ -147,12 +147,15 @@ def _rows(curves, round, line, demands):  # type: ignore[no-untyped-def]
         for i in range(len(x)):
             turn, lost = along_lines(x[i], y, line, demands.rates)
             phase, decay = np.maximum(phase, turn), np.maximum(decay, lost)
-    counts = np.empty((2, len(y)), np.int64)
+    counts, height = np.empty((2, len(y)), np.int64), extent(ends)
     for b in range(len(y)):
-        part, whole = (ends[1, b] - ends[0, b]) / (2 * radius), phase[b].max()
+        part, whole = (ends[1, b] - ends[0, b]) / height, phase[b].max()
         if round:
             whole = _largest(phase[b], decay[b], round, demands.part) + 1.5 * np.pi
         counts[0, b], counts[1, b] = counted(whole, part if round else part**2, demands.counts)
+        if not round:
+            # even where nothing turns, what a row holds is a quadratic function of its height
+            counts[1, b] = max(counts[1, b], 2)
     _, place, weight = points(ends, counts, round, demands.rules)
     return np.stack((place, weight))
 

@@ -34,13 +34,25 @@ def counted(phase, part, counts):  # type: ignore[no-untyped-def]
     phase
         By which the integrand turns over half of it.
     part
-        Its length in units of the particle's.
+        Its length in units of the particle's; see `extent`.
     counts
         Points by level and phase; see `msft.solvers.gauss.counts`.
     """
     cuts = max(math.ceil(phase / LARGEST_PHASE), 1)
     level = int(min(max(-math.log2(part), 0.0), LEVELS - 1.0))
     return cuts, counts[level, math.ceil(phase / cuts / PHASE_STEP)]
+
+
+@numba.njit(**COMPILED)
+def extent(ends):  # type: ignore[no-untyped-def]
+    """How long the particle is where pieces with some ends (2, P) cut it.
+
+    As it is seen: the pieces of a needle along the beam are short beside its radius, but all that there is.
+    """
+    low, high = np.inf, -np.inf
+    for p in range(ends.shape[1]):
+        low, high = min(low, ends[0, p]), max(high, ends[1, p])
+    return high - low
 
 
 @numba.njit(**COMPILED)

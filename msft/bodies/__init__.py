@@ -15,7 +15,7 @@
 """
 
 from msft.bodies.body import Body, ChordedBody, ConvexBody, HomogeneousBody
-from msft.bodies.catalogue import BODIES, named
+from msft.bodies.catalogue import BODIES, files_among, named
 from msft.bodies.dumbbell import Dumbbell, capsule
 from msft.bodies.ellipsoid import Ellipsoid
 from msft.bodies.layered import Layered
@@ -40,5 +40,6 @@ __all__ = [
     "Twins",
     "Voxels",
     "capsule",
+    "files_among",
     "named",
 ]

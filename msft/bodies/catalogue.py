@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -91,6 +91,12 @@ def half_spaces_of(path: Path, name: str | None = None) -> ConvexPolyhedron:
 FILES: dict[str, Callable[[Path, str], Body]] = {".npy": Voxels.load, ".txt": half_spaces_of}
 """Bodies from files, by suffix."""
 
+
+def files_among(names: Iterable[str]) -> list[Path]:
+    """The files that bodies of these names are read from."""
+    return [Path(name) for name in names if name not in BODIES and Path(name).suffix in FILES]
+
+
 _WITH_NUMBERS = re.compile(r"(?P<kind>[a-z]+(?: [a-z]+)*)\((?P<numbers>[^()]*)\)")
 
 
@@ -116,8 +122,8 @@ def named(name: str) -> Body:
     """
     if name in BODIES:
         return BODIES[name]()
-    if (suffix := Path(name).suffix) in FILES:
-        return FILES[suffix](Path(name), name)
+    for path in files_among([name]):
+        return FILES[path.suffix](path, name)
     found = _WITH_NUMBERS.fullmatch(name)
     if found and found["kind"] in PROPORTIONED:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,9 @@ from msft.errors import ParameterError
 
 MOST_VOXELS = 1024
 """Per side: 4 GB in single precision."""
+
+DENSEST = 1e6
+"""In units of the full material: beyond it the intensity of a large particle is no number of its file."""
 
 EDGE = 1e-6
 """Of the largest density: what is less counts as nothing when the farthest voxel is looked for."""
@@ -52,21 +56,25 @@ class Voxels(Body):
         Raises
         ------
         ParameterError
-            If the density is not three-dimensional, not finite, negative, or 0 everywhere.
+            If the density is not three-dimensional, not finite, negative, above `DENSEST`, or 0 everywhere.
         """
         given = np.asarray(density)
         if given.ndim != 3 or min(given.shape) < 2 or max(given.shape) > MOST_VOXELS:
             raise ParameterError("voxels", f"shape {given.shape}", f"three axes of 2 to {MOST_VOXELS} voxels")
         if given.dtype.kind not in "fiub":
             raise ParameterError("voxels", f"values of type {given.dtype}", "real numbers")
-        values = given.astype(np.float32)
+        with np.errstate(over="ignore"):  # what is no number in single precision is refused below
+            values = given.astype(np.float32)
         for unusable, what in (
             (~np.isfinite(values), "values that are not finite"),
             (values < 0, "negative values"),
+            (values > DENSEST, f"values above {DENSEST:g}"),
         ):
             if unusable.any():
                 where = tuple(int(index) for index in np.argwhere(unusable)[0])
-                allowed = f"finite densities of 0 or more; the first other one is at {where}"
+                allowed = (
+                    f"finite densities of 0 or more, 1 the full material; the first other one is at {where}"
+                )
                 raise ParameterError("voxels", f"{np.count_nonzero(unusable)} {what}", allowed)
         if not values.any():
             raise ParameterError("voxels", "densities that are all 0", "a density above 0 somewhere")
@@ -84,7 +92,7 @@ class Voxels(Body):
         """
         try:
             density = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
             reason = " ".join(str(error).split())
             raise ParameterError("voxels", path, f"a NumPy file of one array ({reason})") from None
         if not isinstance(density, np.ndarray):

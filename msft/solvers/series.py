@@ -64,16 +64,21 @@ class Series(NamedTuple):
         return self.k - math.sqrt(self.k**2 - self.largest_q**2)
 
 
+def check_radius(radius: float, k: float) -> None:
+    """Refuse, with a `ParameterError`, a circumsphere radius in nm that takes too many columns."""
+    if k * radius > LARGEST:
+        allowed = f"for radii of at most {LARGEST / k:.4g} nm at this wavelength"
+        raise ParameterError("accuracy", f"at a radius of {radius:g} nm", allowed)
+
+
 def series(
     densities: tuple[float, ...], optics: Optics, detector: EwaldDetector, radius: float, accuracy: float
 ) -> Series:
     """For particles of at most some circumsphere radius in nm; the terms left out sum to `accuracy`."""
     k, s = optics.wavenumber, optics.attenuation
+    check_radius(radius, k)
     axis = detector.q_step * np.arange(detector.pixels // 2 + 1, dtype=np.float64)
     largest = 2 ** math.ceil(math.log2(max(16.0, k * radius)))  # few tables for all radii
-    if largest > LARGEST:
-        allowed = f"for radii of at most {LARGEST / k:.4g} nm at this wavelength"
-        raise ParameterError("accuracy", f"at a radius of {radius:g} nm", allowed)
     return Series(
         np.array(densities, dtype=np.float64), s, k, detector.pixels, axis[axis < k],
         _terms(largest, accuracy), -math.log(accuracy) / s.real if s.real else math.inf,

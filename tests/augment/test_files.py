@@ -13,9 +13,13 @@ from augment import PAPER_FILTERS, log_scale
 from augment.files import augment_file
 from msft.dataset import create, open_patterns
 from msft.detector import EwaldDetector
+from msft.errors import ParameterError
+from msft.generate import generate_shard
 from msft.optics import Optics
 from msft.particle import Particles
 from msft.pattern import Simulation
+from msft.shards import Shard, merge
+from msft.shots import Recipe
 
 COUNT = 70  # more than one batch
 Q_STEP = 0.06  # nm^-1: the outermost pixels lie outside the Ewald sphere
@@ -77,3 +81,14 @@ def test_every_image_keeps_what_its_pattern_shows(
     if preset == "paper":
         assert (mask[::times] == np.where(outside, 0x200, 0)).all()
     assert labelled.read_bytes() == before
+
+
+def test_no_shard_of_what_is_read_is_replaced(tmp_path: Path) -> None:
+    recipe = Recipe(simulation=Simulation(detector=EwaldDetector(16, Q_STEP)))
+    shards = [generate_shard(tmp_path / "shards", Shard(number, 2), 2, recipe) for number in (1, 2)]
+    whole = tmp_path / "whole.h5"
+    merge(shards, whole)
+    before = [shard.read_bytes() for shard in shards]
+    with pytest.raises(ParameterError, match="another file than those that are read"):
+        augment_file(whole, shards[0], "experiment", force=True)
+    assert [shard.read_bytes() for shard in shards] == before

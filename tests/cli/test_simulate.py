@@ -106,11 +106,27 @@ def damaged(folder: Path, value: float) -> Path:
     return folder / "damaged.npy"
 
 
+def cut_short(folder: Path) -> Path:
+    (folder / "archive.npy").write_bytes(b"PK\x03\x04 an archive that ends here")
+    return folder / "archive.npy"
+
+
+def promising(folder: Path) -> Path:
+    """A header of more voxels than any memory holds, and nothing behind it."""
+    with (folder / "promise.npy").open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (10**5, 10**5, 10**5)}
+        np.lib.format.write_array_header_1_0(file, header)
+    return folder / "promise.npy"
+
+
 @pytest.mark.parametrize(
     ("make", "field", "allowed"),
     [
         (lambda f: ["--voxels", damaged(f, np.nan), "--box", 50], "voxels", "finite densities of 0 or more"),
         (lambda f: ["--voxels", damaged(f, -1.0), "--box", 50], "voxels", "finite densities of 0 or more"),
+        (lambda f: ["--voxels", damaged(f, 1e38), "--box", 50], "voxels", "finite densities of 0 or more"),
+        (lambda f: ["--voxels", cut_short(f), "--box", 50], "voxels", "a NumPy file"),
+        (lambda f: ["--voxels", promising(f), "--box", 50], "voxels", "a NumPy file"),
         (lambda f: ["--voxels", saved(f, np.ones((4, 4))), "--box", 50], "voxels", "three axes"),
         (lambda f: ["--voxels", saved(f, np.ones((4, 4, 4)))], "box", "width"),
         (lambda f: ["--voxels", saved(f, np.ones((4, 4, 4))), "--box", 0], "box", "above 0"),
@@ -135,7 +151,12 @@ def damaged(folder: Path, value: float) -> Path:
         (lambda f: ["--energy", 0], "energy", "above 0 eV"),
         (lambda f: ["--energy", 90, "--wavelength", 13], "energy", "not both"),
         (lambda f: ["--detector", "curved"], "detector.geometry", "ewald, flat"),
-        (lambda f: ["--detector", "flat", "--distance", 0], "distance", "above 0"),
+        (lambda f: ["--detector", "flat", "--distance", 0], "distance", "in mm"),
+        (lambda f: ["--detector", "flat", "--distance", 1e300], "distance", "in mm"),
+        (lambda f: ["--detector", "flat", "--pixel-size", 1e300], "pixel_size", "in mm"),
+        (lambda f: ["--absorption-length", 12.5e-9], "absorption_length", "nm"),
+        (lambda f: ["--absorption", "refractive", "--beta", 1e308], "beta", "0 to 100"),
+        (lambda f: ["--absorption", "refractive", "--delta", -1e308], "delta", "-100 to below 1"),
         (lambda f: ["--polarisation", "z"], "detector.polarisation", "unpolarised"),
         (lambda f: ["--solver", "mie"], "solver", "propagation"),
         (lambda f: ["--body", "sphere", "--solver", "exact"], "solver", "chebyshev"),
@@ -179,3 +200,24 @@ def test_an_output_is_asked_for_and_never_replaced_by_accident(tmp_path: Path) -
     density = saved(tmp_path, np.ones((4, 4, 4)))
     assert run("--voxels", density, "--box", 20, "--out", density, "--force").exit_code == 2
     assert np.load(density).shape == (4, 4, 4)
+
+
+def test_a_picture_does_not_replace_the_pattern(tmp_path: Path) -> None:
+    both = tmp_path / "one.png"
+    result = run("--out", both, "--png", tmp_path / "." / "one.png", *FAST)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: png: got ")
+    assert not both.exists()
+
+
+@pytest.mark.parametrize("command", [["simulate"], ["generate", "--n", "1", "--solver", "chebyshev"]])
+def test_no_output_replaces_what_is_read(tmp_path: Path, command: list[str]) -> None:
+    body, config = saved(tmp_path, np.ones((4, 4, 4))), tmp_path / "experiment.toml"
+    config.write_text("[optics]\nabsorption = 'none'\n")
+    before = body.read_bytes(), config.read_bytes()
+    for out in (body, config):
+        given = [*command, "--body", body, "--config", config, "--out", out, "--force", *FAST]
+        result = CliRunner().invoke(app, list(map(str, given)))
+        assert result.exit_code == 2, result.output
+        assert "another file than those that are read" in result.stderr
+    assert (body.read_bytes(), config.read_bytes()) == before

@@ -108,6 +108,22 @@ def test_polyhedra_are_those_of_the_exact_solver(radius: float, name: str, optic
             assert log < log_error
 
 
+@pytest.mark.parametrize("accuracy", [1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize(
+    ("stretch", "radius", "turn"),
+    [(3.0, 0.5, STILL), (1.0, 0.1, GENERIC)],
+    ids=["needle along the beam", "smaller than the wavelength"],
+)
+@pytest.mark.parametrize("name", ["icosahedron", "octahedron"])
+def test_the_accuracy_is_kept_where_next_to_nothing_turns(
+    name: str, stretch: float, radius: float, turn: FloatArray, accuracy: float
+) -> None:
+    body, detector = named(name).stretched(stretch), EwaldDetector(24, 5 * EwaldDetector().q_step)
+    exact = Simulation(Optics(), detector, precision="double")
+    found = amplitude(body, radius, Optics(), detector, accuracy, turn)
+    assert errors(found, exact.amplitude_of(body, np.array([radius]), turn[None])[0])[0] < accuracy
+
+
 @pytest.mark.slow
 @each_model
 @pytest.mark.parametrize(
@@ -298,3 +314,6 @@ def test_particles_that_take_too_many_columns_are_refused() -> None:
         with pytest.raises(ParameterError, match=words) as caught:
             amplitude(named("layered(0.9,0.5)"), radius, NONE, EwaldDetector(), 1e-6)
         assert caught.value.field == "accuracy"
+    # before a data set is begun whose largest particle would end it
+    with pytest.raises(ParameterError, match=words):
+        Simulation(solver="chebyshev").check(Particles([30.0, 9e3], TURNS[:2], "sphere"))

@@ -56,6 +56,7 @@ def test_the_geometry_chooses_the_detector() -> None:
         ({"optics": {"wavelenght": 13.5}}, "optics.wavelenght"),
         ({"optics": {"wavelength": "13.5"}}, "optics.wavelength"),
         ({"optics": {"wavelength": True}}, "optics.wavelength"),
+        ({"optics": {"wavelength": 10**400}}, "optics.wavelength"),
         ({"optics": {"absorption": "beer"}}, "optics.absorption"),
         ({"optics": 13.5}, "optics"),
         ({"detector": {"pixels": 128.5}}, "detector.pixels"),
@@ -93,7 +94,11 @@ def test_toml_files_are_read(tmp_path: Path) -> None:
     assert read_toml(path) == {"optics": {"wavelength": 13.5}}
 
 
-@pytest.mark.parametrize("content", [b"wavelength = ", b"\xff\xfe\x00"], ids=["broken", "not text"])
+@pytest.mark.parametrize(
+    "content",
+    [b"wavelength = ", b"\xff\xfe\x00", b"wavelength = " + 10**4 * b"["],
+    ids=["broken", "not text", "lists in lists"],
+)
 def test_what_is_not_toml_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "experiment.toml"
     path.write_bytes(content)

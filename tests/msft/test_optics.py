@@ -39,11 +39,14 @@ def test_attenuation_by_model() -> None:
         ("absorption", "beer"),
         ("absorption_length", 0.0),
         ("absorption_length", -1.0),
+        ("absorption_length", 12.5e-9),  # in metres
         ("absorption_length", math.inf),
         ("absorption_length", math.nan),
         ("beta", -1e-9),
         ("beta", math.nan),
+        ("beta", 1e308),
         ("delta", 1.0),
+        ("delta", -1e308),
         ("delta", math.nan),
     ],
 )

@@ -84,3 +84,29 @@ def test_a_folder_is_not_taken_for_a_file(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="a folder"):
         check_writable(tmp_path, force=True)
     check_writable(tmp_path, force=True, folder=True)
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (Path(os.devnull), tmp_path / "pipe"):
+        with pytest.raises(ParameterError, match="not a pipe or a device"):
+            check_writable(place)
+
+
+@pytest.mark.parametrize("name", ["n" * 251 + ".h5", "ö" * 120 + ".h5", "n." + "h" * 150])
+def test_a_name_too_long_for_what_is_unfinished_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ParameterError, match="bytes"):
+        check_writable(tmp_path / name)
+
+
+def test_the_longest_name_is_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * (255 - 24 - 3 - 3) + ".h5")
+    check_writable(path)
+    with whole(path) as temporary:
+        temporary.write_text("new")
+    working = path.with_name(path.name + ".partial.journal.new")
+    working.write_text("")
+    with whole(path.with_name("m" + path.name[1:])) as temporary:
+        temporary.mkdir()
+    with pytest.raises(ParameterError, match="bytes"):
+        check_writable(path.with_name("n" + path.name))

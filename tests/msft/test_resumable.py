@@ -122,6 +122,25 @@ def test_force_begins_anew(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(("options", "way"), [({}, "the same command goes"), ({"force": True}, "--resume")])
+def test_an_interrupt_tells_the_command_that_goes_on(tmp_path: Path, options: Any, way: str) -> None:
+    path = tmp_path / "d.h5"
+    begun(path)
+    done: list[int] = []
+
+    def stop(count: int) -> None:
+        done.append(count)
+        if sum(done) > BATCH:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=way):
+        generate(path, COUNT, SEED, simulation=SIMULATION, progress=stop, **options)
+    started: list[int] = []
+    going_on: Any = options and {"force": True, "resume": True}
+    generate(path, COUNT, SEED, simulation=SIMULATION, progress=started.append, **going_on)
+    assert started[1] >= BATCH
+
+
 def test_a_second_process_is_refused_and_disturbs_nothing(tmp_path: Path, reference: Path) -> None:
     path = tmp_path / "d.h5"
     refused: list[str] = []

@@ -123,6 +123,20 @@ def _incomplete(folder: Path) -> None:
         file["entry_1/process_1"].attrs["complete"] = False
 
 
+def _all_say(attribute: str, value: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        for path in (folder / "shards").glob("*.h5"):
+            with h5py.File(path, "r+") as file:
+                file["entry_1/process_1"].attrs[attribute] = value
+
+    return spoil
+
+
+def _no_sample(folder: Path) -> None:
+    with h5py.File(folder / "shards/0002-of-0003.h5", "r+") as file:
+        del file["entry_1/sample_1"]
+
+
 def _cut(folder: Path) -> None:
     path = folder / "shards/0002-of-0003.h5"
     path.write_bytes(path.read_bytes()[:1000])
@@ -139,12 +153,15 @@ def _cut(folder: Path) -> None:
         (_other_seed, "seed"),
         (_incomplete, "complete"),
         (_cut, "readable"),
+        (_all_say("particles", "xx"), "0001-of-0003"),
+        (_all_say("first", "xx"), "0001-of-0003"),
+        (_no_sample, "0002-of-0003"),
         (lambda folder: shutil.rmtree(folder / "shards"), "exists"),
         (lambda folder: [path.unlink() for path in (folder / "shards").iterdir()], "*.h5"),
     ],
     ids=[
         "one missing", "end missing", "twice", "text", "unfinished", "other seed", "incomplete", "cut",
-        "no folder", "empty",
+        "no particles", "no first", "no sample", "no folder", "empty",
     ],
 )  # fmt: skip
 def test_what_is_no_whole_dataset_is_refused(

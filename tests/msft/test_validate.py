@@ -57,6 +57,14 @@ def test_what_was_generated_is_right(path: Path, tmp_path: Path) -> None:
     assert faults(tmp_path / "merged.h5") == {}
 
 
+def test_of_filtered_patterns_it_is_not_said_that_they_were_simulated(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["entry_1/data_1/data"].attrs["scale"] = "log"
+    told = [finding.check for finding in validate(path)]
+    assert any("finite" in check for check in told)
+    assert not any("simulated again" in check for check in told)
+
+
 def _set(name: str, rows: Any, value: Any) -> Callable[[h5py.File], None]:
     def change(file: h5py.File) -> None:
         file[name][rows] = value
@@ -104,7 +112,17 @@ def _replace(name: str, value: Any) -> Callable[[h5py.File], None]:
         (_attribute("entry_1/process_1", "complete", False), "opens as a dataset"),
         (_attribute("/", "default", "nothing"), "viewers"),
         (_attribute("entry_1/data_1", "NX_class", "NXlog"), "NXdata"),
+        (_attribute("entry_1/process_1", "seed", -4), "drawn again"),
+        (_attribute("entry_1/process_1", "first", "x"), "drawn again"),
+        (_attribute("entry_1/process_1", "particles", "xx"), "drawn again"),
+        (_attribute("entry_1/process_1", "simulation", 3000 * "["), "opens as a dataset"),
+        (_attribute("entry_1", "default", np.array([1, 2])), "viewers"),
+        (_set("entry_1/optics_1/wavelength", slice(None), 0.0), "simulated again"),
         (_replace("cxi_version", 100), "cxi_version"),
+        (_replace("cxi_version", [160, 160]), "cxi_version"),
+        (_replace("entry_1/data_1/data", np.zeros((6, 14, 14), "f4")), "opens as a dataset"),
+        (_replace("entry_1/instrument_1/source_1/wavelength", "x"), "energy"),
+        (_replace("entry_1/instrument_1/source_1/wavelength", [1e-8, 2e-8]), "energy"),
         (_replace("entry_1/data_1/data", None), "/entry_1/data_1/data"),
         (_replace("entry_1/data_1/data", np.zeros((6, 12, 12), "f4")), "chunked"),
         (_replace("entry_1/data_1/data", np.zeros((6, 12, 12))), "f4"),
