@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.backends.extents import depths_of_many, eliminations, owners
-from msft.backends.moments import CLOSURE
+from msft.backends.moments import CLOSURE, further
 from msft.solvers.projection import Projection
 from msft.solvers.quadrature import ManyColumns
 from msft.solvers.series import STEP, Series
@@ -106,9 +106,12 @@ def extents(given: Given, series: Series) -> Extents:
     low, high = np.where(lit[:, None], found, [-1.0, 1.0]).T
     half = (high - low) / 2
     needed = series.terms[np.ceil(half * series.largest_q_z / STEP).astype(np.int64)]
-    orders, strong = np.where(lit, needed, 1), np.where(lit, abs(series.s) * half / 10, 0).astype(np.int64)
+    orders = np.where(lit, needed, 1)
+    strong = [
+        further(complex(series.s) * one) if reached else 0 for one, reached in zip(half, lit, strict=True)
+    ]
     columns, rows = np.diff(first), np.diff(given.first_row)
-    return Extents((low + high) / 2, half, orders, orders + CLOSURE + strong, columns, rows)
+    return Extents((low + high) / 2, half, orders, orders + CLOSURE + np.array(strong), columns, rows)
 
 
 def padded(orders: int) -> int:

@@ -12,8 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.backends.phases import along_lines, together
-from msft.backends.pieces import SHORT, along_creases, bands, middles, pieces
+from msft.backends.phases import REFRACTION, along_lines, together
+from msft.backends.pieces import SHORT, along_creases, bands, pieces, within
 from msft.backends.places import counted, extent, points, sampled
 from msft.bodies.chords import chords, most_chords
 from msft.bodies.creases import curves_along, turned
@@ -21,6 +21,9 @@ from msft.bodies.shape import COMPILED, FloatArray, has_curved_surfaces
 
 MOST_COLUMNS = 10**7
 """Of a particle. Each takes some hundred bytes."""
+
+MIDDLE, BESIDE = 0.5, (0.01, 0.99)
+"""Places in the pieces of a row: half way, and next to the curves at their ends."""
 
 
 ONCE: dict[str, Any] = {"inline": "always", **COMPILED}
@@ -33,17 +36,21 @@ class Demands(NamedTuple):
     Attributes
     ----------
     rates
-        By how much it changes per nm: its phase across and along the beam, the logarithm along the path.
+        By how much it changes per nm: its phase across and along the beam, the logarithm of its modulus along
+        the path, and its phase there.
     dark
         Path through the full material behind which depths count little, if surfaces are curved.
+    opaque
+        Radius in nm of particles that let no light through to speak of.
     part
         What is enough of a phase; see `msft.backends.phases.together`.
     counts, rules
         Points by phase, and where they are; see `msft.solvers.gauss`.
     """
 
-    rates: tuple[float, float, float]
+    rates: tuple[float, float, float, float]
     dark: float
+    opaque: float
     part: float
     counts: NDArray[np.int64]
     rules: tuple[FloatArray, FloatArray, NDArray[np.int64]]
@@ -137,22 +144,32 @@ def _planned(numbers, rotation, radius, densities, demands):  # type: ignore[no-
 def _rows(curves, round, line, demands):  # type: ignore[no-untyped-def]
     """Positions of the rows and their weights in nm, shape (2, J)."""
     radius = line[2]
-    ends = bands(curves, radius)
+    # what the path does makes a product of a chord's two ends, which does not change smoothly where an edge
+    # in front crosses one behind
+    crossed = radius < demands.opaque
+    ends = bands(curves, radius, crossed)
     y = sampled(ends, round)
     phase = along_creases(y, curves, demands.rates, round)
     decay = np.zeros_like(phase)
     if round:
         # surfaces may be steeper than the curves around them: the side of a cylinder seen along its axis
-        x = middles(y, curves)
+        x = within(y, curves, MIDDLE)
         for i in range(len(x)):
             turn, lost = along_lines(x[i], y, line, demands.rates)
             phase, decay = np.maximum(phase, turn), np.maximum(decay, lost)
+    elif demands.rates[REFRACTION] > 0:
+        # refraction turns the phase along the path, of which the curves know one end alone
+        for place in BESIDE:
+            x = within(y, curves, place)
+            for i in range(len(x)):
+                turn, lost = along_lines(x[i], y, line, demands.rates)
+                phase = np.maximum(phase, np.hypot(turn, lost))
     counts, height = np.empty((2, len(y)), np.int64), extent(ends)
     for b in range(len(y)):
         part, whole = (ends[1, b] - ends[0, b]) / height, phase[b].max()
         if round:
             whole = _largest(phase[b], decay[b], round, demands.part) + 1.5 * np.pi
-        counts[0, b], counts[1, b] = counted(whole, part if round else part**2, demands.counts)
+        counts[0, b], counts[1, b] = counted(whole, part if round or crossed else part**2, demands.counts)
         if not round:
             # even where nothing turns, what a row holds is a quadratic function of its height
             counts[1, b] = max(counts[1, b], 2)

@@ -22,7 +22,7 @@ LANES = 32
 """Columns of the body whose moments are computed side by side."""
 
 CLOSURE = 8
-"""Orders beyond the last at which the moments' equations are closed, besides some for strong absorption."""
+"""Orders beyond the last at which the moments' equations are closed, besides `further` ones."""
 
 
 @numba.njit(**FAST)
@@ -197,9 +197,18 @@ def moments_of(z_in, z_out, weight, densities, s, middle, half, deepest, factors
 
 
 @numba.njit(**FAST)
+def further(sigma):  # type: ignore[no-untyped-def]
+    """Orders that strong absorption or refraction adds to `CLOSURE`.
+
+    Moments of what turns by |sigma| from the middle to the end of a chord fall beyond that order alone.
+    """
+    return int(abs(sigma) / 10 + abs(sigma.imag))
+
+
+@numba.njit(**FAST)
 def workspace(orders, sigma):  # type: ignore[no-untyped-def]
-    """What `moments_of` works on, for |sigma| of the full material."""
-    closed = orders + CLOSURE + int(abs(sigma) / 10)
+    """What `moments_of` works on, for sigma of the full material."""
+    closed = orders + CLOSURE + further(sigma)
     return (
         np.zeros((2, (closed + 2) // 2 * 2, LANES)),
         np.zeros((2, closed, LANES)),

@@ -10,6 +10,9 @@ import numpy as np
 from msft.bodies.chords import chords, most_chords
 from msft.bodies.shape import COMPILED
 
+REFRACTION = 3
+"""Place of that one among the rates."""
+
 
 @numba.njit(**COMPILED)
 def along_lines(x, y, line, rates):  # type: ignore[no-untyped-def]
@@ -40,14 +43,14 @@ def _along_chords(z_in, z_out, x, y, densities, deepest, rates):  # type: ignore
     deepest
         Path through the full material behind which depths count little.
     rates
-        Lateral, axial, attenuation.
+        Lateral, axial, attenuation, refraction.
 
     Returns
     -------
     Turns and decays between neighbouring samples, both (P, S - 1).
     """
     chords, count, samples = z_in.shape
-    lateral, axial, attenuation = rates
+    lateral, axial, attenuation, refraction = rates
     turn, decay = np.zeros((count, samples - 1)), np.zeros((count, samples - 1))
     path, seen, left = np.empty(samples), np.empty(samples), np.empty(samples)
     for p in range(count):
@@ -71,8 +74,10 @@ def _along_chords(z_in, z_out, x, y, densities, deepest, rates):  # type: ignore
         for s in range(samples - 1):
             rise = y[p, s + 1] - y[p, s]
             half = (samples - 1) / 2
-            turn[p, s] = half * (turn[p, s] + lateral * math.hypot(x[p, s + 1] - x[p, s], rise))
-            decay[p, s] = half * attenuation * abs(path[s + 1] - path[s])
+            longer = abs(path[s + 1] - path[s])
+            across = lateral * math.hypot(x[p, s + 1] - x[p, s], rise)
+            turn[p, s] = half * (turn[p, s] + across + refraction * longer)
+            decay[p, s] = half * attenuation * longer
     return turn, decay
 
 

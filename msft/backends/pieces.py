@@ -45,9 +45,12 @@ def _flat(curves):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**COMPILED)
-def bands(curves, radius):  # type: ignore[no-untyped-def]
-    """Between which heights rows meet the same creases: lower and upper ends, shape (2, B)."""
-    ends, points = heights(curves), overlaps(curves)
+def bands(curves, radius, edges):  # type: ignore[no-untyped-def]
+    """Between which heights rows meet the same creases: lower and upper ends, shape (2, B).
+
+    With `edges`, in the same order, too.
+    """
+    ends, points = heights(curves), overlaps(curves, edges)
     breaks, count = np.empty(len(ends) + len(points)), 0
     for i in range(len(breaks)):
         _insert(ends[i] if i < len(ends) else points[i - len(ends), 1], breaks, i)
@@ -72,7 +75,7 @@ def _insert(value, found, count):  # type: ignore[no-untyped-def]
 @numba.njit(**COMPILED)
 def _between(x, z, rise, known, rates):  # type: ignore[no-untyped-def]
     """Turn and decay from one row to the next, x and z (2, 2), along a crease's crossings that are known."""
-    lateral, axial, attenuation = rates
+    lateral, axial, attenuation, _ = rates
     turn, steepest = 0.0, 0.0
     for k in range(2):
         if known[k]:
@@ -93,7 +96,7 @@ def along_creases(y, curves, rates, round):  # type: ignore[no-untyped-def]
     curves
         The creases in nm in the lab frame.
     rates
-        Lateral, axial, attenuation.
+        Lateral, axial, attenuation, refraction.
     round
         Whether surfaces are curved. If not, the decay counts, too.
 
@@ -132,22 +135,22 @@ def _breaks(y, curves, flat, x, z, met, found):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**COMPILED)
-def middles(y, curves):  # type: ignore[no-untyped-def]
-    """Middles of the pieces of rows (B, S), shape (2 C - 1, B, S); if there are no more, the last break."""
+def within(y, curves, place):  # type: ignore[no-untyped-def]
+    """A place (0 to 1) in each piece of rows (B, S), shape (2 C - 1, B, S); past them, the last break."""
     bands, samples = y.shape
     count = len(curves)
     x, z, met = np.empty(2), np.empty(2), np.empty(2, np.bool_)
     found, flat = np.empty(2 * count), _flat(curves)
-    middle = np.zeros((max(2 * count - 1, 0), bands, samples))
+    inside = np.zeros((max(2 * count - 1, 0), bands, samples))
     for b in range(bands):
         for s in range(samples):
             breaks = _breaks(y[b, s], curves, flat, x, z, met, found)
             for i in range(2 * count - 1):
                 if i + 1 < breaks:
-                    middle[i, b, s] = (found[i] + found[i + 1]) / 2
+                    inside[i, b, s] = found[i] + place * (found[i + 1] - found[i])
                 elif breaks:
-                    middle[i, b, s] = found[breaks - 1]
-    return middle
+                    inside[i, b, s] = found[breaks - 1]
+    return inside
 
 
 @numba.njit(**COMPILED)

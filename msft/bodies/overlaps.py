@@ -1,4 +1,4 @@
-"""Where the outlines of a body cross as they are seen along the beam, compiled."""
+"""Where the outlines of a body, or its edges, cross as they are seen along the beam, compiled."""
 
 from __future__ import annotations
 
@@ -15,16 +15,34 @@ ITERATIONS = 80
 
 
 @numba.njit(**COMPILED)
-def overlaps(curves):  # type: ignore[no-untyped-def]
-    """Points (N, 2) where two outlines cross in (x, y): where one begins to hide behind another."""
+def overlaps(curves, edges):  # type: ignore[no-untyped-def]
+    """Points (N, 2) where two outlines cross in (x, y): where one begins to hide behind another.
+
+    With `edges`, those where two straight edges cross, too.
+    """
     found, count = np.empty((2 * len(curves) ** 2, 2)), 0
     for second in range(len(curves)):
         for first in range(second):
+            if edges and not (curves[first, SINE:OUTLINE].any() or curves[second, SINE:OUTLINE].any()):
+                count += _edges_cross(curves[first], curves[second], found[count])
             if curves[first, OUTLINE] != 0 and curves[second, OUTLINE] != 0:
                 curved = curves[second, SINE : SINE + 3].any()
                 a, b = (first, second) if curved else (second, first)
                 count += _crossings(curves[a], curves[b], found[count:])
     return found[:count]
+
+
+@numba.njit(**COMPILED)
+def _edges_cross(a, b, found):  # type: ignore[no-untyped-def]
+    """Write where two segments cross in (x, y), but for their ends; whether they do."""
+    p, q, r, s = a[COSINE], a[COSINE + 1], b[COSINE], b[COSINE + 1]
+    area = p * s - q * r
+    if abs(area) < 1e-9 * max(abs(p), abs(q), abs(r), abs(s)) ** 2:
+        return False
+    x, y = b[CENTRE] - a[CENTRE], b[CENTRE + 1] - a[CENTRE + 1]
+    along, beside = (x * s - y * r) / area, (x * q - y * p) / area
+    found[0], found[1] = a[CENTRE] + along * p, a[CENTRE + 1] + along * q
+    return max(abs(along), abs(beside)) < 1 - 1e-6
 
 
 @numba.njit(**COMPILED)

@@ -121,21 +121,25 @@ class Rates(NamedTuple):
     lateral, axial
         Its phase across and along the beam.
     attenuation
-        Its logarithm along the path through material.
+        The logarithm of its modulus along the path through material.
     absorption
-        The logarithm of its modulus along the path through the full material.
+        The same through the full material.
+    refraction
+        Its phase along the path through material.
     """
 
     lateral: float
     axial: float
     attenuation: float
     absorption: float = 0.0
+    refraction: float = 0.0
 
     @classmethod
     def of(cls, series: Series) -> Rates:
         """Of all pixels."""
-        attenuation = abs(series.s) * float(series.densities.max())
-        return cls(series.largest_q, series.largest_q_z, attenuation, series.s.real)
+        s, densest = series.s, float(series.densities.max())
+        refraction = abs(s.imag) * densest
+        return cls(series.largest_q, series.largest_q_z, s.real * densest, s.real, refraction)
 
 
 def columns(body: ChordedBody, radius: float, rotation: FloatArray, rates: Rates, accuracy: float) -> Columns:
@@ -192,14 +196,22 @@ def columns_of_many(
     return ManyColumns(*found)
 
 
+OPAQUE = 9e-5
+"""Accuracy of columns below which absorption hides in no particle what edges that cross do."""
+
+
 @lru_cache(maxsize=32)
 def _demands(rates: Rates, accuracy: float) -> Demands:
     # q_z is largest at 90 degrees alone, where patterns are darkest
     axial = _part(0.85, accuracy) * rates.axial
     # behind where the wave has fallen to the root of the accuracy, depths count little, by the tests
     dark = -math.log(accuracy) / (2 * rates.absorption) if rates.absorption > 0 else math.inf
-    turns = rates.lateral, axial, rates.attenuation
-    return Demands(turns, dark, _part(0.98, accuracy), counts(accuracy), rules())
+    turns = rates.lateral, axial, rates.attenuation, rates.refraction
+    # what is refracted, or asked for in more digits, is never that dark; without a path there is no product
+    opaque = 1 / rates.attenuation if rates.attenuation > 0 else 0.0
+    if rates.refraction > 0 or (opaque and accuracy < OPAQUE):
+        opaque = math.inf
+    return Demands(turns, dark, opaque, _part(0.98, accuracy), counts(accuracy), rules())
 
 
 def _part(of_phase: float, accuracy: float) -> float:

@@ -12,7 +12,7 @@ from msft.backends import columns as compiled
 from msft.backends.chebyshev_cupy import batches
 from msft.backends.column_batch import Extents, batch_of_columns, extents
 from msft.bodies import ChordedBody, Dumbbell, Ellipsoid, Sphere, Twins, named
-from msft.bodies.creases import curves_along
+from msft.bodies.creases import curves_along, segment
 from msft.bodies.overlaps import overlaps
 from msft.bodies.shape import CURVES, ELLIPSOIDS, FACES, SILHOUETTES, WIDTHS, Shape, table
 from msft.detector import EwaldDetector
@@ -187,7 +187,7 @@ def test_outlines_cross_in_known_points(
     name, other, expected = case
     # where curves touch two roots are one, which rounding parts by the square root of its own size
     nearly = 1e-6 if name == "touching" else 1e-9
-    found = overlaps(np.array([CIRCLE, other] if first else [other, CIRCLE]))
+    found = overlaps(np.array([CIRCLE, other] if first else [other, CIRCLE]), False)
     gaps = np.linalg.norm(np.array(expected).reshape(-1, 1, 2) - found, axis=2)
     assert (gaps.min(axis=1, initial=9.0) < nearly).all()
     assert (gaps.min(axis=0, initial=9.0) < nearly).all()
@@ -199,4 +199,14 @@ def test_only_outlines_overlap() -> None:
     curves = curves_along(body.numbers, np.array([1.0, 0.0, 0.0]))
     assert len(curves) == 3  # where the droplets meet, and their silhouettes, which end there
     edges = Shape.of(curves=np.concatenate([CIRCLE[:9], [0.0, -1.0]])).curves
-    assert len(overlaps(np.concatenate([edges, edges + 0.1]))) == 0
+    assert len(overlaps(np.concatenate([edges, edges + 0.1]), False)) == 0
+
+
+def test_straight_edges_cross_where_they_are_asked_for() -> None:
+    corners = np.array([[[-1, -1, 5], [2, 2, 7]], [[1, -1, -3], [-1, 1, 0]], [[2, 2, 7], [1, -1, -3]]], float)
+    edges = segment(corners[:, 0], corners[:, 1])
+    assert len(overlaps(edges, False)) == 0
+    # the third begins and ends where the others do
+    assert overlaps(edges, True) == pytest.approx(np.zeros((1, 2)))
+    parallel = segment(corners[:1, 0] + 1.0, corners[:1, 1] + [1.0, 1.0, 9.0])
+    assert len(overlaps(np.concatenate([edges[:1], parallel]), True)) == 0

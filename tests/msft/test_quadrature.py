@@ -126,7 +126,7 @@ def test_outlines_cross_where_their_points_do(name: str, tilt: float, about: flo
         if one[2].any() or other[2].any()
     ]
     expected = np.concatenate([crossings_by_sampling(*pair) for pair in pairs])
-    found = overlaps(known)
+    found = overlaps(known, False)
     gaps = np.linalg.norm(expected[:, None] - found, axis=2)
     assert (gaps.min(axis=1, initial=1.0) < 1e-3).all()
     assert (gaps.min(axis=0, initial=1.0) < 1e-3).all()
