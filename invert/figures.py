@@ -265,7 +265,7 @@ def _describe(shown: Comparison, row: int) -> str:
 
     def one(particles: Particles, orientation: NDArray[np.float64]) -> str:
         quaternion = ", ".join(f"{component:.3f}" for component in orientation)
-        body = f"{particles.bodies[row]}, " if several else ""
+        body = f"{particles.bodies[row]}\n" if several else ""
         return f"{body}R = {particles.radius[row]:.1f} nm, q = ({quaternion})"
 
     text = one(found, found.orientation[row])
