@@ -20,18 +20,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import detected
 import numpy as np
 import record
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from augment.presets import recording
 from invert import figures
 from invert.estimate import Inversion
 from invert.fit import MonteCarloSimplex, fit
 from invert.frames import Frames, read_frames
-from msft.dataset import missing_pixels
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 
@@ -51,14 +49,9 @@ SHOWN = [1, 2, 5, 6]
 
 def simulated(body: str, count: int) -> Frames:
     """Frames of one body through the preset `experiment`."""
-    simulation = Simulation()
     drawn = ParticleDistribution(RADII).draw(SEED, range(count))
     particles = Particles(drawn.radius, drawn.orientation, body)
-    intensity = torch.from_numpy(simulation.intensity(particles))
-    images, recorded = recording("experiment")(intensity, torch.Generator().manual_seed(SEED))
-    size = (images.shape[1], images.shape[2])
-    valid = recorded.measured(size).numpy() & (missing_pixels(simulation) == 0)
-    return Frames(images.numpy(), valid, "log", np.arange(count), body, None, None, None, particles)
+    return detected.frames_of(particles, Simulation(), "experiment", SEED)
 
 
 def fitted(frames: Frames, search: MonteCarloSimplex) -> tuple[list[Inversion], NDArray[np.float64]]:

@@ -18,13 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import detected
 import numpy as np
 import record
-import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from augment.presets import recording
 from augment.scaling import FLOOR_DECADES
 from invert import checkpoint
 from invert.estimate import Estimates
@@ -35,7 +34,6 @@ from invert.polish import polish, turned
 from invert.predict import predict
 from invert.refine import Refinement, refine
 from invert.simplex import minimise
-from msft.dataset import missing_pixels
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 
@@ -49,16 +47,6 @@ EDGES = np.linspace(30, 160, 6)
 
 TURN, GROWTH = 0.01, 1.0
 """Length of the first simplex and of the scaled coordinates of L-BFGS, in rad and nm."""
-
-
-def frames_of(particles: Particles, simulation: Simulation, preset: str) -> Frames:
-    """Particles as a detector sees them."""
-    intensity = torch.from_numpy(simulation.intensity(particles))
-    images, drawn = recording(preset)(intensity, torch.Generator().manual_seed(TEST_SEED))
-    size = (images.shape[1], images.shape[2])
-    valid = drawn.measured(size).numpy() & (missing_pixels(simulation) == 0)
-    count = len(particles)
-    return Frames(images.numpy(), valid, "log", np.arange(count), preset, None, None, None, particles)
 
 
 def gradient(model: ForwardModel, radius: float, orientation: FloatArray, patterns: int) -> Vector:
@@ -201,7 +189,7 @@ def main() -> None:
     refinement = Refinement(loaded.model.configuration.radius_range, arguments.patterns)
     result: dict[str, Any] = {"weights": loaded.digest, "patterns": arguments.patterns}
     for preset in ("identity", "experiment"):
-        frames = frames_of(particles, simulation, preset)
+        frames = detected.frames_of(particles, simulation, preset, TEST_SEED)
         estimates = predict(loaded, frames).estimates
         if preset == "identity":
             few = slice(0, arguments.method_tests)

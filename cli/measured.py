@@ -272,10 +272,11 @@ def fit(
         }
         simulation = simulation_of(measured, merged(file, settings))
         notes.append(instrument_of(simulation, measured).line())
-        named = ["icosahedron"] if measured.truth is None else sorted(set(measured.truth.bodies.tolist()))
+        known = {"icosahedron"} if measured.truth is None else set(measured.truth.bodies.tolist())
+        bodies = body or sorted(known)
         beam = beam_at(None, measured)
         with progress_bar("fitting", len(measured.images), quiet or as_json) as progress:
-            inversion = fit_frames(measured, simulation, body or named, search, seed, beam, progress)
+            inversion = fit_frames(measured, simulation, bodies, search, seed, beam, progress)
         provenance = {
             "program": "invert fit",
             "command": command_line(),
@@ -284,7 +285,7 @@ def fit(
         }
         write_predictions(outputs.predictions, inversion, measured, provenance, CURVATURE, simulation)
         lines = [
-            f"{search.starts} starts of {search.steps} steps each with {' or '.join(body or named)}, "
+            f"{search.starts} starts of {search.steps} steps each with {' or '.join(bodies)}, "
             f"{simulation.optics.absorption} absorption, solver {simulation.solver}"
         ]
         truth, first = measured.truth, int(measured.numbers[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,19 +104,17 @@ class Summary:
     patterns: list[int] = field(default_factory=list)
     degrees: list[float] = field(default_factory=list)
     nanometres: list[float] = field(default_factory=list)
-    bodies: dict[str, int] = field(default_factory=dict)
+    bodies: Counter[str] = field(default_factory=Counter)
     compared: int = 0
-    flagged: dict[str, int] = field(default_factory=dict)
+    flagged: Counter[str] = field(default_factory=Counter)
 
     def add(self, estimates: Estimates, truth: Particles | None) -> None:
         """Take some more frames into account."""
         self.agreement += estimates.agreement.tolist()
         self.patterns += estimates.patterns_used.tolist()
         for flags in estimates.flags.tolist():
-            for name in flag_names(flags):
-                self.flagged[name] = self.flagged.get(name, 0) + 1
-        for body in estimates.particles.bodies.tolist():
-            self.bodies[body] = self.bodies.get(body, 0) + 1
+            self.flagged.update(flag_names(flags))
+        self.bodies.update(estimates.particles.bodies.tolist())
         if truth is not None:
             self.compared += len(truth)
             degrees, nanometres = _against(estimates, truth)

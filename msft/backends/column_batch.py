@@ -107,11 +107,9 @@ def extents(given: Given, series: Series) -> Extents:
     half = (high - low) / 2
     needed = series.terms[np.ceil(half * series.largest_q_z / STEP).astype(np.int64)]
     orders = np.where(lit, needed, 1)
-    strong = [
-        further(complex(series.s) * one) if reached else 0 for one, reached in zip(half, lit, strict=True)
-    ]
+    strong = np.where(lit, further.py_func(complex(series.s) * half), 0).astype(np.int64)
     columns, rows = np.diff(first), np.diff(given.first_row)
-    return Extents((low + high) / 2, half, orders, orders + CLOSURE + np.array(strong), columns, rows)
+    return Extents((low + high) / 2, half, orders, orders + CLOSURE + strong, columns, rows)
 
 
 def padded(orders: int) -> int:

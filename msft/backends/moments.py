@@ -198,17 +198,17 @@ def moments_of(z_in, z_out, weight, densities, s, middle, half, deepest, factors
 
 @numba.njit(**FAST)
 def further(sigma):  # type: ignore[no-untyped-def]
-    """Orders that strong absorption or refraction adds to `CLOSURE`.
+    """Orders, not rounded, that strong absorption or refraction adds to `CLOSURE`, for one or many sigma.
 
     Moments of what turns by |sigma| from the middle to the end of a chord fall beyond that order alone.
     """
-    return int(abs(sigma) / 10 + abs(sigma.imag))
+    return abs(sigma) / 10 + abs(sigma.imag)
 
 
 @numba.njit(**FAST)
 def workspace(orders, sigma):  # type: ignore[no-untyped-def]
     """What `moments_of` works on, for sigma of the full material."""
-    closed = orders + CLOSURE + further(sigma)
+    closed = orders + CLOSURE + int(further(sigma))
     return (
         np.zeros((2, (closed + 2) // 2 * 2, LANES)),
         np.zeros((2, closed, LANES)),

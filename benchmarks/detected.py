@@ -1,0 +1,23 @@
+"""Simulated particles as frames of a detector, for the benchmarks of forward fitting."""
+
+from __future__ import annotations
+
+import numpy as np
+import record  # noqa: F401  takes benchmarks/augment.py out of the way of the package
+import torch
+
+from augment.presets import recording
+from invert.frames import Frames
+from msft.dataset import missing_pixels
+from msft.particle import Particles
+from msft.pattern import Simulation
+
+
+def frames_of(particles: Particles, simulation: Simulation, preset: str, seed: int) -> Frames:
+    """Particles as a detector sees them by that preset, whose hidden pixels are masked."""
+    intensity = torch.from_numpy(simulation.intensity(particles))
+    images, drawn = recording(preset)(intensity, torch.Generator().manual_seed(seed))
+    size = (images.shape[1], images.shape[2])
+    valid = drawn.measured(size).numpy() & (missing_pixels(simulation) == 0)
+    count = len(particles)
+    return Frames(images.numpy(), valid, "log", np.arange(count), preset, None, None, None, particles)
