@@ -2,8 +2,8 @@
 
     python benchmarks/augment.py [--device cpu] [--repeats 7]
 
-Batches of 64 simulated patterns of 128 x 128 pixels; on a GPU 128 batches at once, as `invert train` prepares
-them (`invert.prepared`), and a 128th of the time is told. Everything takes turns in every repeat, so that
+Batches of 64 simulated patterns of 128 x 128 pixels; on a GPU 256 batches at once, as `invert train` prepares
+them (`invert.prepared`), and a 256th of the time is told. Everything takes turns in every repeat, so that
 ratios hold on a machine whose speed drifts; medians are printed. On a CPU they are of the processor time of
 one thread, which does not count the time that neighbours take. The time of a filter is that of its recording,
 from linear intensity to grey values, the logarithm included. `recipe` is what `invert train` does to a batch:
@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pace
 import record
 import torch
 
 from augment import OneOf
 from augment.presets import EXPERIMENT, PAPER_FILTERS, RECORDINGS, one_of, recording
-from invert.model import Model, ModelConfiguration
 from invert.plan import together
 from invert.presets import preset
 from msft.particle import ParticleDistribution
@@ -36,26 +36,6 @@ AT_ONCE = {"cpu": 1, "cuda": together(BATCH)}
 """Batches that are recorded at once."""
 
 LIMITS = {"cpu": 0.15, "cuda": 0.10}
-
-
-def training_step(name: str, device: torch.device) -> Callable[[], None]:
-    """One step of a preset's network on grey images that are there already."""
-    chosen = preset(name)
-    model: Any = Model(ModelConfiguration(chosen.network, chosen.target)).to(device)
-    model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=device.type == "cuda")
-    images = torch.rand((BATCH, 128, 128), device=device)
-    numbers = torch.zeros((BATCH, model.target.size), device=device)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        # as `invert train` computes it there
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss: Any = torch.nn.functional.mse_loss(model(images), numbers)
-        loss.backward()
-        optimizer.step()
-
-    return step
 
 
 def recipes() -> dict[str, OneOf]:
@@ -95,7 +75,8 @@ def main() -> None:
     calls: dict[str, Callable[[], object]] = {
         name: (lambda f=chosen: f(intensity, generator)) for name, chosen in filters.items()
     }
-    calls |= {f"training step {name}": training_step(name, device) for name in ("quick", "paper")}
+    grey = torch.rand((BATCH, 128, 128), device=device)
+    calls |= {f"training step {name}": pace.bare_step(preset(name), grey) for name in ("quick", "paper")}
 
     measured: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():

@@ -1,20 +1,23 @@
-"""How long a step of training takes, with everything that belongs to it."""
+"""How long a step of training takes: the network's alone, and with everything that belongs to it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import record  # noqa: F401  which makes augment the package
 import torch
 
 from invert import dihedral
+from invert.captured import Captured
 from invert.data import PatternDataset
 from invert.examples import Stored
 from invert.model import Model, ModelConfiguration
 from invert.presets import Preset
 from invert.train import Regression
-from invert.trainer import Plan, train
+from invert.trainer import Batch, Plan, train
 
 WARM_UP = 3
 """Steps that are not timed."""
@@ -26,6 +29,32 @@ def clock(device: torch.device) -> float:
         return time.process_time()
     torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def bare_step(chosen: Preset, images: torch.Tensor) -> Callable[[], None]:
+    """Forward, backward and optimiser of a preset's network on grey images, computed as in training."""
+    model: Any = Model(ModelConfiguration(chosen.network, chosen.target)).to(images.device)
+    model.to(memory_format=torch.channels_last)
+    on_gpu = images.is_cuda
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-4, fused=on_gpu)
+    batch = images, torch.zeros((len(images), model.target.size), device=images.device)
+
+    def loss(batch: Batch) -> torch.Tensor:
+        return torch.nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    if on_gpu:
+        with torch.autocast("cuda", torch.bfloat16, cache_enabled=False):
+            captured = Captured(model, loss, batch)
+
+    def step() -> None:
+        if on_gpu:
+            captured(batch)
+        else:
+            optimiser.zero_grad()
+            loss(batch).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+    return step
 
 
 def seconds_per_step(chosen: Preset, dataset: PatternDataset, device: torch.device, steps: int) -> float:

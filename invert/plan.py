@@ -15,7 +15,7 @@ from msft.seeding import check_seed, generator_of
 VALIDATIONS = 30
 """Validations over a training, at most one an epoch."""
 
-TOGETHER = 8192
+TOGETHER = 16384
 """Examples whose random numbers are drawn at once, in whole batches: all take hardly longer than one."""
 
 _ORDER, _LEARNING, _VALIDATING, _DROPOUT = range(4)

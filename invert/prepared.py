@@ -18,13 +18,13 @@ from invert.plan import Draw
 
 Batch = tuple[torch.Tensor, ...]
 
-MOST_BYTES, MOST_OF_MEMORY = 2**29, 1 / 64
+MOST_BYTES, MOST_OF_MEMORY = 2**30, 1 / 64
 """Of the images that are prepared together, and the part of a GPU's memory: what is computed on the way takes
 some ten times more."""
 
 
 class Prepared:
-    """An iterable of prepared batches.
+    """An iterable of prepared batches: of those that were prepared together, in the order of their steps.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ class Prepared:
         Makes what the network takes of batches whose draws are of one group.
     device
         Where it is made.
+    apart
+        Whether each batch is given by itself, however many were prepared together.
     """
 
     def __init__(
@@ -44,19 +46,22 @@ class Prepared:
         draws: Callable[[], Iterator[Draw]],
         prepare: Callable[[Sequence[Batch], Sequence[Draw]], Sequence[Batch]],
         device: torch.device,
+        apart: bool = False,
     ) -> None:
         self.batches, self.draws, self.prepare, self.device = batches, draws, prepare, device
+        self.apart = apart
         self.most_bytes = MOST_BYTES
         if device.type == "cuda":
             memory = torch.cuda.get_device_properties(device).total_memory
             self.most_bytes = min(MOST_BYTES, int(MOST_OF_MEMORY * memory))
 
-    def __iter__(self) -> Generator[Batch, None, None]:
+    def __iter__(self) -> Generator[Sequence[Batch], None, None]:
         """The batches; closing the iterator ends the thread."""
         with closing(iter(Ahead(self.batches))) as given:
             for _, members in groupby(zip(self.draws(), given, strict=False), self._together):
                 draws, batches = zip(*members, strict=True)
-                yield from self.prepare([self._there(batch) for batch in batches], draws)
+                prepared = self.prepare([self._there(batch) for batch in batches], draws)
+                yield from ([batch] for batch in prepared) if self.apart else (prepared,)
 
     def _together(self, numbered: tuple[Draw, Batch]) -> tuple[int, int]:
         """What the batches that are prepared together have in common, and no neighbours of theirs."""

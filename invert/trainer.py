@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from invert.captured import Captured
 from invert.hardware import Hardware, precision, seed_on
 from invert.plan import Draw, Order, Plan
 from invert.prepared import Batch, Prepared
@@ -120,6 +121,8 @@ class _Loop(lightning.LightningModule):
         self.history: list[dict[str, float]] = left["history"] if left else []
         self.best_state: State = left["best_state"] if left else {}
         self.best_loss: float = left["best_loss"] if left else math.inf
+        self.automatic_optimization = False  # Lightning's takes longer than a small network on a GPU
+        self._captured: Captured | None = None
         self._train_losses: list[torch.Tensor] = []
         self._validation_losses: list[tuple[torch.Tensor, int]] = []
 
@@ -127,16 +130,33 @@ class _Loop(lightning.LightningModule):
         for row in self.history:
             self._log(row)
 
-    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        seed_on(self.device, self.plan.dropout_seed(self.step, self.trainer.global_rank))
-        loss = self.task.loss(batch, True)
-        self._train_losses.append(loss.detach())
-        self.progress(min(self.plan.batch, self.plan.images - self.step * self.plan.batch))
-        self.step += 1
-        return loss
+    def training_step(self, batches: Sequence[Batch], index: int) -> None:
+        optimiser: Any = self.optimizers(use_pl_optimizer=False)
+        schedule: Any = self.lr_schedulers()
+        for batch in batches:
+            seed_on(self.device, self.plan.dropout_seed(self.step, self.trainer.global_rank))
+            self._train_losses.append(self._gradients(batch, optimiser))
+            optimiser.step()
+            schedule.step()
+            self.progress(min(self.plan.batch, self.plan.images - self.step * self.plan.batch))
+            self.step += 1
 
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
-        self._validation_losses.append((self.task.loss(batch, False), len(batch[0])))
+    def _gradients(self, batch: Batch, optimiser: Optimizer) -> torch.Tensor:
+        """Give the parameters their gradients for a batch; returns its loss."""
+        if self.device.type == "cuda" and self.trainer.world_size == 1:
+            if self._captured is None:
+                self._captured = Captured(self.model, lambda batch: self.task.loss(batch, True), batch)
+            return self._captured(batch)
+        optimiser.zero_grad()
+        loss = self.task.loss(batch, True)
+        # each operation backward in the precision that it had forward
+        with torch.autocast(self.device.type, enabled=False):
+            self.manual_backward(loss)
+        return loss.detach()
+
+    def validation_step(self, batches: Sequence[Batch], index: int) -> None:
+        for batch in batches:
+            self._validation_losses.append((self.task.loss(batch, False), len(batch[0])))
 
     def on_validation_epoch_end(self) -> None:
         losses, sizes = zip(*self._validation_losses, strict=True)
@@ -181,7 +201,7 @@ class _Loop(lightning.LightningModule):
         if self.left:
             optimiser.load_state_dict(self.left["optimiser"])
             schedule.load_state_dict(self.left["schedule"])
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {"optimizer": optimiser, "lr_scheduler": schedule}
 
 
 def train(
@@ -279,8 +299,8 @@ def _run(loop: _Loop, hardware: Hardware, logger: Logger | None) -> None:
         with interruptible():
             trainer.fit(
                 loop,
-                Prepared(learning, steps, task.prepared, device),
-                Prepared(validating, validations, task.prepared, device),
+                Prepared(learning, steps, task.prepared, device, apart=together),
+                Prepared(validating, validations, task.prepared, device, apart=together),
             )
     if together:
         torch.distributed.destroy_process_group()

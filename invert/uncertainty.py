@@ -100,8 +100,9 @@ def _errors(
     for number, start in enumerate(range(0, count, settings.batch)):
         chosen = rows[start : start + settings.batch]
         seed = int(generator_of(settings.seed, stream, number).integers(2**32))
-        images, _ = recording(dataset.intensity[chosen], torch.Generator().manual_seed(seed))
-        seen, joined = model.look(images.to(device))
+        patterns = dataset.intensity[chosen].to(device, non_blocking=True)
+        images, _ = recording(patterns, torch.Generator().manual_seed(seed))
+        seen, joined = model.look(images)
         signs.append(seen.cpu())
         numbers.append(joined.numbers)
     radius, orientation = model.target.decode(np.concatenate(numbers))

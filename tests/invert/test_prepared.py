@@ -105,7 +105,7 @@ def test_the_numbers_are_those_of_the_symmetry_that_is_shown(dataset: PatternDat
 
 
 def calls(device: torch.device, draws: Any) -> list[list[int]]:
-    """Numbers of the batches that are prepared together, of 600 batches of 16."""
+    """Numbers of the batches that are prepared together, of 1200 batches of 16."""
     made: list[list[int]] = []
 
     def prepare(given: Sequence[Batch], drawn: Sequence[Draw]) -> Sequence[Batch]:
@@ -113,9 +113,9 @@ def calls(device: torch.device, draws: Any) -> list[list[int]]:
         made.append([draw.number for draw in drawn])
         return given
 
-    examples = ((torch.zeros(16, 2),) for _ in range(600))
+    examples = ((torch.zeros(16, 2),) for _ in range(1200))
     prepared = Prepared(examples, draws, prepare, device)
-    assert sum(len(batch[0]) for batch in prepared) == 600 * 16
+    assert sum(len(batch[0]) for batches in prepared for batch in batches) == 1200 * 16
     return made
 
 
@@ -127,11 +127,20 @@ def test_beside_a_gpu_a_group_is_prepared_at_once_and_on_a_processor_each_batch(
 
     for first in (0, 5):
         made = calls(META, partial(draws, first))
-        assert [number for group in made for number in group] == list(range(first, first + 600))
-        assert [len(group) for group in made] == [512 - first, 600 - 512 + first]
-    assert [len(group) for group in calls(CPU, partial(draws, 3))] == 600 * [1]
+        assert [number for group in made for number in group] == list(range(first, first + 1200))
+        assert [len(group) for group in made] == [1024 - first, 1200 - 1024 + first]
+    assert [len(group) for group in calls(CPU, partial(draws, 3))] == 1200 * [1]
     monkeypatch.setattr("invert.prepared.MOST_BYTES", 100 * 16 * 2 * 4)
-    assert [len(group) for group in calls(META, partial(draws, 0))] == [100, 100, 100, 100, 100, 12, 88]
+    assert [len(group) for group in calls(META, partial(draws, 0))] == [*10 * [100], 24, 76, 100]
+
+
+def test_batches_are_given_together_or_apart() -> None:
+    def given(apart: bool) -> list[int]:
+        examples = ((torch.zeros(16, 2),) for _ in range(5))
+        draws = partial(map, lambda number: Draw(True, number, 16), range(5))
+        return [len(batches) for batches in Prepared(examples, draws, lambda some, _: some, META, apart)]
+
+    assert (given(False), given(True)) == ([5], [1, 1, 1, 1, 1])
 
 
 def test_a_batch_larger_than_a_group_is_a_group() -> None:

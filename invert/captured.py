@@ -1,0 +1,67 @@
+"""The gradients of a batch as one CUDA graph, which the host starts with a single call.
+
+A network of the papers' size is some thousand small operations, forward and backward. A GPU takes a few
+microseconds for each, and the host, which has to tell it each, more than ten: captured once, all of them are
+told at once (PyTorch documentation, "CUDA Graphs").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from invert.prepared import Batch
+
+WARM_UP = 3
+"""Passes before the one that is captured, in which libraries choose their kernels and take memory."""
+
+
+class Captured:
+    """A loss and its gradients for batches of one size.
+
+    The gradients lie where the graph puts them, in the parameters' `grad`: nobody else may set them to None.
+    What a pass leaves in the model's buffers is that of the batches that it is called with.
+
+    Parameters
+    ----------
+    model
+        Whose parameters get gradients; on a GPU.
+    loss
+        Mean loss of a batch. It must not ask the GPU for values, and the same operations have to serve every
+        batch. The precision is the surrounding one (`torch.autocast`), without a cache of weights.
+    batch
+        One of those batches.
+    """
+
+    def __init__(self, model: nn.Module, loss: Callable[[Batch], torch.Tensor], batch: Batch) -> None:
+        self._batch = tuple(torch.empty_like(part).copy_(part) for part in batch)
+        buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+
+        def gradients() -> torch.Tensor:
+            found = loss(self._batch)
+            with torch.autocast("cuda", enabled=False):
+                found.backward()  # type: ignore[no-untyped-call]
+            return found.detach()
+
+        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(here)
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UP):
+                model.zero_grad(set_to_none=True)
+                gradients()
+        here.wait_stream(aside)
+        for buffer, before in buffers:
+            buffer.copy_(before)
+        model.zero_grad(set_to_none=True)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._loss = gradients()
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        """The loss of a batch, whose gradients the parameters have afterwards; nothing waits for the GPU."""
+        for own, part in zip(self._batch, batch, strict=True):
+            own.copy_(part)
+        self._graph.replay()
+        return self._loss.clone()

@@ -1,0 +1,89 @@
+"""Gradients by a CUDA graph: those of the same passes told one operation after the other."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from invert.captured import Captured
+from invert.data import read_dataset
+from invert.prepared import Batch
+from invert.train import fit
+
+from .conftest import SMALL_PRESET
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.usefixtures("full_precision"),
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU HERE: no graph was captured"),
+]
+
+
+class Told:
+    """What `Captured` stands for."""
+
+    def __init__(self, model: nn.Module, loss: Callable[[Batch], torch.Tensor], batch: Batch) -> None:
+        self.model, self.loss = model, loss
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        self.model.zero_grad()
+        found = self.loss(batch)
+        with torch.autocast("cuda", enabled=False):
+            found.backward()  # type: ignore[no-untyped-call]
+        return found.detach()
+
+
+def test_every_batch_has_its_own_loss_gradients_and_statistics() -> None:
+    torch.manual_seed(3)
+    layers = nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Tanh(), nn.Flatten(), nn.Linear(8 * 14 * 14, 3)
+    model = nn.Sequential(*layers).to("cuda")
+    twin = copy.deepcopy(model)
+
+    def loss_of(network: nn.Module) -> Callable[[Batch], torch.Tensor]:
+        return lambda batch: nn.functional.mse_loss(network(batch[0]), batch[1])
+
+    batches = [(torch.rand(16, 1, 16, 16, device="cuda"), torch.rand(16, 3, device="cuda")) for _ in range(4)]
+    captured = Captured(model, loss_of(model), batches[0])
+    told = Told(twin, loss_of(twin), batches[0])
+    optimisers = [torch.optim.AdamW(one.parameters(), 1e-2, fused=True) for one in (model, twin)]
+    losses = []
+    for batch in batches:
+        losses.append((captured(batch), told(batch)))
+        for own, other in zip(model.parameters(), twin.parameters(), strict=True):
+            assert own.grad is not None
+            assert other.grad is not None
+            assert torch.allclose(own.grad, other.grad, rtol=1e-4, atol=1e-6)
+        for optimiser in optimisers:
+            optimiser.step()
+    assert len({float(found) for found, _ in losses}) == 4
+    for found, expected in losses:
+        assert float(found) == pytest.approx(float(expected), rel=1e-4)
+    for statistic, expected_one in zip(model.buffers(), twin.buffers(), strict=True):
+        assert torch.allclose(statistic, expected_one, rtol=1e-5)
+
+
+def test_dropout_draws_anew_at_every_batch_by_the_seed() -> None:
+    model = nn.Sequential(nn.Linear(50, 50), nn.Dropout(0.5)).to("cuda")
+    batch = (torch.rand(8, 50, device="cuda"),)
+    captured = Captured(model, lambda given: model(given[0]).square().mean(), batch)
+    losses = []
+    for seed in (1, 2, 1):
+        torch.cuda.manual_seed(seed)
+        losses.append(float(captured(batch)))
+    assert losses[0] == losses[2] != losses[1]
+
+
+def test_a_training_by_a_graph_is_the_training(small_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, gpu = read_dataset(small_dataset), torch.device("cuda")
+    by_graph = fit(dataset, SMALL_PRESET, gpu).history
+    monkeypatch.setattr("invert.trainer.Captured", Told)
+    told = fit(dataset, SMALL_PRESET, gpu).history
+    first, last = by_graph[0], by_graph[-1]
+    assert first["train_loss"] == pytest.approx(told[0]["train_loss"], rel=0.02)
+    assert last["train_loss"] == pytest.approx(told[-1]["train_loss"], rel=0.2)  # roundings grow
+    assert last["validation_loss"] == pytest.approx(told[-1]["validation_loss"], rel=0.2)
