@@ -45,6 +45,9 @@ __all__ = [
     "train",
 ]
 
+VALIDATED = 1024
+"""Images that a GPU validates at a time, which takes it hardly longer than a few."""
+
 Progress = Callable[[int], None]
 State = dict[str, torch.Tensor]
 Left = dict[str, Any]
@@ -287,14 +290,15 @@ def _run(loop: _Loop, hardware: Hardware, logger: Logger | None) -> None:
         shared = trainer.global_rank, trainer.world_size
         order = Order(plan, examples, loop.step, *shared)
         learning: Any = DataLoader(task.training, batch_sampler=order, collate_fn=_as_it_is)  # type: ignore[arg-type]
-        validating: Any = DataLoader(task.validation, plan.batch, collate_fn=_as_it_is)  # type: ignore[arg-type]
+        at_once = max(plan.batch, VALIDATED) if on_gpu else plan.batch
+        validating: Any = DataLoader(task.validation, at_once, collate_fn=_as_it_is)  # type: ignore[arg-type]
         device = trainer.strategy.root_device
 
         def steps() -> Iterator[Draw]:
             return (Draw(True, step, plan.batch, *shared) for step in count(loop.step))
 
         def validations() -> Iterator[Draw]:
-            return (Draw(False, number, plan.batch) for number in count())
+            return (Draw(False, number, at_once) for number in count())
 
         with interruptible():
             trainer.fit(
