@@ -34,6 +34,7 @@ from invert.presets import Preset, preset
 from invert.train import fit
 from msft.dataset import digest
 from msft.generate import generate
+from msft.pattern import Simulation
 
 BEGIN = time.perf_counter()
 
@@ -95,8 +96,9 @@ def main() -> None:
     folder = options.folder / name
     folder.mkdir(parents=True, exist_ok=True)
     learned, test = options.folder / "dataset.h5", options.folder / "test.h5"
+    simulation = Simulation(backend="cupy" if device.type == "cuda" else "auto")
     for path, count, seed in ((learned, options.patterns, 1), (test, options.test, 2)):
-        generate(path, count, seed, resume=True)  # what is there already serves
+        generate(path, count, seed, simulation=simulation, resume=True)  # what is there already serves
     patterns, chosen = read_dataset(learned), preset(name)
     told("patterns are there")
     images, rate = shown_in(options.minutes, chosen, patterns, device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ import msft
 from augment.filter import Parameters, take
 from augment.presets import one_of
 from invert import checkpoint, dihedral, figures, trainer, uncertainty
+from invert.beside import backend_beside
 from invert.checkpoint import Checkpoint
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import Evaluation, evaluate
-from invert.examples import Fresh, Stored
+from invert.examples import CPU, Fresh, Stored
 from invert.hardware import Hardware, leading
 from invert.loggers import LoggerName, logger_named
 from invert.model import Model, ModelConfiguration
@@ -151,7 +152,8 @@ def fit(
         body=dataset.particles.body,
         radius_range=(float(radius.min()), float(radius.max())),
         floor_decades=training.floor_decades,
-        simulation=dataset.simulation,
+        # whatever computed the patterns: weights travel to machines without a GPU
+        simulation=replace(dataset.simulation, backend=backend_beside(dataset.simulation, CPU)),
     )
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)

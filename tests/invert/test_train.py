@@ -235,6 +235,13 @@ def test_unknown_presets_are_named() -> None:
         preset("best of all")
 
 
+def test_weights_learned_from_patterns_of_a_gpu_travel_to_machines_without_one(small_dataset: Path) -> None:
+    dataset = read_dataset(small_dataset)
+    by_gpu = dataclasses.replace(dataset.simulation, backend="cupy")
+    trained = fit(dataclasses.replace(dataset, simulation=by_gpu), shorter(64), CPU)
+    assert trained.model.configuration.simulation == dataset.simulation
+
+
 @pytest.mark.gpu
 @pytest.mark.usefixtures("full_precision")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU HERE: training on CUDA was not tested")
