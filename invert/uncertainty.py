@@ -33,6 +33,9 @@ LARGEST, ENOUGH = 20_000, 5_000
 PASSES, FEWEST_STEPS, BATCH, RATE = 150, 300, 512, 3e-3
 """After fewer passes, images of which few were shown, as clean ones may be, were covered too often."""
 
+AT_ONCE = 1024
+"""Images that a GPU records and looks at together; a processor takes a batch of the training."""
+
 _TEACHING, _CALIBRATING, _ORDER = 3, 4, 5
 
 
@@ -54,13 +57,13 @@ def learn(
     """
     count = min(LARGEST, max(settings.batch, settings.images // 20))
     signs, errors = _errors(model, teaching, count, settings, _TEACHING)
-    head = model.uncertainty.cpu().train().requires_grad_(True)
+    head = model.uncertainty.train().requires_grad_(True)
     optimiser = torch.optim.AdamW(head.parameters(), RATE, weight_decay=1e-2)
     steps = max(FEWEST_STEPS, PASSES * count // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     order = generator_of(settings.seed, _ORDER, 0)
     for _ in range(steps):
-        rows = torch.from_numpy(order.integers(count, size=BATCH))
+        rows = torch.from_numpy(order.integers(count, size=BATCH)).to(signs.device, non_blocking=True)
         optimiser.zero_grad()
         pinball(errors[rows], head.logarithm(signs[rows]), LEVEL).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -70,7 +73,6 @@ def learn(
     signs, errors = _errors(model, calibrating, repeats * len(calibrating), settings, _CALIBRATING)
     with torch.no_grad():
         head.shift += (errors - head.logarithm(signs)).quantile(LEVEL, dim=0)
-    model.to(next(model.backbone.parameters()).device)
 
 
 def pinball(value: torch.Tensor, quantile: torch.Tensor, level: float) -> torch.Tensor:
@@ -97,16 +99,17 @@ def _errors(
     model.eval()
     signs, numbers = [], []
     rows = np.arange(count) % len(dataset)
-    for number, start in enumerate(range(0, count, settings.batch)):
-        chosen = rows[start : start + settings.batch]
+    at_once = settings.batch if device.type == "cpu" else max(settings.batch, AT_ONCE)
+    for number, start in enumerate(range(0, count, at_once)):
+        chosen = rows[start : start + at_once]
         seed = int(generator_of(settings.seed, stream, number).integers(2**32))
         patterns = dataset.intensity[chosen].to(device, non_blocking=True)
         images, _ = recording(patterns, torch.Generator().manual_seed(seed))
         seen, joined = model.look(images)
-        signs.append(seen.cpu())
+        signs.append(seen)
         numbers.append(joined.numbers)
     radius, orientation = model.target.decode(np.concatenate(numbers))
     truth = dataset.particles
     angle = misorientation(orientation, truth.orientation[rows]) / ANGLE
     errors = np.column_stack([np.abs(radius - truth.radius[rows]), angle])
-    return torch.cat(signs), torch.from_numpy(np.log(np.maximum(errors, 1e-6))).float()
+    return torch.cat(signs), torch.from_numpy(np.log(np.maximum(errors, 1e-6))).float().to(device)

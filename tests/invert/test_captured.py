@@ -40,7 +40,13 @@ class Told:
 
 def test_every_batch_has_its_own_loss_gradients_and_statistics() -> None:
     torch.manual_seed(3)
-    layers = nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Tanh(), nn.Flatten(), nn.Linear(8 * 14 * 14, 3)
+    layers = (
+        nn.Conv2d(1, 8, 3, bias=False),
+        nn.BatchNorm2d(8),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.Linear(8 * 14 * 14, 3),
+    )
     model = nn.Sequential(*layers).to("cuda")
     twin = copy.deepcopy(model)
 
@@ -57,14 +63,14 @@ def test_every_batch_has_its_own_loss_gradients_and_statistics() -> None:
         for own, other in zip(model.parameters(), twin.parameters(), strict=True):
             assert own.grad is not None
             assert other.grad is not None
-            assert torch.allclose(own.grad, other.grad, rtol=1e-4, atol=1e-6)
+            assert torch.allclose(own.grad, other.grad, rtol=1e-3, atol=1e-6)
         for optimiser in optimisers:
             optimiser.step()
     assert len({float(found) for found, _ in losses}) == 4
     for found, expected in losses:
         assert float(found) == pytest.approx(float(expected), rel=1e-4)
     for statistic, expected_one in zip(model.buffers(), twin.buffers(), strict=True):
-        assert torch.allclose(statistic, expected_one, rtol=1e-5)
+        assert torch.allclose(statistic, expected_one, rtol=1e-4)
 
 
 def test_dropout_draws_anew_at_every_batch_by_the_seed() -> None:
