@@ -6,7 +6,8 @@ Simulates the patterns to learn from and the new ones to be judged on, trains as
 in so many minutes, at most the preset's, and tells the errors under every recording, the targets first: what
 `msft generate`, `invert train --preset NAME` and `invert evaluate` do, but that a training which is stopped
 leaves nothing: its state is not written down, for which a GPU would wait half a minute in all. The record and
-its picture are `full_size_NAME`; the weights stay in the folder, for `benchmarks/ship_weights.py`.
+its picture are `full_size_NAME`; the weights, in half precision as they are judged, stay in the folder, for
+`benchmarks/ship_weights.py`.
 
 With `--device cpu` and small numbers it shows that it runs, and nothing of the targets.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +39,8 @@ from msft.generate import generate
 from msft.pattern import Simulation
 
 BEGIN = time.perf_counter()
+
+TEST_SEED = 2
 
 Target = tuple[str, str, float]
 
@@ -97,7 +101,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     learned, test = options.folder / "dataset.h5", options.folder / "test.h5"
     simulation = Simulation(backend="cupy" if device.type == "cuda" else "auto")
-    for path, count, seed in ((learned, options.patterns, 1), (test, options.test, 2)):
+    for path, count, seed in ((learned, options.patterns, 1), (test, options.test, TEST_SEED)):
         generate(path, count, seed, simulation=simulation, resume=True)  # what is there already serves
     patterns, chosen = read_dataset(learned), preset(name)
     told("patterns are there")
@@ -109,9 +113,12 @@ def main() -> None:
     minutes = (time.perf_counter() - begin) / 60
     told("\n".join(f"{row['images']:.0f} images: {row['validation_loss']:.4g}" for row in trained.history))
     source = {"file": learned.name, "sha256": digest(learned), "patterns": len(patterns)}
-    errors = trained.evaluation.as_dict()
-    checkpoint.save(folder, trained.model, timed.training, errors, {"dataset": source})
-    judged = evaluate(trained.model, read_dataset(test), 1, RECORDINGS)
+    errors, command = trained.evaluation.as_dict(), "python " + " ".join(sys.argv)
+    provenance = {"dataset": source, "command": command}
+    checkpoint.save(folder, trained.model, timed.training, errors, provenance, half=True)
+    told("trained")
+    kept = checkpoint.load(folder)
+    judged = evaluate(kept.model.to(device), read_dataset(test), 1, RECORDINGS)
     told("judged")
     targets = reached(name, judged)
     for target in targets:
@@ -123,9 +130,12 @@ def main() -> None:
         {
             "device": torch.cuda.get_device_name() if device.type == "cuda" else f"{os.cpu_count()} cores",
             "patterns": options.patterns,
+            "test": options.test,
+            "test_seed": TEST_SEED,
             "images": images,
             "images_per_second": rate,
             "minutes": minutes,
+            "weights_sha256": kept.digest,
             "history": trained.history,
             "targets": targets,
             "errors": judged.as_dict(),
