@@ -150,65 +150,60 @@ __device__ inline Complex edge_sums(const Vertex *vertices, const Step *steps, c
     return out;
 }
 
-// What all kernels are given: the first lines by `overlay`, of which mesh i has counts[3 * i] vertices from
-// number starts[3 * i] on, then as many edges and cells; then what `pack` makes of them, for the j-th
-// attenuation of every mesh after all of the (j - 1)-th. Mesh i with its j-th attenuation is row
-// i * `attenuations` + j of `s`, `out` and `flat`.
-#define ARGUMENTS                                                                                       \
-    const Point *__restrict__ points, const Edge *__restrict__ edges, const Face *__restrict__ faces,   \
-        const int *__restrict__ loops, const int *__restrict__ counts, const int *__restrict__ starts,  \
-        const Double *__restrict__ s, const real *__restrict__ q, const int *__restrict__ wanted,       \
-        Vertex *__restrict__ vertices, Step *__restrict__ steps, Cell *__restrict__ cells,              \
-        Complex *__restrict__ out, unsigned char *__restrict__ flat, int all_points, int all_edges,     \
-        int all_cells, int corners, int attenuations, int pixels
+// What all kernels are given: first what `overlay` made, of which mesh i has counts[3 * i] vertices from number
+// starts[3 * i] on, then as many edges and cells; further down what `pack` makes of them for every attenuation,
+// as many times as many. Mesh i with its j-th attenuation is row i * `attenuations` + j of `s`, `out` and
+// `flat`.
+#define ARGUMENTS                                                                                          \
+    const Point *__restrict__ points, const Edge *__restrict__ edges, const Face *__restrict__ faces,      \
+        const int *__restrict__ loops, const int *__restrict__ counts, const int *__restrict__ starts,     \
+        const Double *__restrict__ s, const real *__restrict__ q, const int *__restrict__ wanted,          \
+        Vertex *__restrict__ vertices, Step *__restrict__ steps, Cell *__restrict__ cells,                 \
+        Complex *__restrict__ out, unsigned char *__restrict__ flat, int corners, int attenuations, int pixels
 
-// where a row's mesh begins among the packed ones
-#define MESH                                                                                             \
-    const int *count = counts + 3 * i, *start = starts + 3 * i;                                          \
-    Vertex *own_vertices = vertices + row % attenuations * all_points + start[0];                        \
-    Step *own_steps = steps + row % attenuations * all_edges + start[1];                                 \
-    Cell *own_cells = cells + row % attenuations * all_cells + start[2];
+// where those of a row begin which `pack` makes: 0 vertices, 1 steps, 2 cells
+#define PACKED(kind) (attenuations * starts[3 * i + kind] + (row - i * attenuations) * counts[3 * i + kind])
 
 // What is the same for all pixels, computed in double and rounded once: one block a row
 extern "C" __global__ void pack(ARGUMENTS)
 {
-    size_t row = blockIdx.x, i = row / attenuations;
-    MESH
+    const unsigned row = blockIdx.x, i = row / attenuations;
+    const int *count = counts + 3 * i, *start = starts + 3 * i;
     const Double rate = s[row];
     const Point *own = points + start[0];
     for (int v = threadIdx.x; v < count[0]; v += blockDim.x)
-        own_vertices[v] = {real(own[v].x), real(own[v].y), real(own[v].z),
+        vertices[PACKED(0) + v] = {real(own[v].x), real(own[v].y), real(own[v].z),
                            real(exp(-rate.re * own[v].path)), real(rate.im * own[v].path)};
     for (int e = threadIdx.x; e < count[1]; e += blockDim.x) {
         const Point a = own[edges[start[1] + e].first], b = own[edges[start[1] + e].last];
-        own_steps[e] = {real(b.x - a.x), real(b.y - a.y), real(b.z - a.z),
+        steps[PACKED(1) + e] = {real(b.x - a.x), real(b.y - a.y), real(b.z - a.z),
                         real(-rate.re * (b.path - a.path)), real(rate.im * (b.path - a.path))};
     }
     for (int c = threadIdx.x; c < count[2]; c += blockDim.x) {
         const Face f = faces[start[2] + c];
-        own_cells[c] = {real(f.z_x), real(f.z_y), real(-rate.re * f.l_x), real(-rate.re * f.l_y),
+        cells[PACKED(2) + c] = {real(f.z_x), real(f.z_y), real(-rate.re * f.l_x), real(-rate.re * f.l_y),
                         real(rate.im * f.l_x), real(rate.im * f.l_y), real(f.sign),
                         real((NEAR / f.extent) * (NEAR / f.extent))};
     }
 }
 
-// the row, the pixel and the mesh of a thread, and whether there is work for it
-#define PLACE                                                                                            \
-    unsigned tasks_each = (pixels + blockDim.x - 1) / blockDim.x;                                        \
-    size_t row = blockIdx.x / tasks_each, i = blockIdx.x / tasks_each / attenuations;                    \
-    int p = blockIdx.x % tasks_each * blockDim.x + threadIdx.x;                                          \
-    if (p >= wanted[i])                                                                                  \
-        return;                                                                                          \
-    const Vector at = {q[p], q[pixels + p], q[2 * (size_t)pixels + p]};                                  \
-    MESH
+// the row, the mesh and the pixel of a thread, its place in `out`, and whether there is work for it
+#define PLACE                                                                                              \
+    const unsigned tasks_each = (pixels + blockDim.x - 1) / blockDim.x;                                    \
+    const unsigned row = blockIdx.x / tasks_each, i = row / attenuations;                                  \
+    const int p = blockIdx.x % tasks_each * blockDim.x + threadIdx.x;                                      \
+    if (p >= wanted[i])                                                                                    \
+        return;                                                                                            \
+    const size_t place = (size_t)row * pixels + p;                                                         \
+    const Vector at = {q[p], q[pixels + p], q[2 * (size_t)pixels + p]};
 
 extern "C" __global__ void __launch_bounds__(THREADS) face_sums(ARGUMENTS)
 {
     PLACE
     bool some_flat = false;
-    out[row * pixels + p] = edge_sums(own_vertices, own_steps, own_cells, edges + start[1], count[1], at,
-                                      &some_flat);
-    flat[row * pixels + p] = some_flat;
+    out[place] = edge_sums(vertices + PACKED(0), steps + PACKED(1), cells + PACKED(2),
+                           edges + starts[3 * i + 1], counts[3 * i + 1], at, &some_flat);
+    flat[place] = some_flat;
 }
 
 // Add the cells near kappa = 0 at the pixels where `face_sums` met some, by the triangles' series, in double:
@@ -216,21 +211,21 @@ extern "C" __global__ void __launch_bounds__(THREADS) face_sums(ARGUMENTS)
 extern "C" __global__ void __launch_bounds__(THREADS) add_flat(ARGUMENTS)
 {
     PLACE
-    if (!flat[row * pixels + p])
+    if (!flat[place])
         return;
-    const Point *own = points + start[0];
+    const Point *own = points + starts[3 * i];
     Double total = {0, 0};
-    for (int c = 0; c < count[2]; ++c) {
+    for (int c = 0; c < counts[3 * i + 2]; ++c) {
         bool here = false;
-        const Cell cell = own_cells[c];
+        const Cell cell = cells[PACKED(2) + c];
         weight_of(cell, at, &here);
         if (!here)
             continue;
-        const int *loop = loops + (size_t)(start[2] + c) * corners;
+        const int *loop = loops + (starts[3 * i + 2] + c) * corners;
         for (int m = 1; m < corners - 1 && loop[m + 1] >= 0; ++m) {
             Double part = triangle(own[loop[0]], own[loop[m]], own[loop[m + 1]], at, s[row]);
             total.re += cell.sign * part.re, total.im += cell.sign * part.im;
         }
     }
-    out[row * pixels + p].re += total.re, out[row * pixels + p].im += total.im;
+    out[place].re += total.re, out[place].im += total.im;
 }

@@ -148,14 +148,13 @@ def launch(
         float32 or float64.
     """
     each, counts = attenuations(s, meshes), pixel_counts(wanted, meshes, vectors)
-    lengths = len(meshes.points), len(meshes.edges), len(meshes.cells)
     q = np.stack([vectors.x, vectors.y, vectors.z]).astype(dtype)
     given = [xp.asarray(array) for array in (*meshes, each, q, counts.astype(np.int32))]
-    made = [xp.empty((each.shape[1], length, STRUCTURE), dtype=dtype) for length in lengths]
+    made = [xp.empty((each.shape[1] * len(array), STRUCTURE), dtype=dtype) for array in meshes[:3]]
     shape = (*each.shape, vectors.x.size)
     out = (xp.empty if wanted is None else xp.zeros)(shape, dtype=np.result_type(dtype, np.complex64))
     flat = xp.empty(shape, dtype=np.uint8)
-    sizes = map(np.int32, (*lengths, meshes.loops.shape[1], each.shape[1], shape[2]))
+    sizes = map(np.int32, (meshes.loops.shape[1], *shape[1:]))
     arguments = (*given, *made, out, flat, *sizes)
     blocks = each.size * -(-shape[2] // THREADS)
     if blocks:
