@@ -4,7 +4,7 @@ The same sum as `msft.backends.with_numpy.face_sums`, where it is explained; the
 beside this file, which keeps the order and the names of `msft.backends.with_numba`. Results stay on the GPU.
 
 In single precision a pattern of 128 x 128 pixels takes about 15,000 instructions of each of 12,450 threads:
-82 edges of about 190, counted in what ``nvcc -arch=sm_90`` makes of the source (38 registers, none spilled).
+82 edges of about 190, counted in what ``nvcc -arch=sm_90`` makes of the source (40 registers, none spilled).
 An H200 issues 3e13 a second and so cannot compute more than about 150,000 such patterns; none is measured
 yet. A thread keeps neither vertices (0.3 kB) nor cells (0.7 kB), but computes the former four and the latter
 two and a half times: with all of them kept, it would be a third fewer instructions and a memory's speed.

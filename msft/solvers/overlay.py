@@ -26,8 +26,7 @@ TOGETHER = 32
 """Meshes that a thread makes at a time: 0.6 ms of work at 18 us each (icosahedra, one core)."""
 
 AHEAD = 2
-"""Portions whose meshes are made before they are asked for: of one alone, the slowest part leaves threads
-idle."""
+"""Portions whose meshes are made before they are asked for: with one, threads would wait for its slowest."""
 
 
 class Meshes(NamedTuple):
@@ -63,14 +62,14 @@ class Meshes(NamedTuple):
 
     def one(self, particle: int) -> tuple[FloatArray, IntArray, FloatArray, IntArray]:
         """Points, edges, cells and loops of one mesh."""
-        points, edges, cells = map(slice, self.starts[particle], self.starts[particle] + self.counts[particle])
+        points, edges, cells = map(
+            slice, self.starts[particle], self.starts[particle] + self.counts[particle]
+        )
         return self.points[points], self.edges[edges], self.cells[cells], self.loops[cells]
 
 
 def meshes(body: ConvexPolyhedron, radii: FloatArray, orientations: FloatArray) -> Meshes:
     """The meshes of particles with circumsphere radii (N,) in nm and unit quaternions (N, 4)."""
-    if len(radii) <= TOGETHER:
-        return _made(body, radii, rotation_matrix(orientations))
     with Ahead(body, radii, orientations) as ahead:
         return ahead.of(slice(0, len(radii)))
 
@@ -86,7 +85,7 @@ class Ahead:
 
     def __init__(self, body: ConvexPolyhedron, radii: FloatArray, orientations: FloatArray) -> None:
         self._given = body, radii, rotation_matrix(orientations)
-        self._coming: deque[tuple[slice, list[Future[Meshes]]]] = deque()
+        self._coming: deque[tuple[slice, Future[Meshes]]] = deque()
         self._threads = ThreadPoolExecutor(numba.get_num_threads())
 
     def __enter__(self) -> Ahead:
@@ -97,20 +96,23 @@ class Ahead:
 
     def of(self, rows: slice) -> Meshes:
         """The meshes of some particles: made already, if they follow those asked for before, as many."""
+        body, radii, matrices = self._given
+        size, count = rows.stop - rows.start, len(radii)
+        if count <= TOGETHER:
+            return _made(body, radii[rows], matrices[rows])
         if not self._coming or self._coming[0][0] != rows:
             self._coming.clear()
             self._begin(rows)
-        size, count = rows.stop - rows.start, len(self._given[1])
         while len(self._coming) <= AHEAD and (start := self._coming[-1][0].stop) < count:
             self._begin(slice(start, min(start + size, count)))
-        _, parts = self._coming.popleft()
-        return _joined([part.result() for part in parts])
+        return self._coming.popleft()[1].result()
 
     def _begin(self, rows: slice) -> None:
         body, radii, matrices = self._given
         parts = [slice(i, min(i + TOGETHER, rows.stop)) for i in range(rows.start, rows.stop, TOGETHER)]
         made = [self._threads.submit(_made, body, radii[part], matrices[part]) for part in parts]
-        self._coming.append((rows, made))
+        # begun after all of its parts, so that one thread is enough
+        self._coming.append((rows, self._threads.submit(_joined, made)))
 
 
 def _made(body: ConvexPolyhedron, radii: FloatArray, matrices: FloatArray) -> Meshes:
@@ -132,8 +134,9 @@ def _made(body: ConvexPolyhedron, radii: FloatArray, matrices: FloatArray) -> Me
     )
 
 
-def _joined(parts: Sequence[Meshes]) -> Meshes:
-    points, edges, cells, loops, counts, _ = map(np.concatenate, zip(*parts, strict=True))
+def _joined(parts: Sequence[Future[Meshes]]) -> Meshes:
+    made = (part.result() for part in parts)
+    points, edges, cells, loops, counts, _ = map(np.concatenate, zip(*made, strict=True))
     return Meshes(points, edges, cells, loops, counts, _starts(counts))
 
 

@@ -34,10 +34,12 @@ def build_all(vertices, faces, normals, offsets, radii, matrices, points, edges,
     work = np.empty((2, most, 4)), np.empty(most)
     outlines = np.empty((len(faces), faces.shape[1], 3)), np.empty((len(faces), 6))
     sizes = (faces >= 0).sum(axis=1)
+    # the newest edge that begins at each vertex, and before each edge the next newest
+    chains = np.empty(len(points), np.int32), np.empty(len(edges), np.int32)
     for i in range(radii.size):
         radius, matrix = radii[i], matrices[i]
         lab = radius * vertices @ matrix.T, normals @ matrix.T, radius * offsets
-        mesh = points[point:], edges[edge:], cells[cell:], loops[cell:], counts[i]
+        mesh = points[point:], edges[edge:], cells[cell:], loops[cell:], counts[i], chains
         _build(lab, faces, sizes, radius, outlines, work, mesh)
         point, edge, cell = point + counts[i, 0], edge + counts[i, 1], cell + counts[i, 2]
 
@@ -134,39 +136,41 @@ def _clip(subject, size, window, window_size, work):  # type: ignore[no-untyped-
 @numba.njit(cache=True)
 def _add_cell(polygon, polygon_size, gradient, radius, mesh):  # type: ignore[no-untyped-def]
     """Add a cell with its vertices and edges, sharing those that are there."""
-    points, edges, cells, loops, counts = mesh
+    points, edges, cells, loops, counts, chains = mesh
     area = 0.0
     for p in range(1, polygon_size - 1):
         area += (polygon[p, 0] - polygon[0, 0]) * (polygon[p + 1, 1] - polygon[0, 1])
         area -= (polygon[p, 1] - polygon[0, 1]) * (polygon[p + 1, 0] - polygon[0, 0])
     if area < 2 * SLIVER * radius * radius:
         return
-    cell = counts[2]
-    loop = loops[cell]
-    loop[:] = -1
-    size = 0
+    cell, size = counts[2], 0
+    for p in range(loops.shape[1]):
+        loops[cell, p] = -1
     for p in range(polygon_size):
-        vertex = _find_or_add_vertex(polygon[p], MERGE * radius, points, counts)
-        if size == 0 or (loop[size - 1] != vertex and loop[0] != vertex):
-            loop[size] = vertex
+        corner = polygon[p, 0], polygon[p, 1], polygon[p, 2], polygon[p, 3]
+        vertex = _find_or_add_vertex(corner, MERGE * radius, points, counts, chains[0])
+        if size == 0 or (loops[cell, size - 1] != vertex and loops[cell, 0] != vertex):
+            loops[cell, size] = vertex
             size += 1
     if size < 3:
         return
+    first, squared = loops[cell, 0], 0.0
+    for p in range(1, size):
+        d_x, d_y = points[loops[cell, p], 0] - points[first, 0], points[loops[cell, p], 1] - points[first, 1]
+        squared = max(squared, d_x * d_x + d_y * d_y)
     for field in range(5):
         cells[cell, field] = gradient[field]
-    cells[cell, 5] = 0.0
-    for p in range(1, size):
-        d_x, d_y = points[loop[p], 0] - points[loop[0], 0], points[loop[p], 1] - points[loop[0], 1]
-        cells[cell, 5] = max(cells[cell, 5], math.hypot(d_x, d_y))
+    cells[cell, 5] = math.sqrt(squared)
     counts[2] += 1
     for p in range(size):
-        _add_edge(loop[p], loop[p + 1 if p + 1 < size else 0], cell, edges, counts)
+        _add_edge(loops[cell, p], loops[cell, p + 1 if p + 1 < size else 0], cell, edges, counts, chains)
 
 
 @numba.njit(cache=True)
-def _find_or_add_vertex(point, tolerance, points, counts):  # type: ignore[no-untyped-def]
-    x, y, z, path = point[0], point[1], point[2], point[3]
-    for v in range(counts[0]):
+def _find_or_add_vertex(corner, tolerance, points, counts, newest):  # type: ignore[no-untyped-def]
+    x, y, z, path = corner
+    size = counts[0]
+    for v in range(size):
         if (
             abs(points[v, 0] - x) < tolerance
             and abs(points[v, 1] - y) < tolerance
@@ -174,19 +178,25 @@ def _find_or_add_vertex(point, tolerance, points, counts):  # type: ignore[no-un
             and abs(points[v, 3] - path) < tolerance
         ):
             return v
-    last = counts[0]
-    points[last, 0], points[last, 1], points[last, 2], points[last, 3] = x, y, z, path
+    points[size, 0], points[size, 1], points[size, 2], points[size, 3] = x, y, z, path
+    newest[size] = -1
     counts[0] += 1
-    return last
+    return size
 
 
 @numba.njit(cache=True)
-def _add_edge(first, last, cell, edges, counts):  # type: ignore[no-untyped-def]
+def _add_edge(first, last, cell, edges, counts, chains):  # type: ignore[no-untyped-def]
     """An edge walked the other way by a neighbour is the neighbour's edge, with this cell on its right."""
-    for e in range(counts[1]):
-        if edges[e, 0] == last and edges[e, 1] == first and edges[e, 3] < 0:
-            edges[e, 3] = cell
-            return
-    edge = edges[counts[1]]
-    edge[0], edge[1], edge[2], edge[3] = first, last, cell, -1
+    newest, before = chains
+    found, e = -1, newest[last]
+    while e >= 0:
+        if edges[e, 1] == first and edges[e, 3] < 0:
+            found = e  # of several the oldest
+        e = before[e]
+    if found >= 0:
+        edges[found, 3] = cell
+        return
+    e = counts[1]
+    edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3] = first, last, cell, -1
+    before[e], newest[first] = newest[first], e
     counts[1] += 1

@@ -64,8 +64,8 @@ def fill(
 ) -> None:
     """Write the exact solver's intensities of N particles into an array, on the host or where they are.
 
-    Where they stay on a GPU nothing waits for it in between: portions are launched as soon as their meshes are
-    made.
+    Where they stay on a GPU nothing waits for it in between: a portion is launched once its meshes are made,
+    whatever the GPU still computes.
 
     Parameters
     ----------

@@ -30,9 +30,7 @@ each_orientation = pytest.mark.parametrize("q", list(QUATERNIONS), ids=range(len
 def cells(mesh: Meshes) -> list[tuple[float, FloatArray, FloatArray]]:
     """Sign, gradients and corners of each cell of the first mesh."""
     points, _, cells, loops = mesh.one(0)
-    return [
-        (cell[4], cell[:4], points[loop[loop >= 0]]) for cell, loop in zip(cells, loops, strict=True)
-    ]
+    return [(cell[4], cell[:4], points[loop[loop >= 0]]) for cell, loop in zip(cells, loops, strict=True)]
 
 
 def area(corners: FloatArray) -> float:
