@@ -38,10 +38,21 @@ def build_all(vertices, faces, normals, offsets, radii, matrices, points, edges,
     chains = np.empty(len(points), np.int32), np.empty(len(edges), np.int32)
     for i in range(radii.size):
         radius, matrix = radii[i], matrices[i]
-        lab = radius * vertices @ matrix.T, normals @ matrix.T, radius * offsets
+        lab = _turned(vertices, matrix, radius), _turned(normals, matrix, 1.0), radius * offsets
         mesh = points[point:], edges[edge:], cells[cell:], loops[cell:], counts[i], chains
         _build(lab, faces, sizes, radius, outlines, work, mesh)
         point, edge, cell = point + counts[i, 0], edge + counts[i, 1], cell + counts[i, 2]
+
+
+@numba.njit(cache=True)
+def _turned(rows, matrix, scale):  # type: ignore[no-untyped-def]
+    """Vectors in the lab frame. BLAS would have locks, and other last digits on other processors."""
+    turned = np.empty_like(rows)
+    for i in range(len(rows)):
+        x, y, z = scale * rows[i, 0], scale * rows[i, 1], scale * rows[i, 2]
+        for axis in range(3):
+            turned[i, axis] = matrix[axis, 0] * x + matrix[axis, 1] * y + matrix[axis, 2] * z
+    return turned
 
 
 @numba.njit(cache=True)
