@@ -151,8 +151,8 @@ __device__ inline Complex edge_sums(const Vertex *vertices, const Step *steps, c
 }
 
 // What all kernels are given: first what `overlay` made, of which mesh i has counts[3 * i] vertices from number
-// starts[3 * i] on, then as many edges and cells; further down what `pack` makes of them for every attenuation,
-// as many times as many. Mesh i with its j-th attenuation is row i * `attenuations` + j of `s`, `out` and
+// starts[3 * i] on, then as many edges and cells; further down what `pack` makes of these, one set after the
+// other for each attenuation. Mesh i with its j-th attenuation is row i * `attenuations` + j of `s`, `out` and
 // `flat`.
 #define ARGUMENTS                                                                                          \
     const Point *__restrict__ points, const Edge *__restrict__ edges, const Face *__restrict__ faces,      \
