@@ -24,6 +24,7 @@ ROOMS = {
         "msft/bodies/creases.py",
         "msft/bodies/overlaps.py",
         "msft/solvers/overlay.py",
+        "msft/solvers/overlay_cells.py",
         "msft/backends/compilation.py",
         "msft/backends/with_numba.py",
         "msft/backends/chebyshev_numba.py",

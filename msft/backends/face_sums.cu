@@ -1,17 +1,19 @@
 // The exact solver's pixel sum for a GPU: one thread a pixel, one launch for every pixel of every mesh.
 //
 // The same sum as `with_numpy.face_sums`, where it is explained, in the order and with the names of
-// `with_numba`: what that computes before each loop over a block's pixels is computed before the launch
-// (`packing.py`), and what stands inside those loops stands here. A thread keeps nothing but the last vertex
-// and the left cell of the edge before: computing the others anew for the next edge takes fewer cycles than
-// reading them from memory would. Threads share nothing, and all of a block walk the same edges of the same
-// mesh, so that every branch on the mesh is one branch for all of them.
+// `with_numba`: what that computes before each loop over a block's pixels is computed by `pack`, and what
+// stands inside those loops by `face_sums`. A thread keeps nothing but the last vertex and the left cell of
+// the edge before: computing the others anew for the next edge takes fewer cycles than reading them from
+// memory would. Threads share nothing, and all of a block walk the same edges of the same mesh, so that every
+// branch on the mesh is one branch for all of them.
 //
 // Compiled with REAL (float or double), NEAR (of that precision, see `with_numba`) and THREADS (of a block)
 // defined.
 
 typedef REAL real;
 
+struct alignas(16) Point { double x, y, z, path; };
+struct alignas(16) Face { double z_x, z_y, l_x, l_y, sign, extent; };
 struct alignas(16) Vertex { real x, y, z, decay, shift, unused[3]; };
 struct alignas(16) Step { real x, y, z, difference_re, shift, unused[3]; };
 struct alignas(16) Cell { real z_x, z_y, re_x, re_y, shift_x, shift_y, sign, limit; };
@@ -89,18 +91,18 @@ __device__ inline Double operator*(Double a, Double b)
     return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
 }
 
-__device__ inline Double exponent_at(const double *point, const Vector &q, Double s)
+__device__ inline Double exponent_at(const Point &point, const Vector &q, Double s)
 {
-    double phase = double(q.z) * point[2] - double(q.x) * point[0] - double(q.y) * point[1];
-    return {-s.re * point[3], phase - s.im * point[3]};
+    double phase = double(q.z) * point.z - double(q.x) * point.x - double(q.y) * point.y;
+    return {-s.re * point.path, phase - s.im * point.path};
 }
 
 // `with_numpy._triangle` for one pixel
-__device__ Double triangle(const double *first, const double *second, const double *third,
-                           const Vector &q, Double s)
+__device__ Double triangle(const Point &first, const Point &second, const Point &third, const Vector &q,
+                           Double s)
 {
-    double twice_area = (second[0] - first[0]) * (third[1] - first[1])
-                        - (second[1] - first[1]) * (third[0] - first[0]);
+    double twice_area = (second.x - first.x) * (third.y - first.y)
+                        - (second.y - first.y) * (third.x - first.x);
     Double a = exponent_at(first, q, s), b = exponent_at(second, q, s), c = exponent_at(third, q, s);
     Double sum = a + b + c, mean = {sum.re / 3, sum.im / 3};
     a = a - mean, b = b - mean, c = c - mean;
@@ -148,32 +150,60 @@ __device__ inline Complex edge_sums(const Vertex *vertices, const Step *steps, c
     return out;
 }
 
-// What both kernels are given. Mesh i with its j-th attenuation is row i * `attenuations` + j of `vertices`,
-// `steps`, `cells`, `s`, `out` and `flat`.
-#define ARGUMENTS                                                                                        \
-    const Vertex *__restrict__ vertices, const Step *__restrict__ steps, const Cell *__restrict__ cells, \
-        const Edge *__restrict__ edges, const int *__restrict__ loops, const int *__restrict__ counts,   \
-        const double *__restrict__ points, const Double *__restrict__ s, const real *__restrict__ q,     \
-        const int *__restrict__ wanted, Complex *__restrict__ out, unsigned char *__restrict__ flat,     \
-        int most_points, int most_edges, int most_cells, int corners, int attenuations, int pixels
+// What all kernels are given: first what `overlay` made, of which mesh i has counts[3 * i] vertices from number
+// starts[3 * i] on, then as many edges and cells; further down what `pack` makes of these, one set after the
+// other for each attenuation. Mesh i with its j-th attenuation is row i * `attenuations` + j of `s`, `out` and
+// `flat`.
+#define ARGUMENTS                                                                                          \
+    const Point *__restrict__ points, const Edge *__restrict__ edges, const Face *__restrict__ faces,      \
+        const int *__restrict__ loops, const int *__restrict__ counts, const int *__restrict__ starts,     \
+        const Double *__restrict__ s, const real *__restrict__ q, const int *__restrict__ wanted,          \
+        Vertex *__restrict__ vertices, Step *__restrict__ steps, Cell *__restrict__ cells,                 \
+        Complex *__restrict__ out, unsigned char *__restrict__ flat, int corners, int attenuations, int pixels
 
-// the row and the pixel of a thread, and whether there is work for it
-#define PLACE                                                                                            \
-    unsigned tasks_each = (pixels + blockDim.x - 1) / blockDim.x;                                        \
-    size_t row = blockIdx.x / tasks_each, i = blockIdx.x / tasks_each / attenuations;                    \
-    int p = blockIdx.x % tasks_each * blockDim.x + threadIdx.x;                                          \
-    if (p >= wanted[i])                                                                                  \
-        return;                                                                                          \
+// where those of a row begin which `pack` makes: 0 vertices, 1 steps, 2 cells
+#define PACKED(kind) (attenuations * starts[3 * i + kind] + (row - i * attenuations) * counts[3 * i + kind])
+
+// What is the same for all pixels, computed in double and rounded once: one block a row
+extern "C" __global__ void pack(ARGUMENTS)
+{
+    const unsigned row = blockIdx.x, i = row / attenuations;
+    const int *count = counts + 3 * i, *start = starts + 3 * i;
+    const Double rate = s[row];
+    const Point *own = points + start[0];
+    for (int v = threadIdx.x; v < count[0]; v += blockDim.x)
+        vertices[PACKED(0) + v] = {real(own[v].x), real(own[v].y), real(own[v].z),
+                           real(exp(-rate.re * own[v].path)), real(rate.im * own[v].path)};
+    for (int e = threadIdx.x; e < count[1]; e += blockDim.x) {
+        const Point a = own[edges[start[1] + e].first], b = own[edges[start[1] + e].last];
+        steps[PACKED(1) + e] = {real(b.x - a.x), real(b.y - a.y), real(b.z - a.z),
+                        real(-rate.re * (b.path - a.path)), real(rate.im * (b.path - a.path))};
+    }
+    for (int c = threadIdx.x; c < count[2]; c += blockDim.x) {
+        const Face f = faces[start[2] + c];
+        cells[PACKED(2) + c] = {real(f.z_x), real(f.z_y), real(-rate.re * f.l_x), real(-rate.re * f.l_y),
+                        real(rate.im * f.l_x), real(rate.im * f.l_y), real(f.sign),
+                        real((NEAR / f.extent) * (NEAR / f.extent))};
+    }
+}
+
+// the row, the mesh and the pixel of a thread, its place in `out`, and whether there is work for it
+#define PLACE                                                                                              \
+    const unsigned tasks_each = (pixels + blockDim.x - 1) / blockDim.x;                                    \
+    const unsigned row = blockIdx.x / tasks_each, i = row / attenuations;                                  \
+    const int p = blockIdx.x % tasks_each * blockDim.x + threadIdx.x;                                      \
+    if (p >= wanted[i])                                                                                    \
+        return;                                                                                            \
+    const size_t place = (size_t)row * pixels + p;                                                         \
     const Vector at = {q[p], q[pixels + p], q[2 * (size_t)pixels + p]};
 
 extern "C" __global__ void __launch_bounds__(THREADS) face_sums(ARGUMENTS)
 {
     PLACE
     bool some_flat = false;
-    out[row * pixels + p] = edge_sums(vertices + row * most_points, steps + row * most_edges,
-                                      cells + row * most_cells, edges + i * most_edges, counts[3 * i + 1], at,
-                                      &some_flat);
-    flat[row * pixels + p] = some_flat;
+    out[place] = edge_sums(vertices + PACKED(0), steps + PACKED(1), cells + PACKED(2),
+                           edges + starts[3 * i + 1], counts[3 * i + 1], at, &some_flat);
+    flat[place] = some_flat;
 }
 
 // Add the cells near kappa = 0 at the pixels where `face_sums` met some, by the triangles' series, in double:
@@ -181,21 +211,21 @@ extern "C" __global__ void __launch_bounds__(THREADS) face_sums(ARGUMENTS)
 extern "C" __global__ void __launch_bounds__(THREADS) add_flat(ARGUMENTS)
 {
     PLACE
-    if (!flat[row * pixels + p])
+    if (!flat[place])
         return;
-    const double *own = points + 4 * i * most_points;
+    const Point *own = points + starts[3 * i];
     Double total = {0, 0};
     for (int c = 0; c < counts[3 * i + 2]; ++c) {
         bool here = false;
-        const Cell cell = cells[row * most_cells + c];
+        const Cell cell = cells[PACKED(2) + c];
         weight_of(cell, at, &here);
         if (!here)
             continue;
-        const int *loop = loops + (i * most_cells + c) * corners;
+        const int *loop = loops + (starts[3 * i + 2] + c) * corners;
         for (int m = 1; m < corners - 1 && loop[m + 1] >= 0; ++m) {
-            Double part = triangle(own + 4 * loop[0], own + 4 * loop[m], own + 4 * loop[m + 1], at, s[row]);
+            Double part = triangle(own[loop[0]], own[loop[m]], own[loop[m + 1]], at, s[row]);
             total.re += cell.sign * part.re, total.im += cell.sign * part.im;
         }
     }
-    out[row * pixels + p].re += total.re, out[row * pixels + p].im += total.im;
+    out[place].re += total.re, out[place].im += total.im;
 }

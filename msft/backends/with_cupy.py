@@ -4,7 +4,7 @@ The same sum as `msft.backends.with_numpy.face_sums`, where it is explained; the
 beside this file, which keeps the order and the names of `msft.backends.with_numba`. Results stay on the GPU.
 
 In single precision a pattern of 128 x 128 pixels takes about 15,000 instructions of each of 12,450 threads:
-82 edges of about 190, counted in what ``nvcc -arch=sm_90`` makes of the source (38 registers, none spilled).
+82 edges of about 190, counted in what ``nvcc -arch=sm_90`` makes of the source (40 registers, none spilled).
 An H200 issues 3e13 a second and so cannot compute more than about 150,000 such patterns; none is measured
 yet. A thread keeps neither vertices (0.3 kB) nor cells (0.7 kB), but computes the former four and the latter
 two and a half times: with all of them kept, it would be a third fewer instructions and a memory's speed.
@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.backends.packing import packed
 from msft.backends.with_numba import NEAR_DOUBLE, NEAR_SINGLE
 from msft.backends.with_numpy import attenuations, pixel_counts
 from msft.detector import ScatteringVectors
@@ -35,8 +34,11 @@ from msft.solvers.overlay import Meshes
 THREADS = 128
 """Threads of a block."""
 
-KERNELS = ("face_sums", "add_flat")
+KERNELS = ("pack", "face_sums", "add_flat")
 """Functions of the source, in the order in which they are launched with the same arguments."""
+
+STRUCTURE = 8
+"""Numbers of a structure that `pack` makes: read in two loads of 16 bytes in single precision."""
 
 OPTIONS = ("--std=c++17", "--prec-div=false")
 """Of the compiler: sines keep their precision, a quotient in single is good to 2 units in the last place."""
@@ -146,15 +148,16 @@ def launch(
         float32 or float64.
     """
     each, counts = attenuations(s, meshes), pixel_counts(wanted, meshes, vectors)
-    mesh = packed(Meshes(*map(xp.asarray, meshes)), xp.asarray(each), dtype, NEAR[dtype], xp)
-    q = xp.asarray(np.stack([vectors.x, vectors.y, vectors.z]).astype(dtype))
+    q = np.stack([vectors.x, vectors.y, vectors.z]).astype(dtype)
+    given = [xp.asarray(array) for array in (*meshes, each, q, counts.astype(np.int32))]
+    made = [xp.empty((each.shape[1] * len(array), STRUCTURE), dtype=dtype) for array in meshes[:3]]
     shape = (*each.shape, vectors.x.size)
     out = (xp.empty if wanted is None else xp.zeros)(shape, dtype=np.result_type(dtype, np.complex64))
     flat = xp.empty(shape, dtype=np.uint8)
-    lengths = (*(field.shape[2] for field in mesh[:3]), mesh.loops.shape[2], each.shape[1], shape[2])
-    arguments = (*mesh, q, xp.asarray(counts.astype(np.int32)), out, flat, *map(np.int32, lengths))
+    sizes = map(np.int32, (meshes.loops.shape[1], *shape[1:]))
+    arguments = (*given, *made, out, flat, *sizes)
     blocks = each.size * -(-shape[2] // THREADS)
     if blocks:
-        for kernel in kernels:
-            kernel((blocks,), (THREADS,), arguments)
+        for kernel, grid in zip(kernels, (each.size, blocks, blocks), strict=True):
+            kernel((grid,), (THREADS,), arguments)
     return out if np.ndim(s) == 2 else out[:, 0]

@@ -171,7 +171,7 @@ def _edge_sums(points, edges, none, s_re, s_im, q, value, weight, out):  # type:
 # without the GIL: patterns are compressed and written while the next ones are computed
 @numba.njit(parallel=True, nogil=True, **_FAST)
 def _kernel(  # type: ignore[no-untyped-def]
-    points, edges, cells, loops, counts, q_x, q_y, q_z, s, wanted, out_re, out_im, counter, threads
+    points, edges, cells, loops, counts, starts, q_x, q_y, q_z, s, wanted, out_re, out_im, counter, threads
 ):
     tasks_each = (q_x.size + TASK - 1) // TASK
     for _ in numba.prange(threads):
@@ -179,8 +179,10 @@ def _kernel(  # type: ignore[no-untyped-def]
         while task < s.size * tasks_each:
             row, start = task // tasks_each, (task % tasks_each) * TASK
             i, j = row // s.shape[1], row % s.shape[1]
-            n_points, n_edges, n_cells = counts[i, 0], counts[i, 1], counts[i, 2]
-            mesh = (points[i, :n_points], edges[i, :n_edges], cells[i, :n_cells], loops[i, :n_cells])
+            point, edge, cell = starts[i, 0], starts[i, 1], starts[i, 2]
+            end_points, end_edges, end_cells = point + counts[i, 0], edge + counts[i, 1], cell + counts[i, 2]
+            own_cells = cells[cell:end_cells], loops[cell:end_cells]
+            mesh = (points[point:end_points], edges[edge:end_edges], *own_cells)
             part = slice(start, max(start, min(start + TASK, wanted[i])))
             _pixels(mesh, (q_x[part], q_y[part], q_z[part]), s[i, j], out_re[i, j, part], out_im[i, j, part])
             task = take_next(counter)

@@ -46,17 +46,10 @@ def face_sums(
     """
     each, counts = attenuations(s, meshes), pixel_counts(wanted, meshes, vectors)
     total = np.zeros((*each.shape, vectors.x.size), dtype=np.complex128)
-    for particle, (points, edges, cells) in enumerate(meshes.counts):
-        lit = vectors.only(np.arange(vectors.x.size) < counts[particle])
+    for particle, count in enumerate(counts):
+        lit = vectors.only(np.arange(vectors.x.size) < count)
         for row, rate in zip(total[particle], each[particle], strict=True):
-            row[: counts[particle]] = _one(
-                meshes.points[particle, :points],
-                meshes.edges[particle, :edges],
-                meshes.cells[particle, :cells],
-                meshes.loops[particle, :cells],
-                lit,
-                rate,
-            )
+            row[:count] = _one(*meshes.one(particle), lit, rate)
     return total if np.ndim(s) == 2 else total[:, 0]
 
 
@@ -77,9 +70,9 @@ def pixel_counts(
 
 def _one(
     points: NDArray[np.float64],
-    edges: NDArray[np.int64],
+    edges: NDArray[np.int32],
     cells: NDArray[np.float64],
-    loops: NDArray[np.int64],
+    loops: NDArray[np.int32],
     vectors: ScatteringVectors,
     s: complex,
 ) -> ComplexArray:

@@ -2,7 +2,8 @@
 
 Of the multi-slice Fourier transform:
 
-- ``exact``: convex polyhedra, closed form, any detector; on ``overlay``, the projected mesh;
+- ``exact``: convex polyhedra, closed form, any detector; on ``overlay``, projected meshes, which
+  ``overlay_cells`` finds;
 - ``chebyshev``: any body, on a grid in q_perp; on ``quadrature``, where its columns stand, ``gauss``, how
   many of them there are, ``series``, how many terms they need, ``projection``, the same of voxels, and
   ``on_device``, all but the columns on a GPU;

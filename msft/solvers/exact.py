@@ -102,13 +102,27 @@ def amplitudes(
     ParameterError
         If the body is not a convex polyhedron.
     """
-    body = require_polyhedron(body)
+    made = meshes(require_polyhedron(body), radii, orientations)
+    return amplitudes_of(made, radii, optics, vectors, face_sums, reference, xp)
+
+
+def amplitudes_of(
+    mesh: Meshes,
+    radii: NDArray[np.float64],
+    optics: Optics,
+    vectors: ScatteringVectors,
+    face_sums: FaceSums,
+    reference: FaceSums,
+    xp: Any = np,
+) -> Any:
+    """`amplitudes` from the meshes of the particles."""
     s = optics.attenuation
     rate = s - 1j * vectors.z
-    mesh = meshes(body, radii, orientations)
     amplitude = face_sums(mesh, vectors, s)
     circle = CIRCLES[str(amplitude.dtype)]
     amplitude /= xp.asarray(np.where(rate == 0, 1.0, rate).astype(amplitude.dtype))
+    if abs(rate).min(initial=np.inf) * radii.min(initial=np.inf) >= circle.near:
+        return amplitude  # most often: an absorbing particle has no pixel near the pole
     # with the pixels in the order of |rate|, those near the pole are the first ones of every particle
     order = np.argsort(abs(rate), kind="stable")
     counts = np.searchsorted(abs(rate)[order], circle.near / radii)

@@ -15,6 +15,7 @@ from msft.detector import ScatteringVectors
 from msft.optics import Optics
 from msft.particle import Particles
 from msft.solvers import exact
+from msft.solvers.overlay import Ahead, Meshes
 
 PATTERNS = 256
 """Patterns of a portion, if they have no more pixels than `PIXELS` together."""
@@ -41,15 +42,14 @@ def amplitudes(
         If there is no memory for a single pattern.
     """
     parts: list[NDArray[np.complexfloating]] = []
+    kernels = by.face_sums, by.reference, by.xp
 
-    def portion(chosen: slice) -> None:
-        some = body, radii[chosen], orientations[chosen]
-        kernels = by.face_sums, by.reference, by.xp
-        parts.append(by.to_host(exact.amplitudes(*some, optics, vectors, *kernels)))
+    def portion(rows: slice, meshes: Meshes) -> None:
+        parts.append(by.to_host(exact.amplitudes_of(meshes, radii[rows], optics, vectors, *kernels)))
 
-    in_portions(portion, len(radii), vectors.x.size)
+    _with_meshes(portion, body, radii, orientations, vectors.x.size)
     if not parts:
-        portion(slice(0, 0))
+        return by.to_host(exact.amplitudes(body, radii, orientations, optics, vectors, *kernels))
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -64,8 +64,8 @@ def fill(
 ) -> None:
     """Write the exact solver's intensities of N particles into an array, on the host or where they are.
 
-    Where they stay on a GPU nothing waits for it in between, so that the meshes of a portion are built while
-    it computes the one before.
+    Where they stay on a GPU nothing waits for it in between: a portion is launched once its meshes are made,
+    whatever the GPU still computes.
 
     Parameters
     ----------
@@ -87,26 +87,36 @@ def fill(
     OSError
         If there is no memory for a single pattern.
     """
-    columns = xp.asarray(pixel)
+    columns, kernels = xp.asarray(pixel), (by.face_sums, by.reference, by.xp)
     for body, members, rows in particles.groups():
 
         def portion(
-            chosen: slice, body: Any = body, members: Particles = members, rows: NDArray[np.int64] = rows
+            chosen: slice, meshes: Meshes, members: Particles = members, rows: NDArray[np.int64] = rows
         ) -> None:
-            some = members[chosen]
-            kernels = by.face_sums, by.reference, by.xp
-            amplitude = exact.amplitudes(body, some.radius, some.orientation, optics, vectors, *kernels)
+            amplitude = exact.amplitudes_of(meshes, members.radius[chosen], optics, vectors, *kernels)
             values = intensities(amplitude, vectors, by.xp)
             place = xp.asarray(rows[chosen, None]), columns
             images[place] = values if xp is by.xp else by.to_host(values)
 
-        in_portions(portion, len(members), vectors.x.size)
+        _with_meshes(portion, body, members.radius, members.orientation, vectors.x.size)
 
 
 def intensities(amplitude: Any, vectors: ScatteringVectors, xp: Any) -> Any:
     """|A|^2 times the pixels' weights, float32 (N, P), from A at scattering vectors in an array of `xp`."""
     weight = xp.asarray(vectors.weight.astype(np.float32))
     return (amplitude.real**2 + amplitude.imag**2).astype(np.float32) * weight
+
+
+def _with_meshes(
+    compute: Callable[[slice, Meshes], None],
+    body: Body,
+    radii: NDArray[np.float64],
+    orientations: NDArray[np.float64],
+    pixels: int,
+) -> None:
+    """`in_portions` with the rows' meshes, those of the next rows being made while some are computed."""
+    with Ahead(exact.require_polyhedron(body), radii, orientations) as ahead:
+        in_portions(lambda rows: compute(rows, ahead.of(rows)), len(radii), pixels)
 
 
 def in_portions(compute: Callable[[slice], None], count: int, pixels: int) -> None:

@@ -103,13 +103,13 @@ class Counter:
 def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
     """Counts the amplitudes that leave the solvers, below everything that counts patterns itself."""
     counted = Counter()
-    through = exact.amplitudes
+    through = exact.amplitudes_of
 
-    def amplitudes(body: Any, radius: Any, *others: Any) -> Any:
-        counted.patterns += len(radius)
-        return through(body, radius, *others)
+    def amplitudes_of(mesh: Any, radii: Any, *others: Any) -> Any:
+        counted.patterns += len(radii)
+        return through(mesh, radii, *others)
 
-    monkeypatch.setattr(exact, "amplitudes", amplitudes)
+    monkeypatch.setattr(exact, "amplitudes_of", amplitudes_of)
     return counted
 
 

@@ -110,7 +110,10 @@ SLIPS: dict[str, tuple[str, str]] = {
     "flat cells": ("some_flat;\n}", "false;\n}"),
     "corners of flat cells": ("int m = 1;", "int m = 2;"),
     "series of a triangle": ("{0.5, 0}", "{0.6, 0}"),
-    "row": ("row * most_points", "i * most_points"),
+    "mesh": ("vertices + PACKED(0)", "vertices"),
+    "decay along a path": ("exp(-rate.re", "exp(rate.re"),
+    "step of an edge": ("rate.re * (b.path -", "rate.re * (b.path +"),
+    "flatness": ("(NEAR / f.extent) *", "(1e3 / f.extent) *"),
 }
 
 

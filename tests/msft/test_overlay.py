@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
 from msft.bodies import ConvexPolyhedron, named
-from msft.solvers.overlay import FEWEST, Meshes, meshes
+from msft.solvers.overlay import TOGETHER, Ahead, Meshes, meshes
 
 FloatArray = NDArray[np.float64]
 
@@ -29,11 +29,8 @@ each_orientation = pytest.mark.parametrize("q", list(QUATERNIONS), ids=range(len
 
 def cells(mesh: Meshes) -> list[tuple[float, FloatArray, FloatArray]]:
     """Sign, gradients and corners of each cell of the first mesh."""
-    count = mesh.counts[0, 2]
-    return [
-        (cell[4], cell[:4], mesh.points[0, loop[loop >= 0]])
-        for cell, loop in zip(mesh.cells[0, :count], mesh.loops[0, :count], strict=True)
-    ]
+    points, _, cells, loops = mesh.one(0)
+    return [(cell[4], cell[:4], points[loop[loop >= 0]]) for cell, loop in zip(cells, loops, strict=True)]
 
 
 def area(corners: FloatArray) -> float:
@@ -97,25 +94,38 @@ def test_cells_lie_where_the_beam_enters_and_leaves(body: ConvexPolyhedron, q: F
 
 def test_every_edge_of_a_cell_is_stored_once_with_the_cells_on_its_sides() -> None:
     mesh = mesh_of(named("icosahedron"), QUATERNIONS[1])
-    _, edge_count, cell_count = mesh.counts[0]
-    sides = [(int(a), int(b), int(left)) for a, b, left, _ in mesh.edges[0, :edge_count]]
-    sides += [(int(b), int(a), int(right)) for a, b, _, right in mesh.edges[0, :edge_count] if right >= 0]
+    _, edges, cells, loops = mesh.one(0)
+    sides = [(int(a), int(b), int(left)) for a, b, left, _ in edges]
+    sides += [(int(b), int(a), int(right)) for a, b, _, right in edges if right >= 0]
     wanted = []
-    for cell in range(cell_count):
-        loop = [int(v) for v in mesh.loops[0, cell] if v >= 0]
+    for cell in range(len(cells)):
+        loop = [int(v) for v in loops[cell] if v >= 0]
         wanted += [(a, b, cell) for a, b in zip(loop, loop[1:] + loop[:1], strict=True)]
     assert sorted(sides) == sorted(wanted)
 
 
-@pytest.mark.parametrize("times", [1, 2 * FEWEST])  # by one thread, and by several where there are
+def assert_same(found: Meshes, expected: Meshes) -> None:
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("times", [1, TOGETHER])  # by one thread, and by several where there are
 def test_a_batch_holds_the_meshes_of_its_particles(times: int) -> None:
     radii = np.linspace(5, 80, 6 * times)
     orientations = np.tile(QUATERNIONS, (times, 1))
     together = meshes(LUMP, radii, orientations)
     for index in np.linspace(0, len(radii) - 1, 6).astype(int):
         alone = meshes(LUMP, radii[[index]], orientations[[index]])
-        picked = together.only(slice(index, index + 1))
-        np.testing.assert_array_equal(alone.counts, picked.counts)
-        points, _, count = alone.counts[0]
-        np.testing.assert_array_equal(alone.points[0, :points], picked.points[0, :points])
-        np.testing.assert_array_equal(alone.cells[0, :count], picked.cells[0, :count])
+        for one, other in zip(alone.one(0), together.only(slice(index, index + 1)).one(0), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_meshes_made_ahead_are_those_asked_for() -> None:
+    radii = np.linspace(5, 80, 100)
+    orientations = np.resize(QUATERNIONS, (100, 4))
+    # as many as before, then fewer, as where memory is short, and the last ones
+    asked = [(0, 30), (30, 60), (30, 45), (45, 60), (60, 75), (75, 90), (90, 100)]
+    with Ahead(LUMP, radii, orientations) as ahead:
+        for start, stop in asked:
+            chosen = slice(start, stop)
+            assert_same(ahead.of(chosen), meshes(LUMP, radii[chosen], orientations[chosen]))
