@@ -39,18 +39,19 @@ __device__ inline double part_of(Wave a, int) { return a; }
 // one end of a chord: where it is, -1 to 1 over the depths, and the wave there times the density
 struct End { double place; Wave wave; };
 
-// What all kernels are given. Numbers of a column stand `columns` apart, those of an order too.
+// What all kernels are given. Numbers of a column stand `columns` apart, those of an order too. `images` has an
+// image of complex numbers for each particle or, if `squares`, of their squares times the pixels' weights.
 #define ARGUMENTS                                                                                         \
-    const double *__restrict__ positions, const int *__restrict__ start,                                  \
-        const int *__restrict__ particle_of_column, const int *__restrict__ particle_of_row,              \
-        const Particle *__restrict__ particles, const Depths *__restrict__ depths,                        \
-        const double *__restrict__ z_in, const double *__restrict__ z_out,                                \
-        const double *__restrict__ weight, const double *__restrict__ densities,                          \
-        const Factor *__restrict__ factors, const int *__restrict__ terms, Wave *__restrict__ right,      \
-        Four *__restrict__ values, Pair *__restrict__ turn, Four *__restrict__ along,                     \
-        Four *__restrict__ table, Complex *__restrict__ image, int count, int columns, int rows,          \
-        int chords, int closed, int fours, int lit, int wide, int pixels, double s_re, double s_im,       \
-        double deepest, double k, double q_step
+    const real *__restrict__ positions, const int *__restrict__ start,                                    \
+        const int *__restrict__ particle_of_row, const Particle *__restrict__ particles,                  \
+        const Depths *__restrict__ depths, const int *__restrict__ place, const real *__restrict__ z_in,  \
+        const real *__restrict__ z_out, const real *__restrict__ area,                                    \
+        const double *__restrict__ densities, const Factor *__restrict__ factors,                         \
+        const int *__restrict__ terms, Wave *__restrict__ right, Four *__restrict__ values,               \
+        Pair *__restrict__ turn, Four *__restrict__ along, Four *__restrict__ table,                      \
+        const float *__restrict__ weight, void *__restrict__ images, int squares, int count, int columns, \
+        int rows, int chords, int closed, int fours, int lit, int wide, int pixels, double s_re,          \
+        double s_im, double deepest, double k, double q_step
 
 #define NUMBER (blockIdx.x * size_t(blockDim.x) + threadIdx.x)
 
@@ -102,13 +103,24 @@ __device__ void add_moments(const End &entering, const End &leaving, Double sigm
     }
 }
 
+// the last of the particles that begin at a column or before: one without columns is never the last
+__device__ inline int particle_of_column(size_t column, const int *start, const Particle *particles, int count)
+{
+    int from = 0, to = count;
+    while (to - from > 1) {
+        int middle = (from + to) / 2;
+        (start[particles[middle].row] <= column ? from : to) = middle;
+    }
+    return from;
+}
+
 // Moments of all columns: one thread each. values[part, n / 4, column] is added to.
 extern "C" __global__ void moments(ARGUMENTS)
 {
     size_t p = NUMBER;
     if (p >= columns)
         return;
-    const int i = particle_of_column[p];
+    const int i = particle_of_column(p, start, particles, count);
     const Particle own = particles[i];
     const Depths within = depths[i];
     double path = 0;
@@ -127,7 +139,7 @@ extern "C" __global__ void moments(ARGUMENTS)
                     end_at(enters + length, before + density * length, density, within, s_re, s_im),
                     {s_re * density * within.half, s_im * density * within.half},
                     factors + (i * size_t(chords) + c) * closed, own.closed, own.orders,
-                    within.half * weight[p], fours, columns, right + p, values + p);
+                    within.half * area[p], fours, columns, right + p, values + p);
     }
 }
 
@@ -270,8 +282,12 @@ extern "C" __global__ void across(ARGUMENTS)
             // e^{-i (q_x x + q_y y)}
             real re = a.re - sign_x * sign_y * d.re + sign_y * b.im + sign_x * c.im;
             real im = a.im - sign_x * sign_y * d.im - sign_y * b.re - sign_x * c.re;
-            image[(i * pixels + row) * pixels + column] = {real(re * cosine - im * sine),
-                                                           real(re * sine + im * cosine)};
+            size_t at = (place[i] * size_t(pixels) + row) * pixels + column;
+            if (squares)
+                static_cast<float *>(images)[at] = float(re * re + im * im) * weight[row * pixels + column];
+            else
+                static_cast<Complex *>(images)[at] = {real(re * cosine - im * sine),
+                                                   real(re * sine + im * cosine)};
         }
     }
 }

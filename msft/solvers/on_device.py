@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msft.backends import chebyshev_cupy
+from msft.backends.chebyshev_cupy import Load
 from msft.backends.choice import Engine
+from msft.backends.pinned import Pace
 from msft.bodies import Body, ChordedBody, Voxels
 from msft.detector import EwaldDetector
 from msft.optics import Optics
 from msft.particle import Particles
 from msft.solvers.chebyshev import SINGLE, Common, Images, check_accuracy
-from msft.solvers.portions import in_portions, intensities
-
-if TYPE_CHECKING:
-    from msft.backends.column_batch import Batch
+from msft.solvers.portions import in_portions
 
 FloatArray = NDArray[np.float64]
 
@@ -33,56 +33,6 @@ TOGETHER = 16
 
 LARGE = 320.0
 """Circumsphere radius in nm beyond which fewer are taken: columns grow by its square."""
-
-
-def amplitudes(
-    bodies: Sequence[Body],
-    radii: FloatArray,
-    orientations: FloatArray,
-    optics: Optics,
-    detector: EwaldDetector,
-    accuracy: float = 1e-3,
-    double: bool = False,
-) -> Any:
-    """`chebyshev.amplitudes` by ``cupy``, left on the GPU.
-
-    Parameters
-    ----------
-    bodies, radii, orientations
-        A body, circumsphere radius in nm and unit quaternion of each particle: (N,), (N,), (N, 4).
-    optics, detector, accuracy, double
-        As for `chebyshev.amplitudes`.
-
-    Returns
-    -------
-    CuPy array (N, n, n) in nm^3, zero where q_perp >= k; complex64 unless `double`.
-
-    Raises
-    ------
-    MemoryError
-        If the GPU has none for that many particles.
-    ParameterError
-        See `chebyshev.amplitudes`.
-    """
-    from msft.backends import chebyshev_cupy as kernels
-
-    check_accuracy(accuracy)
-    xp, _ = kernels.arrays()
-    precise = double or accuracy < SINGLE
-    shape = len(bodies), detector.pixels, detector.pixels
-    images = xp.zeros(shape, np.complex128 if double else np.complex64)
-    for members in _alike(bodies):
-        common = Common.of(bodies[members[0]], radii[members], optics, detector, accuracy)
-
-        def make(rows: list[int], common: Common = common) -> list[Batch]:
-            made = common.made_of_many([bodies[row] for row in rows], radii[rows], orientations[rows])
-            return kernels.prepared(made, common.series, precise)
-
-        most = _together(bodies[members[0]], float(radii[members].max()))
-        for rows, batches in _ahead(make, members, most, kernels.threads()):
-            found = kernels.transformed(batches, common.series, precise)
-            images[xp.asarray(np.array(rows))] = found.astype(images.dtype, copy=False)
-    return images
 
 
 def on_host(
@@ -104,15 +54,16 @@ def on_host(
     ParameterError
         See `chebyshev.amplitudes`.
     """
-    images = np.empty(
-        (len(radii), detector.pixels, detector.pixels), np.complex128 if double else np.complex64
-    )
+    shape, precise = (len(radii), detector.pixels, detector.pixels), double or accuracy < SINGLE
+    images = np.empty(shape, np.complex128 if double else np.complex64)
 
-    def portion(rows: slice) -> None:
-        some = [body] * len(radii[rows]), radii[rows], orientations[rows]
-        images[rows] = by.to_host(amplitudes(*some, optics, detector, accuracy, double))
+    def write(rows: list[int], loads: list[Load]) -> None:
+        some = by.xp.zeros((len(rows), *shape[1:]), np.complex128 if precise else np.complex64)
+        chebyshev_cupy.transform(loads, some)
+        images[rows] = by.to_host(some)
 
-    in_portions(portion, len(radii), detector.pixels**2)
+    given = Given([body] * len(radii), radii, orientations, optics, detector, accuracy, double)
+    _in_turn(given, False, write)
     return images
 
 
@@ -131,7 +82,7 @@ def fill(
     Parameters
     ----------
     images
-        Array (N, n^2) of `xp`.
+        Float32 array (N, n^2) of `xp`, zeros.
     particles, optics, detector, accuracy, double
         What is simulated, and how.
     by
@@ -147,19 +98,80 @@ def fill(
         See `chebyshev.amplitudes`.
     """
     vectors = detector.scattering_vectors(optics.wavenumber)
-    pixel, columns = by.xp.asarray(vectors.pixel), xp.asarray(vectors.pixel)
+    factors = np.zeros(detector.pixels**2, np.float32)
+    factors[vectors.pixel] = vectors.weight
+    weight = by.xp.asarray(factors)
     bodies: dict[int, Body] = {}
     for body, _, members in particles.groups():
         bodies.update(dict.fromkeys(members.tolist(), body))
 
-    def portion(rows: slice) -> None:
-        some = [bodies[row] for row in range(len(particles))[rows]]
-        where = particles.radius[rows], particles.orientation[rows]
-        amplitude = amplitudes(some, *where, optics, detector, accuracy, double)
-        values = intensities(amplitude.reshape(len(some), -1)[:, pixel], vectors, by.xp)
-        images[rows, columns] = values if xp is by.xp else by.to_host(values)
+    def write(rows: list[int], loads: list[Load]) -> None:
+        if xp is by.xp:
+            chebyshev_cupy.transform(loads, images, weight)
+            return
+        some = by.xp.zeros((len(rows), len(factors)), np.float32)
+        chebyshev_cupy.transform(loads, some, weight)
+        images[rows] = by.to_host(some)
 
-    in_portions(portion, len(particles), detector.pixels**2)
+    of_all = [bodies[row] for row in range(len(particles))]
+    given = Given(of_all, particles.radius, particles.orientation, optics, detector, accuracy, double)
+    _in_turn(given, xp is by.xp, write)
+
+
+class Given(NamedTuple):
+    """N particles, and how they are computed: see `chebyshev.amplitudes`."""
+
+    bodies: Sequence[Body]
+    radii: FloatArray
+    orientations: FloatArray
+    optics: Optics
+    detector: EwaldDetector
+    accuracy: float
+    double: bool
+
+
+def _in_turn(given: Given, of_all: bool, write: Callable[[list[int], list[Load]], None]) -> None:
+    """Have some particles after the others written by the GPU, while the host makes what comes next.
+
+    Parameters
+    ----------
+    given
+        All particles.
+    of_all
+        Whether `write` has an array for the images of all of them, or for those of some at a time.
+    write
+        Computes the images of particles with some numbers; it raises `MemoryError` where they are too many.
+
+    Raises
+    ------
+    OSError
+        If there is no memory for a single pattern.
+    ParameterError
+        See `chebyshev.amplitudes`.
+    """
+    check_accuracy(given.accuracy)
+    precise = given.double or given.accuracy < SINGLE
+    pace = Pace(chebyshev_cupy.arrays()[0])
+    for members in _alike(given.bodies):
+        body, radii = given.bodies[members[0]], given.radii[members]
+        common = Common.of(body, radii, given.optics, given.detector, given.accuracy)
+
+        def make(rows: list[int], common: Common = common) -> list[Load]:
+            some = [given.bodies[row] for row in rows], given.radii[rows], given.orientations[rows]
+            made, places = common.made_of_many(*some), rows if of_all else None
+            return chebyshev_cupy.prepared(made, common.series, precise, places)
+
+        most = _together(body, float(radii.max()))
+        for rows, loads in _ahead(make, members, most, chebyshev_cupy.threads()):
+
+            def portion(
+                part: slice, rows: list[int] = rows, loads: list[Load] = loads, make: Any = make
+            ) -> None:
+                some = rows[part]
+                write(some, loads if len(some) == len(rows) else make(some))
+
+            in_portions(portion, len(rows), given.detector.pixels**2)
+            pace.launched()
 
 
 def _alike(bodies: Sequence[Body]) -> list[list[int]]:
@@ -179,16 +191,16 @@ def _together(body: Body, radius: float) -> int:
 
 
 def _ahead(
-    make: Callable[[list[int]], list[Batch]], members: list[int], most: int, threads: int
-) -> Iterator[tuple[list[int], list[Batch]]]:
+    make: Callable[[list[int]], list[Load]], members: list[int], most: int, threads: int
+) -> Iterator[tuple[list[int], list[Load]]]:
     """Some particles after the others and what was made of them, while the next ones are made."""
-    coming: deque[tuple[list[int], Future[list[Batch]]]] = deque()
+    coming: deque[tuple[list[int], Future[list[Load]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(members), most):
             rows = members[start : start + most]
             coming.append((rows, pool.submit(make, rows)))
-            if len(coming) > threads + 1:  # one more than there are at work
-                rows, batches = coming.popleft()
-                yield rows, batches.result()
-        for rows, batches in coming:
-            yield rows, batches.result()
+            if len(coming) > 2 * threads:  # as many as there are at work wait for them
+                rows, loads = coming.popleft()
+                yield rows, loads.result()
+        for rows, loads in coming:
+            yield rows, loads.result()
