@@ -206,6 +206,7 @@ extern "C" __global__ void coefficients(ARGUMENTS)
             own[n / 4 * quadrant].of[n % 4] = n == 0;
         return;
     }
+    const double twice_inverse = 2 / phase;
     double scale = 0;
     for (int round = 0; round < 2; ++round) {
         double after = 0, now = 1e-30, total = 0;
@@ -215,7 +216,7 @@ extern "C" __global__ void coefficients(ARGUMENTS)
                 own[n / 4 * quadrant].of[n % 4] = real(2 * scale * now);
             if (n % 2 == 0)
                 total += 2 * now;
-            double before = 2 * n / phase * now - after;
+            double before = twice_inverse * n * now - after;
             after = now, now = before;
         }
         if (round == 1)
@@ -224,22 +225,17 @@ extern "C" __global__ void coefficients(ARGUMENTS)
     }
 }
 
-// the sum of i^n times coefficients times moments
-__device__ inline Complex sum_of_orders(const Four *moment, const Four *coefficient, size_t quadrant, int fours,
-                                        int used)
+// add i^n times coefficients times moments, of four orders
+__device__ inline void add_orders(Complex &sum, const Four &c, const Four *moment, int fours)
 {
-    Complex sum = {0, 0};
-    for (int f = 0; f < used; ++f) {
-        const Four a = moment[f], c = coefficient[f * quadrant];
-        sum.re += c.of[0] * a.of[0] - c.of[2] * a.of[2];
-        sum.im += c.of[1] * a.of[1] - c.of[3] * a.of[3];
+    const Four a = *moment;
+    sum.re += c.of[0] * a.of[0] - c.of[2] * a.of[2];
+    sum.im += c.of[1] * a.of[1] - c.of[3] * a.of[3];
 #if PARTS == 2
-        const Four b = moment[fours + f];
-        sum.re -= c.of[1] * b.of[1] - c.of[3] * b.of[3];
-        sum.im += c.of[0] * b.of[0] - c.of[2] * b.of[2];
+    const Four b = moment[fours];
+    sum.re -= c.of[1] * b.of[1] - c.of[3] * b.of[3];
+    sum.im += c.of[0] * b.of[0] - c.of[2] * b.of[2];
 #endif
-    }
-    return sum;
 }
 
 __device__ inline void add_product(Complex &sum, real factor, Complex value)
@@ -247,6 +243,9 @@ __device__ inline void add_product(Complex &sum, real factor, Complex value)
     sum.re += factor * value.re;
     sum.im += factor * value.im;
 }
+
+// rows for which coefficients are read once: they are as many bytes as moments, but each thread's own
+#define TOGETHER 4
 
 // The four pixels (+-q_x, +-q_y) of particle i: one thread
 extern "C" __global__ void across(ARGUMENTS)
@@ -258,13 +257,26 @@ extern "C" __global__ void across(ARGUMENTS)
     const int used = (needed + 3) / 4;
     // over cos cos, cos sin, sin cos and sin sin, y last
     Complex sums[4] = {};
-    for (size_t j = own.row; j < own.row + own.rows; ++j) {
-        const Pair wave = turn[(columns + j) * lit + v];
-        const Four *here = along + (j * lit + m) * (2 * PARTS * fours);
-        for (int side = 0; side < 2; ++side) {
-            Complex part = sum_of_orders(here + side * PARTS * fours, mine, quadrant, fours, used);
-            add_product(sums[2 * side], wave.cosine, part);
-            add_product(sums[2 * side + 1], wave.sine, part);
+    for (int first = 0; first < own.rows; first += TOGETHER) {
+        const Four *here[TOGETHER];
+        Complex part[TOGETHER][2] = {};
+        for (int r = 0; r < TOGETHER; ++r) {
+            // beyond the last row, that one, which is not added again
+            size_t j = own.row + (first + r < own.rows ? first + r : own.rows - 1);
+            here[r] = along + (j * lit + m) * (2 * PARTS * fours);
+        }
+        for (int f = 0; f < used; ++f) {
+            const Four coefficient = mine[f * quadrant];
+            for (int r = 0; r < TOGETHER; ++r)
+                for (int side = 0; side < 2; ++side)
+                    add_orders(part[r][side], coefficient, here[r] + side * PARTS * fours + f, fours);
+        }
+        for (int r = 0; r < TOGETHER && first + r < own.rows; ++r) {
+            const Pair wave = turn[(columns + size_t(own.row) + first + r) * lit + v];
+            for (int side = 0; side < 2; ++side) {
+                add_product(sums[2 * side], wave.cosine, part[r][side]);
+                add_product(sums[2 * side + 1], wave.sine, part[r][side]);
+            }
         }
     }
     double cosine, sine;
