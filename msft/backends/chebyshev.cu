@@ -90,16 +90,27 @@ __device__ void add_moments(const End &entering, const End &leaving, Double sigm
     }
     // the right-hand side becomes the moment, from the highest order down
     Wave after = 0.0 * first;
-    for (int n = closed - 1; n >= 0; --n) {
-        if (n > 0) {
-            double up = 0.5 / (n + 1);
-            after = factors[n].inverse * (right[n * columns] + Double{up * sigma.re, up * sigma.im} * after);
-        } else {
-            after = first + sigma * after;
-        }
-        if (n < orders)
+    for (int f = (closed - 1) / 4; f >= 0; --f) {
+        Four total[PARTS];
+        if (4 * f < orders)
             for (int part = 0; part < PARTS; ++part)
-                values[(part * fours + n / 4) * columns].of[n % 4] += real(area * part_of(after, part));
+                total[part] = values[(part * fours + f) * columns];
+        for (int e = 3; e >= 0; --e) {
+            const int n = 4 * f + e;
+            if (n >= closed)
+                continue;
+            double up = 0.5 / (n + 1);
+            if (n > 0)
+                after = factors[n].inverse * (right[n * columns] + Double{up * sigma.re, up * sigma.im} * after);
+            else
+                after = first + sigma * after;
+            for (int part = 0; part < PARTS; ++part)
+                if (n < orders)
+                    total[part].of[e] += real(area * part_of(after, part));
+        }
+        if (4 * f < orders)
+            for (int part = 0; part < PARTS; ++part)
+                values[(part * fours + f) * columns] = total[part];
     }
 }
 
