@@ -125,7 +125,7 @@ __device__ inline int particle_of_column(size_t column, const int *start, const 
     return from;
 }
 
-// Moments of all columns: one thread each. values[part, n / 4, column] is added to.
+// Moments of all columns, values[part, n / 4, column]: one thread each.
 extern "C" __global__ void moments(ARGUMENTS)
 {
     size_t p = NUMBER;
@@ -134,6 +134,8 @@ extern "C" __global__ void moments(ARGUMENTS)
     const int i = particle_of_column(p, start, particles, count);
     const Particle own = particles[i];
     const Depths within = depths[i];
+    for (int f = 0; f < PARTS * fours; ++f)
+        values[f * size_t(columns) + p] = {};
     double path = 0;
     for (int c = 0; c < chords; ++c) {
         double enters = z_in[c * size_t(columns) + p], length = z_out[c * size_t(columns) + p] - enters;

@@ -29,7 +29,7 @@ from msft.backends.column_batch import (
     extents,
     padded,
 )
-from msft.backends.pinned import Packet, packed, uploaded
+from msft.backends.pinned import Packet, laid_out, packed, uploaded
 from msft.backends.with_cupy import THREADS, Launch, arrays
 from msft.solvers.projection import Projection
 from msft.solvers.quadrature import Columns, ManyColumns
@@ -223,11 +223,22 @@ def batches(extents: Extents, lit: int, parts: int, size: int, begin: int = 0) -
 
 def workspace_bytes(extents: Extents, lit: int, parts: int, size: int) -> int:
     """Memory of the GPU for what is computed on the way to the images of some particles."""
-    columns, rows = int(extents.columns.sum()), int(extents.rows.sum())
+    numbers = len(extents.rows), int(extents.columns.sum()), int(extents.rows.sum())
     orders, closed = padded(int(extents.orders.max())), int(extents.closed.max())
-    of_rows = 2 * lit * (columns + rows + rows * parts * orders)
-    images = len(extents.rows) * lit**2 * orders
-    return parts * columns * (size * orders + 8 * closed) + size * (of_rows + images)
+    return sum(workspace(*numbers, closed, orders, lit, parts, size))
+
+
+def workspace(
+    particles: int, columns: int, rows: int, closed: int, orders: int, lit: int, parts: int, size: int
+) -> tuple[int, ...]:
+    """Bytes of each array that the kernels hand on to each other, in the order in which they take them."""
+    return (
+        8 * parts * closed * columns,
+        size * parts * orders * columns,
+        size * 2 * lit * (columns + rows),
+        size * 2 * lit * parts * orders * rows,
+        size * orders * lit**2 * particles,
+    )
 
 
 def launch(kernels: list[Launch], xp: Any, load: Load, images: Any, weight: Any | None = None) -> None:
@@ -246,18 +257,17 @@ def launch(kernels: list[Launch], xp: Any, load: Load, images: Any, weight: Any 
     """
     count, columns, rows, chords, closed, orders, packet, series, real = load
     parts, lit, fours = _parts(series), len(series.axis), orders // 4
-    given, moments = uploaded(packet, xp), None
-    if len(given) > FIELDS:
-        moments = given.pop()
-    right = xp.empty((closed, columns), np.float64 if parts == 1 else np.complex128)
+    sizes = workspace(count, columns, rows, closed, orders, lit, parts, np.dtype(real).itemsize)
+    begins, end = laid_out(sizes)
+    # of few different sizes, so that CuPy's pool has one that fits
+    room = xp.empty(2 ** (end - 1).bit_length(), np.uint8)
+    handed_on, given = [room[begin:] for begin in begins], uploaded(packet, xp)
+    if summed := len(given) > FIELDS:
+        handed_on[1] = given.pop()
     wide = -(-lit // WARP) * WARP
     arguments = (
         *given,
-        right,
-        xp.zeros((parts, fours, columns, 4), real) if moments is None else moments,
-        xp.empty((columns + rows, lit, 2), real),
-        xp.empty((rows, lit, 2 * parts * fours, 4), real),
-        xp.empty((count, fours, lit * lit, 4), real),
+        *handed_on,
         given[0] if weight is None else weight,  # any memory that is not read
         images,
         np.int32(weight is not None),
@@ -266,7 +276,7 @@ def launch(kernels: list[Launch], xp: Any, load: Load, images: Any, weight: Any 
         np.float64(series.axis[1] if lit > 1 else 0.0),
     )
     threads = {
-        "moments": columns if moments is None else 0,
+        "moments": 0 if summed else columns,
         "turns": (columns + rows) * lit,
         "along_rows": rows * (parts * fours // 2) * wide,
         "coefficients": count * lit * wide,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,13 +40,18 @@ class Packet(NamedTuple):
 def packed(arrays: Sequence[tuple[NDArray[Any], DTypeLike]], xp: Any) -> Packet:
     """Arrays, each as numbers of some type, in any thread, for the GPU of a namespace."""
     sizes = [array.size * np.dtype(dtype).itemsize for array, dtype in arrays]
-    ends = np.cumsum([-(-size // ALIGNMENT) * ALIGNMENT for size in sizes]).tolist()
-    begins = (0, *ends[:-1])
-    # an array after which nothing comes may be empty, but must begin in the buffer
-    host = _page_locked(ends[-1] + ALIGNMENT, xp)
+    begins, end = laid_out(sizes)
+    host = _page_locked(end, xp)
     for (array, dtype), begin, size in zip(arrays, begins, sizes, strict=True):
         host[begin : begin + size].view(dtype).reshape(array.shape)[...] = array
     return Packet(host, begins)
+
+
+def laid_out(sizes: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """Where arrays of some bytes begin, and how many bytes they take together, one at least."""
+    ends = accumulate(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes)
+    *begins, end = 0, *ends
+    return tuple(begins), end + 1  # even an empty one begins inside
 
 
 def uploaded(packet: Packet, xp: Any) -> list[Any]:

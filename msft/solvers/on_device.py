@@ -2,7 +2,8 @@
 
 The columns (`msft.solvers.quadrature`) of some particles are made, by as many threads as numba may use, while
 the GPU transforms those of the particles before (`msft.backends.chebyshev_cupy`). A thread makes a share of
-particles in a few calls that hold no lock, as the arrays that the kernels read.
+particles in a few calls that hold no lock, and writes the arrays that the kernels read where the GPU takes
+them from; the kernels write the images where they stay.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from msft.detector import EwaldDetector
 from msft.optics import Optics
 from msft.particle import Particles
 from msft.solvers.chebyshev import SINGLE, Common, Images, check_accuracy
-from msft.solvers.portions import in_portions
+from msft.solvers.portions import PIXELS, in_portions
 
 FloatArray = NDArray[np.float64]
 
-TOGETHER = 16
+TOGETHER = 32
 """Particles whose columns a thread makes at a time, and that are launched together, if they are not large."""
 
 LARGE = 320.0
@@ -54,16 +55,17 @@ def on_host(
     ParameterError
         See `chebyshev.amplitudes`.
     """
-    shape, precise = (len(radii), detector.pixels, detector.pixels), double or accuracy < SINGLE
+    shape = len(radii), detector.pixels, detector.pixels
     images = np.empty(shape, np.complex128 if double else np.complex64)
+    how = optics, detector, accuracy, double
 
-    def write(rows: list[int], loads: list[Load]) -> None:
-        some = by.xp.zeros((len(rows), *shape[1:]), np.complex128 if precise else np.complex64)
-        chebyshev_cupy.transform(loads, some)
-        images[rows] = by.to_host(some)
+    def portion(rows: slice) -> None:
+        precise = double or accuracy < SINGLE
+        found = by.xp.zeros(images[rows].shape, np.complex128 if precise else np.complex64)
+        _fill(found, Given([body] * len(found), radii[rows], orientations[rows], *how))
+        images[rows] = by.to_host(found)
 
-    given = Given([body] * len(radii), radii, orientations, optics, detector, accuracy, double)
-    _in_turn(given, False, write)
+    in_portions(portion, len(radii), detector.pixels**2)
     return images
 
 
@@ -97,25 +99,23 @@ def fill(
     ParameterError
         See `chebyshev.amplitudes`.
     """
-    vectors = detector.scattering_vectors(optics.wavenumber)
-    factors = np.zeros(detector.pixels**2, np.float32)
-    factors[vectors.pixel] = vectors.weight
-    weight = by.xp.asarray(factors)
+    how = optics, detector, accuracy, double
+    if xp is not by.xp:
+
+        def portion(rows: slice) -> None:
+            some = by.xp.zeros(images[rows].shape, np.float32)
+            fill(some, particles[rows], *how, by, by.xp)
+            images[rows] = by.to_host(some)
+
+        in_portions(portion, len(particles), detector.pixels**2)
+        return
+    vectors, weight = detector.scattering_vectors(optics.wavenumber), np.zeros(detector.pixels**2, np.float32)
+    weight[vectors.pixel] = vectors.weight
     bodies: dict[int, Body] = {}
     for body, _, members in particles.groups():
         bodies.update(dict.fromkeys(members.tolist(), body))
-
-    def write(rows: list[int], loads: list[Load]) -> None:
-        if xp is by.xp:
-            chebyshev_cupy.transform(loads, images, weight)
-            return
-        some = by.xp.zeros((len(rows), len(factors)), np.float32)
-        chebyshev_cupy.transform(loads, some, weight)
-        images[rows] = by.to_host(some)
-
     of_all = [bodies[row] for row in range(len(particles))]
-    given = Given(of_all, particles.radius, particles.orientation, optics, detector, accuracy, double)
-    _in_turn(given, xp is by.xp, write)
+    _fill(images, Given(of_all, particles.radius, particles.orientation, *how), xp.asarray(weight))
 
 
 class Given(NamedTuple):
@@ -130,17 +130,8 @@ class Given(NamedTuple):
     double: bool
 
 
-def _in_turn(given: Given, of_all: bool, write: Callable[[list[int], list[Load]], None]) -> None:
-    """Have some particles after the others written by the GPU, while the host makes what comes next.
-
-    Parameters
-    ----------
-    given
-        All particles.
-    of_all
-        Whether `write` has an array for the images of all of them, or for those of some at a time.
-    write
-        Computes the images of particles with some numbers; it raises `MemoryError` where they are too many.
+def _fill(images: Any, given: Given, weight: Any | None = None) -> None:
+    """Write images on the GPU, `chebyshev_cupy.transform`, some after the others.
 
     Raises
     ------
@@ -151,24 +142,25 @@ def _in_turn(given: Given, of_all: bool, write: Callable[[list[int], list[Load]]
     """
     check_accuracy(given.accuracy)
     precise = given.double or given.accuracy < SINGLE
-    pace = Pace(chebyshev_cupy.arrays()[0])
+    threads, pace = chebyshev_cupy.threads(), Pace(chebyshev_cupy.arrays()[0])
     for members in _alike(given.bodies):
         body, radii = given.bodies[members[0]], given.radii[members]
         common = Common.of(body, radii, given.optics, given.detector, given.accuracy)
 
         def make(rows: list[int], common: Common = common) -> list[Load]:
             some = [given.bodies[row] for row in rows], given.radii[rows], given.orientations[rows]
-            made, places = common.made_of_many(*some), rows if of_all else None
-            return chebyshev_cupy.prepared(made, common.series, precise, places)
+            return chebyshev_cupy.prepared(common.made_of_many(*some), common.series, precise, rows)
 
-        most = _together(body, float(radii.max()))
-        for rows, loads in _ahead(make, members, most, chebyshev_cupy.threads()):
+        most = min(
+            _together(body, float(radii.max())),
+            -(-len(members) // threads),
+            max(1, PIXELS // given.detector.pixels**2),
+        )
+        for rows, loads in _ahead(make, members, most, threads):
 
-            def portion(
-                part: slice, rows: list[int] = rows, loads: list[Load] = loads, make: Any = make
-            ) -> None:
+            def portion(part: slice, rows: list[int] = rows, loads: Any = loads, make: Any = make) -> None:
                 some = rows[part]
-                write(some, loads if len(some) == len(rows) else make(some))
+                chebyshev_cupy.transform(loads if len(some) == len(rows) else make(some), images, weight)
 
             in_portions(portion, len(rows), given.detector.pixels**2)
             pace.launched()
