@@ -5,7 +5,16 @@ The same sum as `msft.backends.chebyshev_numpy.amplitude`, where it is explained
 `msft.backends.moments`. Results stay on the GPU. tests/msft/test_chebyshev_gpu.py compares them with NumPy's
 on a GPU, and on the CPU, for which it compiles the very source.
 
-TODO
+Radius 30-160 nm, 128 x 128 pixels, the whole hemisphere, an accuracy of 1e-3: an icosahedron has 10,000
+columns in 160 rows and 52 orders. Counted of each, in single precision:
+
+- 165 kB that the host makes: 3 us at 50 GB/s. A thread makes them in 0.45 ms of the CPU's time (two cores of
+  a busy machine), of which Python holds its lock for some 10 us.
+- 222 Mflop in `along_rows` and `across`, 4 us at an H200's 60 TFLOP/s; in double 15 Mflop in `moments` and
+  640,000 sines with their cosines in `turns`, 2 us at 34 TFLOP/s. 22 MB that kernels hand on to each other,
+  written once and read once or twice: 10 to 15 us at 4.8 TB/s.
+- for some 30 particles that are launched together, of the thread that launches: a copy, an allocation, five
+  launches and an event.
 """
 
 from __future__ import annotations
