@@ -164,15 +164,8 @@ def _load(batch: Batch, places: Any, series: Series, real: str) -> Load:
     if batch.moments is not None:
         fields.append((batch.moments, real))
     chords, closed = batch.factors.shape[1:3]
-    sizes = (
-        len(batch.particles),
-        int(batch.start[-1]),
-        len(batch.particle_of_row),
-        chords,
-        closed,
-        batch.orders,
-    )
-    return Load(*sizes, packed(fields, arrays()[0]), series, real)
+    numbers = len(batch.particles), int(batch.start[-1]), len(batch.particle_of_row)
+    return Load(*numbers, chords, closed, batch.orders, packed(fields, arrays()[0]), series, real)
 
 
 def transform(given: Sequence[Load], images: Any, weight: Any | None = None) -> None:
@@ -269,7 +262,7 @@ def launch(kernels: list[Launch], xp: Any, load: Load, images: Any, weight: Any 
     sizes = workspace(count, columns, rows, closed, orders, lit, parts, np.dtype(real).itemsize)
     begins, end = laid_out(sizes)
     # of few different sizes, so that CuPy's pool has one that fits
-    room = xp.empty(2 ** (end - 1).bit_length(), np.uint8)
+    room = xp.empty(2 ** (end - 1).bit_length() if end <= BATCH_BYTES else end, np.uint8)
     handed_on, given = [room[begin:] for begin in begins], uploaded(packet, xp)
     if summed := len(given) > FIELDS:
         handed_on[1] = given.pop()
