@@ -188,10 +188,12 @@ def _transform_alone(simulation: Simulation, particles: Particles) -> Callable[[
     given = simulation.optics, simulation.detector, simulation.accuracy
     common = Common.of(body, particles.radius, *given)
     made = common.made_of_many([body] * len(particles), particles.radius, particles.orientation)
-    batches = chebyshev_cupy.prepared(made, common.series, False)
+    loads = chebyshev_cupy.prepared(made, common.series, False)
+    xp, pixels = chebyshev_cupy.arrays()[0], simulation.detector.pixels**2
+    images, weight = xp.zeros((len(particles), pixels), np.float32), xp.ones(pixels, np.float32)
 
     def compute() -> None:
-        chebyshev_cupy.transformed(batches, common.series, False)
+        chebyshev_cupy.transform(loads, images, weight)
         wait()
 
     return compute

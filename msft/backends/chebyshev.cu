@@ -39,18 +39,19 @@ __device__ inline double part_of(Wave a, int) { return a; }
 // one end of a chord: where it is, -1 to 1 over the depths, and the wave there times the density
 struct End { double place; Wave wave; };
 
-// What all kernels are given. Numbers of a column stand `columns` apart, those of an order too.
+// What all kernels are given. Numbers of a column stand `columns` apart, those of an order too. `images` has an
+// image of complex numbers for each particle or, if `squares`, of their squares times the pixels' weights.
 #define ARGUMENTS                                                                                         \
-    const double *__restrict__ positions, const int *__restrict__ start,                                  \
-        const int *__restrict__ particle_of_column, const int *__restrict__ particle_of_row,              \
-        const Particle *__restrict__ particles, const Depths *__restrict__ depths,                        \
-        const double *__restrict__ z_in, const double *__restrict__ z_out,                                \
-        const double *__restrict__ weight, const double *__restrict__ densities,                          \
-        const Factor *__restrict__ factors, const int *__restrict__ terms, Wave *__restrict__ right,      \
-        Four *__restrict__ values, Pair *__restrict__ turn, Four *__restrict__ along,                     \
-        Four *__restrict__ table, Complex *__restrict__ image, int count, int columns, int rows,          \
-        int chords, int closed, int fours, int lit, int wide, int pixels, double s_re, double s_im,       \
-        double deepest, double k, double q_step
+    const real *__restrict__ positions, const int *__restrict__ start,                                    \
+        const int *__restrict__ particle_of_row, const Particle *__restrict__ particles,                  \
+        const Depths *__restrict__ depths, const int *__restrict__ place, const real *__restrict__ z_in,  \
+        const real *__restrict__ z_out, const real *__restrict__ area,                                    \
+        const double *__restrict__ densities, const Factor *__restrict__ factors,                         \
+        const int *__restrict__ terms, Wave *__restrict__ right, Four *__restrict__ values,               \
+        Pair *__restrict__ turn, Four *__restrict__ along, Four *__restrict__ table,                      \
+        const float *__restrict__ weight, void *__restrict__ images, int squares, int count, int columns, \
+        int rows, int chords, int closed, int fours, int lit, int wide, int pixels, double s_re,          \
+        double s_im, double deepest, double k, double q_step
 
 #define NUMBER (blockIdx.x * size_t(blockDim.x) + threadIdx.x)
 
@@ -89,28 +90,52 @@ __device__ void add_moments(const End &entering, const End &leaving, Double sigm
     }
     // the right-hand side becomes the moment, from the highest order down
     Wave after = 0.0 * first;
-    for (int n = closed - 1; n >= 0; --n) {
-        if (n > 0) {
-            double up = 0.5 / (n + 1);
-            after = factors[n].inverse * (right[n * columns] + Double{up * sigma.re, up * sigma.im} * after);
-        } else {
-            after = first + sigma * after;
-        }
-        if (n < orders)
+    for (int f = (closed - 1) / 4; f >= 0; --f) {
+        Four total[PARTS];
+        if (4 * f < orders)
             for (int part = 0; part < PARTS; ++part)
-                values[(part * fours + n / 4) * columns].of[n % 4] += real(area * part_of(after, part));
+                total[part] = values[(part * fours + f) * columns];
+        for (int e = 3; e >= 0; --e) {
+            const int n = 4 * f + e;
+            if (n >= closed)
+                continue;
+            double up = 0.5 / (n + 1);
+            if (n > 0)
+                after = factors[n].inverse * (right[n * columns] + Double{up * sigma.re, up * sigma.im} * after);
+            else
+                after = first + sigma * after;
+            for (int part = 0; part < PARTS; ++part)
+                if (n < orders)
+                    total[part].of[e] += real(area * part_of(after, part));
+        }
+        if (4 * f < orders)
+            for (int part = 0; part < PARTS; ++part)
+                values[(part * fours + f) * columns] = total[part];
     }
 }
 
-// Moments of all columns: one thread each. values[part, n / 4, column] is added to.
+// the last of the particles that begin at a column or before: one without columns is never the last
+__device__ inline int particle_of_column(size_t column, const int *start, const Particle *particles, int count)
+{
+    int from = 0, to = count;
+    while (to - from > 1) {
+        int middle = (from + to) / 2;
+        (start[particles[middle].row] <= column ? from : to) = middle;
+    }
+    return from;
+}
+
+// Moments of all columns, values[part, n / 4, column]: one thread each.
 extern "C" __global__ void moments(ARGUMENTS)
 {
     size_t p = NUMBER;
     if (p >= columns)
         return;
-    const int i = particle_of_column[p];
+    const int i = particle_of_column(p, start, particles, count);
     const Particle own = particles[i];
     const Depths within = depths[i];
+    for (int f = 0; f < PARTS * fours; ++f)
+        values[f * size_t(columns) + p] = {};
     double path = 0;
     for (int c = 0; c < chords; ++c) {
         double enters = z_in[c * size_t(columns) + p], length = z_out[c * size_t(columns) + p] - enters;
@@ -127,7 +152,7 @@ extern "C" __global__ void moments(ARGUMENTS)
                     end_at(enters + length, before + density * length, density, within, s_re, s_im),
                     {s_re * density * within.half, s_im * density * within.half},
                     factors + (i * size_t(chords) + c) * closed, own.closed, own.orders,
-                    within.half * weight[p], fours, columns, right + p, values + p);
+                    within.half * area[p], fours, columns, right + p, values + p);
     }
 }
 
@@ -194,6 +219,7 @@ extern "C" __global__ void coefficients(ARGUMENTS)
             own[n / 4 * quadrant].of[n % 4] = n == 0;
         return;
     }
+    const double twice_inverse = 2 / phase;
     double scale = 0;
     for (int round = 0; round < 2; ++round) {
         double after = 0, now = 1e-30, total = 0;
@@ -203,7 +229,7 @@ extern "C" __global__ void coefficients(ARGUMENTS)
                 own[n / 4 * quadrant].of[n % 4] = real(2 * scale * now);
             if (n % 2 == 0)
                 total += 2 * now;
-            double before = 2 * n / phase * now - after;
+            double before = twice_inverse * n * now - after;
             after = now, now = before;
         }
         if (round == 1)
@@ -212,22 +238,17 @@ extern "C" __global__ void coefficients(ARGUMENTS)
     }
 }
 
-// the sum of i^n times coefficients times moments
-__device__ inline Complex sum_of_orders(const Four *moment, const Four *coefficient, size_t quadrant, int fours,
-                                        int used)
+// add i^n times coefficients times moments, of four orders
+__device__ inline void add_orders(Complex &sum, const Four &c, const Four *moment, int fours)
 {
-    Complex sum = {0, 0};
-    for (int f = 0; f < used; ++f) {
-        const Four a = moment[f], c = coefficient[f * quadrant];
-        sum.re += c.of[0] * a.of[0] - c.of[2] * a.of[2];
-        sum.im += c.of[1] * a.of[1] - c.of[3] * a.of[3];
+    const Four a = *moment;
+    sum.re += c.of[0] * a.of[0] - c.of[2] * a.of[2];
+    sum.im += c.of[1] * a.of[1] - c.of[3] * a.of[3];
 #if PARTS == 2
-        const Four b = moment[fours + f];
-        sum.re -= c.of[1] * b.of[1] - c.of[3] * b.of[3];
-        sum.im += c.of[0] * b.of[0] - c.of[2] * b.of[2];
+    const Four b = moment[fours];
+    sum.re -= c.of[1] * b.of[1] - c.of[3] * b.of[3];
+    sum.im += c.of[0] * b.of[0] - c.of[2] * b.of[2];
 #endif
-    }
-    return sum;
 }
 
 __device__ inline void add_product(Complex &sum, real factor, Complex value)
@@ -235,6 +256,9 @@ __device__ inline void add_product(Complex &sum, real factor, Complex value)
     sum.re += factor * value.re;
     sum.im += factor * value.im;
 }
+
+// rows for which coefficients are read once: they are as many bytes as moments, but each thread's own
+#define TOGETHER 4
 
 // The four pixels (+-q_x, +-q_y) of particle i: one thread
 extern "C" __global__ void across(ARGUMENTS)
@@ -246,13 +270,26 @@ extern "C" __global__ void across(ARGUMENTS)
     const int used = (needed + 3) / 4;
     // over cos cos, cos sin, sin cos and sin sin, y last
     Complex sums[4] = {};
-    for (size_t j = own.row; j < own.row + own.rows; ++j) {
-        const Pair wave = turn[(columns + j) * lit + v];
-        const Four *here = along + (j * lit + m) * (2 * PARTS * fours);
-        for (int side = 0; side < 2; ++side) {
-            Complex part = sum_of_orders(here + side * PARTS * fours, mine, quadrant, fours, used);
-            add_product(sums[2 * side], wave.cosine, part);
-            add_product(sums[2 * side + 1], wave.sine, part);
+    for (int first = 0; first < own.rows; first += TOGETHER) {
+        const Four *here[TOGETHER];
+        Complex part[TOGETHER][2] = {};
+        for (int r = 0; r < TOGETHER; ++r) {
+            // beyond the last row, that one, which is not added again
+            size_t j = own.row + (first + r < own.rows ? first + r : own.rows - 1);
+            here[r] = along + (j * lit + m) * (2 * PARTS * fours);
+        }
+        for (int f = 0; f < used; ++f) {
+            const Four coefficient = mine[f * quadrant];
+            for (int r = 0; r < TOGETHER; ++r)
+                for (int side = 0; side < 2; ++side)
+                    add_orders(part[r][side], coefficient, here[r] + side * PARTS * fours + f, fours);
+        }
+        for (int r = 0; r < TOGETHER && first + r < own.rows; ++r) {
+            const Pair wave = turn[(columns + size_t(own.row) + first + r) * lit + v];
+            for (int side = 0; side < 2; ++side) {
+                add_product(sums[2 * side], wave.cosine, part[r][side]);
+                add_product(sums[2 * side + 1], wave.sine, part[r][side]);
+            }
         }
     }
     double cosine, sine;
@@ -270,8 +307,12 @@ extern "C" __global__ void across(ARGUMENTS)
             // e^{-i (q_x x + q_y y)}
             real re = a.re - sign_x * sign_y * d.re + sign_y * b.im + sign_x * c.im;
             real im = a.im - sign_x * sign_y * d.im - sign_y * b.re - sign_x * c.re;
-            image[(i * pixels + row) * pixels + column] = {real(re * cosine - im * sine),
-                                                           real(re * sine + im * cosine)};
+            size_t at = (place[i] * size_t(pixels) + row) * pixels + column;
+            if (squares)
+                static_cast<float *>(images)[at] = float(re * re + im * im) * weight[row * pixels + column];
+            else
+                static_cast<Complex *>(images)[at] = {real(re * cosine - im * sine),
+                                                   real(re * sine + im * cosine)};
         }
     }
 }

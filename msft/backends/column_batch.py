@@ -33,8 +33,8 @@ class Batch(NamedTuple):
         x of the columns, then y of the rows, in nm, shape (M + J,).
     start
         Where the columns of each row begin, and where the last ends, shape (J + 1,).
-    particle_of_column, particle_of_row
-        Shapes (M,), (J,).
+    particle_of_row
+        Shape (J,).
     particles
         First row, rows, orders of the series, and orders at which the moments' equations are closed, (N, 4).
     depths
@@ -51,7 +51,6 @@ class Batch(NamedTuple):
 
     positions: FloatArray
     start: IntArray
-    particle_of_column: IntArray
     particle_of_row: IntArray
     particles: IntArray
     depths: FloatArray
@@ -123,7 +122,6 @@ def batch_of_columns(given: ManyColumns, extents: Extents, series: Series) -> Ba
     return Batch(
         positions=given.positions,
         start=given.start.astype(np.int32),
-        particle_of_column=owners(given.first_column),
         z_in=given.z_in,
         z_out=given.z_out,
         weight=given.weight,
@@ -149,7 +147,6 @@ def batch_of_projections(given: list[Projection], extents: Extents, parts: int, 
     return Batch(
         positions=np.concatenate([*x, *(projection.y for projection in given)]),
         start=_firsts(lengths).astype(np.int32),
-        particle_of_column=owners(_firsts(extents.columns)),
         z_in=nothing,
         z_out=nothing,
         weight=np.empty(0),

@@ -66,7 +66,8 @@ def _along_chords(z_in, z_out, x, y, densities, deepest, rates):  # type: ignore
                 left[s] = max(left[s] - density * max(length, 0.0), 0.0)
                 lit, met = lit and seen[s] > enters[s], met and length > 0
             if met:
-                path += leaves - enters
+                for s in range(samples):  # an array of the differences would take longer
+                    path[s] += leaves[s] - enters[s]
             if lit:
                 for s in range(samples - 1):
                     steepest = max(abs(seen[s + 1] - seen[s]), abs(enters[s + 1] - enters[s]))

@@ -16,12 +16,11 @@ SHORT = 1e-7
 
 
 @numba.njit(**COMPILED)
-def _crossings(y, i, curves, flat, x, z, met):  # type: ignore[no-untyped-def]
+def _crossings(y, i, curves, reach, x, z, met):  # type: ignore[no-untyped-def]
     """Where the row y meets crease i: the two x and z, and whether it does. Beyond the crease, its end."""
     centre, cosine, sine = curves[i, CENTRE:COSINE], curves[i, COSINE:SINE], curves[i, SINE:OUTLINE]
-    reach = math.hypot(cosine[1], sine[1])
-    along = reach < flat  # along the row: its middle
-    unit = 1.0 if along else reach
+    along = reach[i] < 0  # along the row: its middle
+    unit = 1.0 if along else reach[i]
     w = (y - centre[1]) / unit
     beyond = along or abs(w) > 1
     w = min(max(w, -1.0), 1.0)
@@ -36,12 +35,16 @@ def _crossings(y, i, curves, flat, x, z, met):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**COMPILED)
-def _flat(curves):  # type: ignore[no-untyped-def]
-    """Height below which a crease lies along the rows."""
-    highest = 0.0
+def _reaches(curves):  # type: ignore[no-untyped-def]
+    """How far creases reach up and down from their middles; -1 for those that lie along the rows."""
+    reach, highest = np.empty(len(curves)), 0.0
     for i in range(len(curves)):
-        highest = max(highest, math.hypot(curves[i, COSINE + 1], curves[i, SINE + 1]))
-    return SHORT * highest
+        reach[i] = math.hypot(curves[i, COSINE + 1], curves[i, SINE + 1])
+        highest = max(highest, reach[i])
+    for i in range(len(curves)):
+        if reach[i] < SHORT * highest:
+            reach[i] = -1.0
+    return reach
 
 
 @numba.njit(**COMPILED)
@@ -108,11 +111,11 @@ def along_creases(y, curves, rates, round):  # type: ignore[no-untyped-def]
     count = len(curves)
     x, z = np.empty((samples, 2)), np.empty((samples, 2))
     met = np.empty((samples, 2), np.bool_)
-    phase, flat = np.zeros((bands, samples - 1)), _flat(curves)
+    phase, reach = np.zeros((bands, samples - 1)), _reaches(curves)
     for b in range(bands):
         for i in range(count):
             for s in range(samples):
-                _crossings(y[b, s], i, curves, flat, x[s], z[s], met[s])
+                _crossings(y[b, s], i, curves, reach, x[s], z[s], met[s])
             known = met[:, 0].any(), met[:, 1].any()
             for s in range(samples - 1):
                 turn, decay = _between(x[s : s + 2], z[s : s + 2], y[b, s + 1] - y[b, s], known, rates)
@@ -122,11 +125,13 @@ def along_creases(y, curves, rates, round):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**COMPILED)
-def _breaks(y, curves, flat, x, z, met, found):  # type: ignore[no-untyped-def]
+def _breaks(y, curves, reach, x, z, met, found):  # type: ignore[no-untyped-def]
     """Where the row y meets any crease, in order, and how often."""
     count = 0
     for i in range(len(curves)):
-        _crossings(y, i, curves, flat, x, z, met)
+        if abs(y - curves[i, CENTRE + 1]) > reach[i]:
+            continue  # most of them
+        _crossings(y, i, curves, reach, x, z, met)
         for k in range(2):
             if met[k]:
                 _insert(x[k], found, count)
@@ -140,11 +145,11 @@ def within(y, curves, place):  # type: ignore[no-untyped-def]
     bands, samples = y.shape
     count = len(curves)
     x, z, met = np.empty(2), np.empty(2), np.empty(2, np.bool_)
-    found, flat = np.empty(2 * count), _flat(curves)
+    found, reach = np.empty(2 * count), _reaches(curves)
     inside = np.zeros((max(2 * count - 1, 0), bands, samples))
     for b in range(bands):
         for s in range(samples):
-            breaks = _breaks(y[b, s], curves, flat, x, z, met, found)
+            breaks = _breaks(y[b, s], curves, reach, x, z, met, found)
             for i in range(2 * count - 1):
                 if i + 1 < breaks:
                     inside[i, b, s] = found[i] + place * (found[i + 1] - found[i])
@@ -158,11 +163,11 @@ def pieces(y, curves, shortest):  # type: ignore[no-untyped-def]
     """Pieces of rows (J,) that are longer than the shortest: their rows (P,) and both ends (2, P)."""
     count = len(curves)
     x, z, met = np.empty(2), np.empty(2), np.empty(2, np.bool_)
-    found, flat = np.empty(2 * count), _flat(curves)
+    found, reach = np.empty(2 * count), _reaches(curves)
     most = len(y) * max(2 * count - 1, 0)
     row, ends, filled = np.empty(most, np.int64), np.empty((2, most)), 0
     for j in range(len(y)):
-        for i in range(_breaks(y[j], curves, flat, x, z, met, found) - 1):
+        for i in range(_breaks(y[j], curves, reach, x, z, met, found) - 1):
             if found[i + 1] - found[i] > shortest:
                 row[filled], ends[0, filled], ends[1, filled] = j, found[i], found[i + 1]
                 filled += 1

@@ -2,7 +2,8 @@
 
 The columns (`msft.solvers.quadrature`) of some particles are made, by as many threads as numba may use, while
 the GPU transforms those of the particles before (`msft.backends.chebyshev_cupy`). A thread makes a share of
-particles in a few calls that hold no lock, as the arrays that the kernels read.
+particles in a few calls that hold no lock, and writes the arrays that the kernels read where the GPU takes
+them from; the kernels write the images where they stay.
 """
 
 from __future__ import annotations
@@ -10,79 +11,29 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msft.backends import chebyshev_cupy
+from msft.backends.chebyshev_cupy import Load
 from msft.backends.choice import Engine
+from msft.backends.pinned import Pace
 from msft.bodies import Body, ChordedBody, Voxels
 from msft.detector import EwaldDetector
 from msft.optics import Optics
 from msft.particle import Particles
 from msft.solvers.chebyshev import SINGLE, Common, Images, check_accuracy
-from msft.solvers.portions import in_portions, intensities
-
-if TYPE_CHECKING:
-    from msft.backends.column_batch import Batch
+from msft.solvers.portions import PIXELS, in_portions
 
 FloatArray = NDArray[np.float64]
 
-TOGETHER = 16
+TOGETHER = 32
 """Particles whose columns a thread makes at a time, and that are launched together, if they are not large."""
 
 LARGE = 320.0
 """Circumsphere radius in nm beyond which fewer are taken: columns grow by its square."""
-
-
-def amplitudes(
-    bodies: Sequence[Body],
-    radii: FloatArray,
-    orientations: FloatArray,
-    optics: Optics,
-    detector: EwaldDetector,
-    accuracy: float = 1e-3,
-    double: bool = False,
-) -> Any:
-    """`chebyshev.amplitudes` by ``cupy``, left on the GPU.
-
-    Parameters
-    ----------
-    bodies, radii, orientations
-        A body, circumsphere radius in nm and unit quaternion of each particle: (N,), (N,), (N, 4).
-    optics, detector, accuracy, double
-        As for `chebyshev.amplitudes`.
-
-    Returns
-    -------
-    CuPy array (N, n, n) in nm^3, zero where q_perp >= k; complex64 unless `double`.
-
-    Raises
-    ------
-    MemoryError
-        If the GPU has none for that many particles.
-    ParameterError
-        See `chebyshev.amplitudes`.
-    """
-    from msft.backends import chebyshev_cupy as kernels
-
-    check_accuracy(accuracy)
-    xp, _ = kernels.arrays()
-    precise = double or accuracy < SINGLE
-    shape = len(bodies), detector.pixels, detector.pixels
-    images = xp.zeros(shape, np.complex128 if double else np.complex64)
-    for members in _alike(bodies):
-        common = Common.of(bodies[members[0]], radii[members], optics, detector, accuracy)
-
-        def make(rows: list[int], common: Common = common) -> list[Batch]:
-            made = common.made_of_many([bodies[row] for row in rows], radii[rows], orientations[rows])
-            return kernels.prepared(made, common.series, precise)
-
-        most = _together(bodies[members[0]], float(radii[members].max()))
-        for rows, batches in _ahead(make, members, most, kernels.threads()):
-            found = kernels.transformed(batches, common.series, precise)
-            images[xp.asarray(np.array(rows))] = found.astype(images.dtype, copy=False)
-    return images
 
 
 def on_host(
@@ -104,13 +55,15 @@ def on_host(
     ParameterError
         See `chebyshev.amplitudes`.
     """
-    images = np.empty(
-        (len(radii), detector.pixels, detector.pixels), np.complex128 if double else np.complex64
-    )
+    shape = len(radii), detector.pixels, detector.pixels
+    images = np.empty(shape, np.complex128 if double else np.complex64)
+    how = optics, detector, accuracy, double
 
     def portion(rows: slice) -> None:
-        some = [body] * len(radii[rows]), radii[rows], orientations[rows]
-        images[rows] = by.to_host(amplitudes(*some, optics, detector, accuracy, double))
+        precise = double or accuracy < SINGLE
+        found = by.xp.zeros(images[rows].shape, np.complex128 if precise else np.complex64)
+        _fill(found, Given([body] * len(found), radii[rows], orientations[rows], *how))
+        images[rows] = by.to_host(found)
 
     in_portions(portion, len(radii), detector.pixels**2)
     return images
@@ -131,7 +84,7 @@ def fill(
     Parameters
     ----------
     images
-        Array (N, n^2) of `xp`.
+        Float32 array (N, n^2) of `xp`, zeros.
     particles, optics, detector, accuracy, double
         What is simulated, and how.
     by
@@ -146,20 +99,71 @@ def fill(
     ParameterError
         See `chebyshev.amplitudes`.
     """
-    vectors = detector.scattering_vectors(optics.wavenumber)
-    pixel, columns = by.xp.asarray(vectors.pixel), xp.asarray(vectors.pixel)
+    how = optics, detector, accuracy, double
+    if xp is not by.xp:
+
+        def portion(rows: slice) -> None:
+            some = by.xp.zeros(images[rows].shape, np.float32)
+            fill(some, particles[rows], *how, by, by.xp)
+            images[rows] = by.to_host(some)
+
+        in_portions(portion, len(particles), detector.pixels**2)
+        return
+    vectors, weight = detector.scattering_vectors(optics.wavenumber), np.zeros(detector.pixels**2, np.float32)
+    weight[vectors.pixel] = vectors.weight
     bodies: dict[int, Body] = {}
     for body, _, members in particles.groups():
         bodies.update(dict.fromkeys(members.tolist(), body))
+    of_all = [bodies[row] for row in range(len(particles))]
+    _fill(images, Given(of_all, particles.radius, particles.orientation, *how), xp.asarray(weight))
 
-    def portion(rows: slice) -> None:
-        some = [bodies[row] for row in range(len(particles))[rows]]
-        where = particles.radius[rows], particles.orientation[rows]
-        amplitude = amplitudes(some, *where, optics, detector, accuracy, double)
-        values = intensities(amplitude.reshape(len(some), -1)[:, pixel], vectors, by.xp)
-        images[rows, columns] = values if xp is by.xp else by.to_host(values)
 
-    in_portions(portion, len(particles), detector.pixels**2)
+class Given(NamedTuple):
+    """N particles, and how they are computed: see `chebyshev.amplitudes`."""
+
+    bodies: Sequence[Body]
+    radii: FloatArray
+    orientations: FloatArray
+    optics: Optics
+    detector: EwaldDetector
+    accuracy: float
+    double: bool
+
+
+def _fill(images: Any, given: Given, weight: Any | None = None) -> None:
+    """Write images on the GPU, `chebyshev_cupy.transform`, some after the others.
+
+    Raises
+    ------
+    OSError
+        If there is no memory for a single pattern.
+    ParameterError
+        See `chebyshev.amplitudes`.
+    """
+    check_accuracy(given.accuracy)
+    precise = given.double or given.accuracy < SINGLE
+    threads, pace = chebyshev_cupy.threads(), Pace(chebyshev_cupy.arrays()[0])
+    for members in _alike(given.bodies):
+        body, radii = given.bodies[members[0]], given.radii[members]
+        common = Common.of(body, radii, given.optics, given.detector, given.accuracy)
+
+        def make(rows: list[int], common: Common = common) -> list[Load]:
+            some = [given.bodies[row] for row in rows], given.radii[rows], given.orientations[rows]
+            return chebyshev_cupy.prepared(common.made_of_many(*some), common.series, precise, rows)
+
+        most = min(
+            _together(body, float(radii.max())),
+            -(-len(members) // threads),
+            max(1, PIXELS // given.detector.pixels**2),
+        )
+        for rows, loads in _ahead(make, members, most, threads):
+
+            def portion(part: slice, rows: list[int] = rows, loads: Any = loads, make: Any = make) -> None:
+                some = rows[part]
+                chebyshev_cupy.transform(loads if len(some) == len(rows) else make(some), images, weight)
+
+            in_portions(portion, len(rows), given.detector.pixels**2)
+            pace.launched()
 
 
 def _alike(bodies: Sequence[Body]) -> list[list[int]]:
@@ -179,16 +183,16 @@ def _together(body: Body, radius: float) -> int:
 
 
 def _ahead(
-    make: Callable[[list[int]], list[Batch]], members: list[int], most: int, threads: int
-) -> Iterator[tuple[list[int], list[Batch]]]:
+    make: Callable[[list[int]], list[Load]], members: list[int], most: int, threads: int
+) -> Iterator[tuple[list[int], list[Load]]]:
     """Some particles after the others and what was made of them, while the next ones are made."""
-    coming: deque[tuple[list[int], Future[list[Batch]]]] = deque()
+    coming: deque[tuple[list[int], Future[list[Load]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(members), most):
             rows = members[start : start + most]
             coming.append((rows, pool.submit(make, rows)))
-            if len(coming) > threads + 1:  # one more than there are at work
-                rows, batches = coming.popleft()
-                yield rows, batches.result()
-        for rows, batches in coming:
-            yield rows, batches.result()
+            if len(coming) > 2 * threads:  # as many as there are at work wait for them
+                rows, loads = coming.popleft()
+                yield rows, loads.result()
+        for rows, loads in coming:
+            yield rows, loads.result()

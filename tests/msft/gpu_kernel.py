@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -60,12 +60,26 @@ extern "C" void run_{name}(unsigned blocks, unsigned threads, ARGUMENTS)
 """
 
 
+class Event:
+    """Of what is done at once."""
+
+    def __init__(self, block: bool, disable_timing: bool) -> None:
+        self.recorded = False
+
+    def record(self) -> None:
+        self.recorded = True
+
+    def synchronize(self) -> None:
+        assert self.recorded
+
+
 class ArraysOnTheHost(ModuleType):
     """NumPy under the name of CuPy, with a memory of some patterns."""
 
     def __init__(self) -> None:
         super().__init__("cupy")
         self.brought = 0
+        self.cuda = SimpleNamespace(Event=Event, alloc_pinned_memory=bytearray)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)

@@ -103,7 +103,6 @@ def test_a_batch_has_of_each_particle_what_it_has_alone() -> None:
     batch = batch_of_columns(many, of_all, shared)
     assert np.shares_memory(batch.positions, many.positions)
     assert np.shares_memory(batch.z_in, many.z_in)
-    first = many.first_column
     for particle, one in enumerate(many):
         alone = extents(ManyColumns.of(one), shared)
         for name, found, expected in zip(Extents._fields, of_all, alone, strict=True):
@@ -115,7 +114,6 @@ def test_a_batch_has_of_each_particle_what_it_has_alone() -> None:
         closed = alone.closed[0]
         np.testing.assert_array_equal(batch.factors[particle, :, :closed], own.factors[0])
         assert not batch.factors[particle, :, closed:].any()
-        assert (batch.particle_of_column[first[particle] : first[particle + 1]] == particle).all()
         assert (batch.particle_of_row == particle).sum() == len(one.y)
     nothing = NAMES.index("nothing")
     assert (of_all.orders[nothing], of_all.columns[nothing]) == (1, 0)
