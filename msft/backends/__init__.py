@@ -17,8 +17,8 @@ Of ``chebyshev``, with `amplitude(columns, series, double)`:
 
 ``choice``: names, and what each one computes with; ``compilation``: when numba compiles. Of ``with_numba``:
 ``cosine_sine``, vectorised; ``counter``, which hands out its parallel tasks. Of ``with_cupy``:
-``face_sums.cu``, the kernels. Of ``chebyshev_cupy``: ``chebyshev.cu``, the kernels; ``column_batch``, what they
-read of columns, and ``extents``, how much they compute; ``pinned``, how it gets to the GPU. Of all three:
+``face_sums.cu``, the kernels. Of ``chebyshev_cupy``: ``chebyshev.cu``, the kernels; ``column_batch``, what
+they read of columns, and ``extents``, how much they compute; ``pinned``, how it gets there. Of all three:
 ``columns``, those of many particles in one compiled call, on ``pieces``, where rows meet creases, ``phases``,
 how much the integrand turns between them, and ``places``, the points. Of voxels: ``spline``, which samples
 them on a turned grid.
