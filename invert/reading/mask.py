@@ -14,6 +14,7 @@ from invert.reading.places import beside, dataset_at, find_images
 from invert.reading.stack import ImageStack
 from msft.dataset import open_hdf5
 from msft.errors import ParameterError
+from msft.turns import turn
 
 CXI_HAS_SIGNAL = 0x1000
 """The one bit of a CXI mask that does not make a pixel bad."""
@@ -100,10 +101,13 @@ def good_in_file(file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64])
     several = len(stack.names) > 1
     for place in IN_ENTRY:
         if not several:
-            for mask in filter(None, (dataset_at(file, name) for name in beside(owners[0][0], place))):
+            with turn():
+                found = list(filter(None, (dataset_at(file, name) for name in beside(owners[0][0], place))))
+            for mask in found:
                 result = result & _rows(mask, numbers, stack.size, len(stack))
             continue
-        masks = [dataset_at(file, beside(name, place)[0]) for name, _ in owners]
+        with turn():
+            masks = [dataset_at(file, beside(name, place)[0]) for name, _ in owners]
         if any(mask is not None for mask in masks):
             whole = np.ones((len(numbers), *stack.size), dtype=bool)
             for row, (mask, (name, within)) in enumerate(zip(masks, owners, strict=True)):
@@ -122,9 +126,12 @@ def measured(values: NDArray[Any], scale: str) -> NDArray[np.bool_]:
     darkness.
     """
     whole_numbers = values.dtype.kind in "iu"
-    valid = np.ones(values.shape, dtype=bool) if whole_numbers else np.isfinite(values)
-    if whole_numbers and values.dtype.itemsize > 1:
-        valid &= values != np.iinfo(values.dtype).max
+    if not whole_numbers:
+        valid = np.isfinite(values)
+    elif values.dtype.itemsize > 1:
+        valid = values != np.iinfo(values.dtype).max
+    else:
+        valid = np.ones(values.shape, dtype=bool)
     if scale == "linear" and values.dtype.kind != "u":
         for image, usable in zip(values, valid, strict=True):
             if not (image < 0).any():
@@ -140,17 +147,21 @@ def _rows(
     mask: h5py.Dataset, numbers: NDArray[np.int64], size: tuple[int, int], count: int
 ) -> NDArray[np.bool_]:
     """Good pixels of some of an array's `count` frames: (H, W), (N, H, W), (N, 1, H, W) or (1, N, H, W)."""
-    shape: tuple[int, ...] = mask.shape or ()
+    with turn():
+        shape: tuple[int, ...] = mask.shape or ()
     several = [length for length in shape[:-2] if length != 1]
     if not 2 <= len(shape) <= 4 or shape[-2:] != size or several not in ([], [count]):
         raise ParameterError("mask", f"shape {mask.shape}", f"{size} or {(count, *size)}, as the frames")
     if not several:
-        return _good(np.asarray(mask[()]).reshape(1, *size))
+        with turn():
+            bits = np.asarray(mask[()])
+        return _good(bits.reshape(1, *size))
     first, last = int(numbers[0]), int(numbers[-1]) + 1
     if len(shape) == 3:
         bits = read_rows(mask, first, last)
     else:
-        bits = np.asarray(mask[first:last, 0] if shape[1] == 1 else mask[0, first:last])
+        with turn():
+            bits = np.asarray(mask[first:last, 0] if shape[1] == 1 else mask[0, first:last])
     return _good(bits if len(bits) == len(numbers) else bits[numbers - first])
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from invert.reading.centring import MOST_FRAMES, center_note, estimated_center
+from invert.reading.chunks import part_of, shared
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instrument
 from invert.reading.isolation import survived
@@ -27,6 +28,7 @@ from msft.dataset import Scale, open_hdf5
 from msft.detector import Detector
 from msft.errors import ParameterError
 from msft.particle import Particles
+from msft.turns import turn
 
 SAMPLED = 16
 """Frames that tell the scale."""
@@ -112,7 +114,8 @@ class FrameSource:
 
     def truth(self, numbers: NDArray[np.int64]) -> Particles | None:
         """The particles that successive frames show, if the file is a simulation."""
-        return read_truth(self._file, slice(int(numbers[0]), int(numbers[-1]) + 1), len(numbers))
+        with turn():
+            return read_truth(self._file, slice(int(numbers[0]), int(numbers[-1]) + 1), len(numbers))
 
     def refresh(self) -> None:
         """Look how many frames a writer has added."""
@@ -172,16 +175,34 @@ class FrameSource:
                 good = good_in_file(self._file, self._stack, part)
             except OSError:  # this part of the file is damaged
                 continue
-            with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and not valid
-                images[rows] = values
-            np.logical_and(measured(values, self.scale), good, out=valid[rows])
-            if values.dtype.kind == "f" and values.itemsize > images.itemsize:
-                valid[rows] &= np.isfinite(images[rows])
+            self._convert(values, good, images[rows], valid[rows])
             readable[rows] = True
         images[~readable] = np.nan
         if self._good is not None:
             valid &= self._good if self._good.ndim == 2 else self._good[numbers]
         return images, valid, readable
+
+    def _convert(
+        self,
+        values: NDArray[Any],
+        good: NDArray[np.bool_],
+        images: NDArray[np.float32],
+        valid: NDArray[np.bool_],
+    ) -> None:
+        """Write frames as float32, and which of their pixels are valid; `good` is of each, or of all."""
+        good = np.broadcast_to(good, valid.shape)
+
+        def convert(rows: slice) -> None:
+            with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and not valid
+                images[rows] = values[rows]
+            np.logical_and(measured(values[rows], self.scale), good[rows], out=valid[rows])
+            if values.dtype.kind == "f" and values.itemsize > images.itemsize:
+                valid[rows] &= np.isfinite(images[rows])
+
+        part = part_of(images)
+        parts = (slice(start, start + part) for start in range(0, len(images), part))
+        for _ in shared(convert, parts, images.nbytes):
+            pass
 
     def _checked(self, good: NDArray[np.bool_], value: int) -> NDArray[np.bool_]:
         size = self._stack.size
