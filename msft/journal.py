@@ -25,6 +25,9 @@ from msft.errors import ParameterError
 PAGE = 4096
 """Bytes of a page, the unit of the journal."""
 
+GATHERED = 2**20
+"""Bytes that come one behind another, as chunks do, and go to the disk at once."""
+
 _MAGIC = b"msftjrn1"
 _HEADER = struct.Struct("<8sQQ")
 _NUMBER = struct.Struct("<Q")
@@ -55,6 +58,8 @@ class JournaledFile:
         self.failure: OSError | None = None
         self._pages: dict[int, bytearray] = {}
         self._position = 0
+        self._gathered, self._end = bytearray(GATHERED), 0
+        self._filled = 0
         self._descriptor = _open_locked(path)
         try:
             # a journal without content is what a finished file left behind
@@ -100,6 +105,7 @@ class JournaledFile:
         if self.failure is not None:
             raise self.failure
         try:
+            self._write_gathered()
             os.fsync(self._descriptor)
             journal = journal_of(self.path)
             os.replace(_write_journal(journal, self._pages, self._size), journal)
@@ -157,6 +163,7 @@ class JournaledFile:
         view = memoryview(buffer).cast("B")
         start, end = self._position, self._position + len(view)
         try:
+            self._write_gathered()
             view[:] = _read(self._descriptor, start, len(view))
         except OSError as error:
             raise self._failed(error) from None
@@ -181,17 +188,36 @@ class JournaledFile:
         if self.failure is not None:
             return len(view)  # HDF5 is about to close a file of which nothing more is kept
         try:
-            border = min(max(self._old_pages * PAGE, start), end)
-            for number in range(start // PAGE, -(-border // PAGE)) if border > start else ():
+            if start >= self._old_pages * PAGE:
+                self._gather(view, start, end)
+                return len(view)
+            border = min(self._old_pages * PAGE, end)
+            for number in range(start // PAGE, -(-border // PAGE)):
                 page = self._pages.get(number)
                 if page is None:
                     page = self._pages[number] = bytearray(_read(self._descriptor, number * PAGE, PAGE))
                 low, high = max(start, number * PAGE), min(border, (number + 1) * PAGE)
                 page[low - number * PAGE : high - number * PAGE] = view[low - start : high - start]
-            _write_all(self._descriptor, view[border - start :], border)
+            self._gather(view[border - start :], border, end)
         except OSError as error:
             raise self._failed(error) from None
         return len(view)
+
+    def _gather(self, view: memoryview, start: int, end: int) -> None:
+        """Write behind the old part, at the latest when it is read, or committed."""
+        if start != self._end or self._filled + len(view) > GATHERED:
+            self._write_gathered()
+        if len(view) > GATHERED:
+            _write_all(self._descriptor, view, start)
+        else:
+            self._gathered[self._filled : self._filled + len(view)] = view
+            self._filled += len(view)
+        self._end = end
+
+    def _write_gathered(self) -> None:
+        if self._filled:
+            size, self._filled = self._filled, 0
+            _write_all(self._descriptor, memoryview(self._gathered)[:size], self._end - size)
 
 
 def journal_of(path: Path) -> Path:
@@ -283,7 +309,6 @@ def _read(descriptor: int, offset: int, size: int) -> bytes:
 
 
 def _write_all(descriptor: int, data: memoryview | bytearray, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
+    written = os.pwrite(descriptor, data, offset)
+    if written < len(data):
+        _write_all(descriptor, memoryview(data)[written:], offset + written)
