@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -171,9 +171,13 @@ def invert_stream(
         else:
             batches = selection.batches(source, wanted, first=done)
 
+        hastening: Future[None] | None = None
+
         def write(inversion: Inversion, images: Compressed, source: str, worth_keeping: bool) -> None:
-            nonlocal last_commit
+            nonlocal last_commit, hastening
             append(file, inversion, source, images)
+            if threads is not None and (hastening is None or hastening.done()):
+                hastening = threads.submit(journaled.hasten)
             if worth_keeping and time.monotonic() - last_commit > COMMIT_SECONDS:
                 file.flush()
                 journaled.commit()

@@ -21,12 +21,10 @@ from types import TracebackType
 from typing import Self
 
 from msft.errors import ParameterError
+from msft.gathered import Gathered, write_all
 
 PAGE = 4096
 """Bytes of a page, the unit of the journal."""
-
-GATHERED = 2**20
-"""Bytes that come one behind another, as chunks do, and go to the disk at once."""
 
 _MAGIC = b"msftjrn1"
 _HEADER = struct.Struct("<8sQQ")
@@ -58,9 +56,8 @@ class JournaledFile:
         self.failure: OSError | None = None
         self._pages: dict[int, bytearray] = {}
         self._position = 0
-        self._gathered, self._end = bytearray(GATHERED), 0
-        self._filled = 0
         self._descriptor = _open_locked(path)
+        self._gathered = Gathered(self._descriptor)
         try:
             # a journal without content is what a finished file left behind
             keep = keep and os.fstat(self._descriptor).st_size > 0
@@ -105,7 +102,7 @@ class JournaledFile:
         if self.failure is not None:
             raise self.failure
         try:
-            self._write_gathered()
+            self._gathered.flush()
             os.fsync(self._descriptor)
             journal = journal_of(self.path)
             os.replace(_write_journal(journal, self._pages, self._size), journal)
@@ -117,6 +114,16 @@ class JournaledFile:
             raise self._failed(error) from None
         self._pages = {}
 
+    def hasten(self) -> None:
+        """Have the disk take what it was given, so that a commit waits for less; for another thread.
+
+        A failure stands, as if it were one of the next call: the disk tells of it only once.
+        """
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self._failed(error)
+
     def finish(self, path: Path) -> None:
         """Commit, and give the file its final name; the journal goes."""
         self.commit()
@@ -126,7 +133,7 @@ class JournaledFile:
 
     def _apply(self, pages: dict[int, bytearray]) -> None:
         for number, page in pages.items():
-            _write_all(self._descriptor, page, number * PAGE)
+            write_all(self._descriptor, page, number * PAGE)
         os.ftruncate(self._descriptor, self._kept)
         os.fsync(self._descriptor)
         # a page that the end of the file cuts belongs to the old part as a whole
@@ -163,7 +170,7 @@ class JournaledFile:
         view = memoryview(buffer).cast("B")
         start, end = self._position, self._position + len(view)
         try:
-            self._write_gathered()
+            self._gathered.flush()
             view[:] = _read(self._descriptor, start, len(view))
         except OSError as error:
             raise self._failed(error) from None
@@ -188,36 +195,18 @@ class JournaledFile:
         if self.failure is not None:
             return len(view)  # HDF5 is about to close a file of which nothing more is kept
         try:
-            if start >= self._old_pages * PAGE:
-                self._gather(view, start, end)
-                return len(view)
-            border = min(self._old_pages * PAGE, end)
-            for number in range(start // PAGE, -(-border // PAGE)):
+            border = max(start, min(self._old_pages * PAGE, end))
+            for number in range(start // PAGE, -(-border // PAGE)) if border > start else ():
                 page = self._pages.get(number)
                 if page is None:
                     page = self._pages[number] = bytearray(_read(self._descriptor, number * PAGE, PAGE))
                 low, high = max(start, number * PAGE), min(border, (number + 1) * PAGE)
                 page[low - number * PAGE : high - number * PAGE] = view[low - start : high - start]
-            self._gather(view[border - start :], border, end)
+            if border < end:
+                self._gathered.write(view[border - start :], border)
         except OSError as error:
             raise self._failed(error) from None
         return len(view)
-
-    def _gather(self, view: memoryview, start: int, end: int) -> None:
-        """Write behind the old part, at the latest when it is read, or committed."""
-        if start != self._end or self._filled + len(view) > GATHERED:
-            self._write_gathered()
-        if len(view) > GATHERED:
-            _write_all(self._descriptor, view, start)
-        else:
-            self._gathered[self._filled : self._filled + len(view)] = view
-            self._filled += len(view)
-        self._end = end
-
-    def _write_gathered(self) -> None:
-        if self._filled:
-            size, self._filled = self._filled, 0
-            _write_all(self._descriptor, memoryview(self._gathered)[:size], self._end - size)
 
 
 def journal_of(path: Path) -> Path:
@@ -306,9 +295,3 @@ def _read(descriptor: int, offset: int, size: int) -> bytes:
         parts.append(part)
         missing -= len(part)
     return b"".join([*parts, bytes(missing)])
-
-
-def _write_all(descriptor: int, data: memoryview | bytearray, offset: int) -> None:
-    written = os.pwrite(descriptor, data, offset)
-    if written < len(data):
-        _write_all(descriptor, memoryview(data)[written:], offset + written)

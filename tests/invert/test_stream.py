@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,20 @@ def test_batches_give_what_all_frames_at_once_give(
     assert np.allclose(found["resimulated"], at_once.resimulated, atol=1e-3)
     assert np.array_equal(found["mask"] == 0, at_once.valid)
     assert list(tmp_path.iterdir()) == [tmp_path / "p.h5"]
+
+
+def test_threads_that_compress_change_nothing(
+    frames: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("invert.reading.stack.ImageStack.block", 25)
+    invert_to(frames, tmp_path / "alone.h5", small_model)
+    monkeypatch.setattr("invert.stream.compressing", lambda device: ThreadPoolExecutor(3))
+    monkeypatch.setattr("msft.compression.PART", 4)
+    invert_to(frames, tmp_path / "beside.h5", small_model)
+    alone, beside = columns(tmp_path / "alone.h5"), columns(tmp_path / "beside.h5")
+    assert len(alone["mask"]) == 60
+    for name, column in alone.items():
+        assert np.array_equal(beside[name], column, equal_nan=True), name
 
 
 def test_a_killed_run_goes_on_and_gives_the_same(frames: Path, small_model: Path, tmp_path: Path) -> None:
