@@ -43,8 +43,8 @@ from msft.layout import PROCESS
 COMMIT_SECONDS = 5.0
 """Time between two commits: what a kill costs at most."""
 
-COMPRESSING = max(1, (os.cpu_count() or 1) * 3 // 4)
-"""Threads beside a GPU; the others are for reading, writing, and what the GPU is told to do."""
+COMPRESSING = min(32, max(1, (os.cpu_count() or 1) - 2))
+"""Threads beside a GPU: all but for the one that writes and the one that tells the GPU what to do."""
 
 LEARNED = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
 CURVATURE = "per axis, from the curvature of the misfit and the residuals; without errors of the physics"

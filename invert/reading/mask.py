@@ -97,8 +97,8 @@ def good_in_file(file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64])
     result = np.ones((1, *stack.size), dtype=bool)
     if len(numbers) == 0:
         return result
-    owners = [stack.owner(int(number)) for number in numbers]
     several = len(stack.names) > 1
+    owners = [stack.owner(int(number)) for number in (numbers if several else numbers[:1])]
     for place in IN_ENTRY:
         if not several:
             with turn():
