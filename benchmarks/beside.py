@@ -96,7 +96,7 @@ def main() -> None:
     from invert import checkpoint, stream
     from invert.frames import Frames, open_frames
     from invert.predict import predict
-    from invert.reading import chunks, source
+    from invert.reading import chunks, mask
     from msft import compression
 
     if arguments.zlib:
@@ -113,7 +113,7 @@ def main() -> None:
             time.sleep(1e-3 * arguments.pace * batch)
             return answers
 
-    work = compression._compressed, chunks._inflated, source.shared
+    work = compression._compressed, chunks._inflated, mask.shared
     with tempfile.TemporaryDirectory() as folder:
         some, path, out = (Path(folder) / name for name in ("some.h5", "all.h5", "predictions.h5"))
         write_frames(some, batch, simulation)
@@ -128,7 +128,7 @@ def main() -> None:
                     work[0], lambda images: (images.__array_interface__["data"], images.dtype.itemsize)
                 )
                 chunks._inflated = shared(work[1], lambda chunk, size: (len(chunk), chunk[-16:]))
-                source.shared = lambda convert, parts, size: work[2](shared(convert), parts, size)
+                mask.shared = lambda convert, parts, size: work[2](shared(convert), parts, size)
                 shared.seconds.clear()
                 begin = time.perf_counter(), time.process_time()
                 stream.invert_stream(frames, slice(None), Answering(loaded), out, {}, {})

@@ -176,6 +176,8 @@ def invert_stream(
         def write(inversion: Inversion, images: Compressed, source: str, worth_keeping: bool) -> None:
             nonlocal last_commit, hastening
             append(file, inversion, source, images)
+            if journaled.failure is not None:
+                raise journaled.failure
             if threads is not None and (hastening is None or hastening.done()):
                 hastening = threads.submit(journaled.hasten)
             if worth_keeping and time.monotonic() - last_commit > COMMIT_SECONDS:
@@ -232,7 +234,7 @@ def _growing(target: Path, identity: str) -> Iterator[tuple[JournaledFile, h5py.
                         journaled.commit()
                     raise
             journaled.finish(target)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, KeyError) as error:
             # what HDF5 makes of a failed write tells less than the failure itself
             failure = journaled.failure or error
             if not isinstance(failure, OSError) or failure.errno is None:

@@ -188,12 +188,15 @@ class JournaledFile:
         return bytes(buffer)
 
     def write(self, data: memoryview) -> int:
-        """Write at the position: behind the old part to the disk, within it to memory."""
+        """Write at the position: behind the old part to the disk, within it to memory.
+
+        A failure is what the next commit raises: of an exception HDF5 makes nothing when it closes the file.
+        """
         view = memoryview(data).cast("B")
         start, end = self._position, self._position + len(view)
         self._position, self._size = end, max(self._size, end)
         if self.failure is not None:
-            return len(view)  # HDF5 is about to close a file of which nothing more is kept
+            return len(view)  # nothing more is kept
         try:
             border = max(start, min(self._old_pages * PAGE, end))
             for number in range(start // PAGE, -(-border // PAGE)) if border > start else ():
@@ -205,7 +208,7 @@ class JournaledFile:
             if border < end:
                 self._gathered.write(view[border - start :], border)
         except OSError as error:
-            raise self._failed(error) from None
+            self._failed(error)
         return len(view)
 
 

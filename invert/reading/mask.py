@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from invert.reading.chunks import read_rows
+from invert.reading.chunks import part_of, read_rows, shared
 from invert.reading.places import beside, dataset_at, find_images
 from invert.reading.stack import ImageStack
 from msft.dataset import open_hdf5
@@ -115,6 +115,41 @@ def good_in_file(file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64])
                     whole[row] = _rows(mask, np.array([within]), stack.size, stack.count(name))[0]
             result = result & whole
     return result
+
+
+def convert(
+    values: NDArray[Any],
+    good: NDArray[np.bool_],
+    scale: str,
+    images: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+) -> None:
+    """Write frames (n, H, W) as float32, and which of their pixels are valid, into arrays; threads share it.
+
+    Parameters
+    ----------
+    values
+        As stored.
+    good
+        Pixels that no mask makes bad, of each frame or of all.
+    scale
+        ``linear`` or ``log``.
+    images, valid
+        What is written.
+    """
+    good = np.broadcast_to(good, valid.shape)
+
+    def convert_part(rows: slice) -> None:
+        with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and not valid
+            images[rows] = values[rows]
+        np.logical_and(measured(values[rows], scale), good[rows], out=valid[rows])
+        if values.dtype.kind == "f" and values.itemsize > images.itemsize:
+            valid[rows] &= np.isfinite(images[rows])
+
+    part = part_of(images)
+    parts = (slice(start, start + part) for start in range(0, len(images), part))
+    for _ in shared(convert_part, parts, images.nbytes):
+        pass
 
 
 def measured(values: NDArray[Any], scale: str) -> NDArray[np.bool_]:

@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from invert.reading.centring import MOST_FRAMES, center_note, estimated_center
-from invert.reading.chunks import part_of, shared
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instrument
 from invert.reading.isolation import survived
-from invert.reading.mask import good_in_file, mask_note, masks_beside, measured, read_mask
+from invert.reading.mask import convert, good_in_file, mask_note, masks_beside, read_mask
 from invert.reading.options import ESTIMATE, Reading, chosen, parse_center
 from invert.reading.places import attribute, find_images
 from invert.reading.resample import Resampling, grey_of, resampling
@@ -175,34 +174,12 @@ class FrameSource:
                 good = good_in_file(self._file, self._stack, part)
             except OSError:  # this part of the file is damaged
                 continue
-            self._convert(values, good, images[rows], valid[rows])
+            convert(values, good, self.scale, images[rows], valid[rows])
             readable[rows] = True
         images[~readable] = np.nan
         if self._good is not None:
             valid &= self._good if self._good.ndim == 2 else self._good[numbers]
         return images, valid, readable
-
-    def _convert(
-        self,
-        values: NDArray[Any],
-        good: NDArray[np.bool_],
-        images: NDArray[np.float32],
-        valid: NDArray[np.bool_],
-    ) -> None:
-        """Write frames as float32, and which of their pixels are valid; `good` is of each, or of all."""
-        good = np.broadcast_to(good, valid.shape)
-
-        def convert(rows: slice) -> None:
-            with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and not valid
-                images[rows] = values[rows]
-            np.logical_and(measured(values[rows], self.scale), good[rows], out=valid[rows])
-            if values.dtype.kind == "f" and values.itemsize > images.itemsize:
-                valid[rows] &= np.isfinite(images[rows])
-
-        part = part_of(images)
-        parts = (slice(start, start + part) for start in range(0, len(images), part))
-        for _ in shared(convert, parts, images.nbytes):
-            pass
 
     def _checked(self, good: NDArray[np.bool_], value: int) -> NDArray[np.bool_]:
         size = self._stack.size
