@@ -46,7 +46,8 @@ def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, floa
     from invert.agreement import simulated
     from invert.beside import backend_beside
     from invert.predict import JUDGED, judge, predict, prepare
-    from invert.predictions import append, lay_out
+    from invert.predictions import append, compressed, lay_out
+    from invert.stream import compressing
     from msft.particle import Particles
 
     configuration = loaded.model.configuration
@@ -71,7 +72,7 @@ def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, floa
             for parts in zip(*(torch.split(tensor, portion) for tensor in tensors), strict=True):
                 judge(configuration, *parts)
 
-    with h5py.File(folder / "stages.h5", "w") as file:
+    with h5py.File(folder / "stages.h5", "w") as file, compressing(device) as threads:
         lay_out(file, source.size, simulation, {}, "")
         parts: dict[str, Callable[[], Any]] = {
             "reading": lambda: source.read(range(count)),
@@ -80,7 +81,7 @@ def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, floa
             "of that, decoding": lambda: target.decode(numbers),
             "re-simulation": lambda: simulated(particles, here, simulation, device),
             "agreement and signs": judged,
-            "writing": lambda: append(file, inversion, "source"),
+            "writing": lambda: append(file, inversion, "source", compressed(inversion, threads)),
         }
         return {name: 1e3 * seconds(work, 5) / count for name, work in parts.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -132,7 +132,7 @@ def predict(
     device = next(checkpoint.model.parameters()).device
     prepared = prepare(frames, configuration, device)
     grey = prepared.grey
-    resimulated = np.empty(grey.shape, dtype=np.float32)
+    resimulated = _landing(grey)
     parts: list[tuple[Particles, Answers, quality.Signs]] = []
     batch = BATCHES[device.type]
     for start in range(0, len(grey), batch):
@@ -157,13 +157,30 @@ def predict(
         score=score,
         signs=signs,
     )
-    pixels = prepared.comparable.pixels.cpu().numpy()
-    return Inversion(estimates, grey.cpu().numpy(), resimulated, pixels)
+    measured, pixels = (_fetched(tensor) for tensor in (grey, prepared.comparable.pixels))
+    return Inversion(estimates, measured, resimulated.numpy(), pixels)
+
+
+def _fetched(tensor: torch.Tensor) -> NDArray[Any]:
+    """What a tensor holds, on the processor."""
+    there = tensor.device.type == "cpu"
+    return np.asarray((tensor if there else _landing(tensor).copy_(tensor)).numpy())
+
+
+def _landing(tensor: torch.Tensor) -> torch.Tensor:
+    """Memory of the processor for what a tensor holds.
+
+    For a batch of a GPU's it is page-locked: the GPU fills it directly, and PyTorch keeps it for the next
+    batch, where the pages of ordinary memory would be mapped anew.
+    """
+    kind = tensor.device.type
+    locked = kind == "cuda" and len(tensor) <= BATCHES[kind]
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=locked)
 
 
 @torch.inference_mode()
 def _invert(
-    checkpoint: Checkpoint, prepared: Prepared, rows: slice, resimulated: NDArray[np.float32]
+    checkpoint: Checkpoint, prepared: Prepared, rows: slice, resimulated: torch.Tensor
 ) -> tuple[Particles, Answers, quality.Signs]:
     """A batch of frames: the network's answers, their patterns (written), and the signs of quality."""
     model, configuration = checkpoint.model, checkpoint.model.configuration
@@ -188,7 +205,7 @@ def _invert(
     ]
     signs = torch.cat([part.signs for part in judged], dim=1)
     # the only copies to the processor but those of the answers
-    torch.from_numpy(resimulated).copy_(torch.cat([part.resimulated for part in judged]))
+    resimulated.copy_(torch.cat([part.resimulated for part in judged]))
     agreement, roundness, smoothness, fringe = signs.double().cpu().numpy()
     spread = np.degrees(answers.orientation_spread)
     return particles, answers, quality.Signs(agreement, roundness, spread, smoothness, fringe)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from invert.frames import Frames
 from invert.prediction_layout import COLUMNS, IMAGES, RESULT, TEXTS, lay_out
 from invert.reading.places import dataset_at
 from invert.table import write_table
-from msft.compression import chunks
+from msft.compression import portions
 from msft.configuration import from_mapping
 from msft.dataset import open_hdf5
 from msft.detector import Detector
@@ -27,6 +28,7 @@ from msft.layout import PROCESS
 from msft.output import whole
 from msft.particle import Particles
 from msft.pattern import Simulation
+from msft.turns import turn
 from msft.units import NANOMETRE
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Predictions",
     "append",
     "complete",
+    "compressed",
     "lay_out",
     "open_predictions",
     "truncate",
@@ -44,15 +47,24 @@ __all__ = [
 BLOCK = 256
 """Frames that are read back at a time."""
 
+Compressed = Mapping[str, Iterator[list[bytes]]]
+"""Chunks of the images, by name, a few at a time."""
 
-def append(file: h5py.File, inversion: Inversion, source: str, threads: Executor | None = None) -> None:
+
+def compressed(inversion: Inversion, threads: Executor | None = None) -> Compressed:
+    """The images of some frames as `append` takes them; threads, if there are any, begin with all at once."""
+    mask = (~inversion.valid).view(np.uint8)
+    images: tuple[NDArray[Any], ...] = (inversion.measured, inversion.resimulated, mask)
+    return {name: portions(pictures, threads) for name, pictures in zip(IMAGES, images, strict=True)}
+
+
+def append(file: h5py.File, inversion: Inversion, source: str, images: Compressed | None = None) -> None:
     """Add the estimates and images of some frames to a file that was laid out.
 
-    The images are compressed by some threads if there are any.
+    The images are compressed as they are written, unless that was begun before, see `compressed`. Between
+    two portions of them whoever reads another file meanwhile has HDF5.
     """
-    result, estimates = file[RESULT], inversion.estimates
-    first = len(result["frame"])
-    last = first + len(estimates)
+    estimates = inversion.estimates
     values = {
         "quaternion": estimates.particles.orientation,
         "radius": estimates.particles.radius * NANOMETRE,
@@ -71,17 +83,25 @@ def append(file: h5py.File, inversion: Inversion, source: str, threads: Executor
         "body": estimates.particles.bodies.tolist(),
         "alternative_1/body": estimates.alternatives.bodies.tolist(),
     }
-    for name, column in values.items():
-        result[name].resize(last, axis=0)
-        result[name][first:last] = column
-    mask = (~inversion.valid).view(np.uint8)
-    images: tuple[NDArray[Any], ...] = (inversion.measured, inversion.resimulated, mask)
-    for name, pictures in zip(IMAGES, images, strict=True):
-        stack = result[name]  # looked up once: that takes as long as compressing one
-        stack.resize(last, axis=0)
-        for row, chunk in enumerate(chunks(pictures, threads), first):
-            stack.id.write_direct_chunk((row, 0, 0), chunk)
-    file[PROCESS].attrs.modify("written", last)
+    with turn():
+        result = file[RESULT]
+        first = len(result["frame"])
+        last = first + len(estimates)
+        for name, column in values.items():
+            data = result[name]  # looked up once: that takes half as long as writing it
+            data.resize(last, axis=0)
+            data[first:last] = column
+    for name, chunks_of_parts in (images or compressed(inversion)).items():
+        with turn():
+            stack = result[name]
+            stack.resize(last, axis=0)
+        rows = count(first)
+        for chunks in chunks_of_parts:
+            with turn():
+                for chunk, row in zip(chunks, rows, strict=False):
+                    stack.id.write_direct_chunk((row, 0, 0), chunk)
+    with turn():
+        file[PROCESS].attrs.modify("written", last)
 
 
 def truncate(file: h5py.File) -> int:

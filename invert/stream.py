@@ -1,6 +1,6 @@
 """Frames of an open file through a network into a file of predictions, batch by batch.
 
-While one batch is inverted the next ones are read, and the one before is compressed and written.
+While one batch is inverted the next ones are read, and the ones before are compressed and written.
 The memory that it takes does not grow with the number of frames but by a few numbers for each, and a run that
 was killed goes on where it was when the same command is given again.
 """
@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from invert.frames import Frames, FrameSource
 from invert.keep import Selection
 from invert.predict import BATCHES, predict, unreadable
 from invert.prediction_layout import COLUMNS, TEXTS
-from invert.predictions import RESULT, append, complete, lay_out, truncate
+from invert.predictions import RESULT, Compressed, append, complete, compressed, lay_out, truncate
 from invert.reading.options import chosen
 from invert.reading.source import require_readable
 from invert.refine import Refinement, refine
@@ -43,8 +43,8 @@ from msft.layout import PROCESS
 COMMIT_SECONDS = 5.0
 """Time between two commits: what a kill costs at most."""
 
-MOST_COMPRESSING = 8
-"""Threads beside a GPU."""
+COMPRESSING = min(32, max(1, (os.cpu_count() or 1) - 2))
+"""Threads beside a GPU: all but for the one that writes and the one that tells the GPU what to do."""
 
 LEARNED = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
 CURVATURE = "per axis, from the curvature of the misfit and the residuals; without errors of the physics"
@@ -171,16 +171,22 @@ def invert_stream(
         else:
             batches = selection.batches(source, wanted, first=done)
 
-        def write(inversion: Inversion, source: str, worth_keeping: bool) -> None:
-            nonlocal last_commit
-            append(file, inversion, source, threads)
+        hastening: Future[None] | None = None
+
+        def write(inversion: Inversion, images: Compressed, source: str, worth_keeping: bool) -> None:
+            nonlocal last_commit, hastening
+            append(file, inversion, source, images)
+            if journaled.failure is not None:
+                raise journaled.failure
+            if threads is not None and (hastening is None or hastening.done()):
+                hastening = threads.submit(journaled.hasten)
             if worth_keeping and time.monotonic() - last_commit > COMMIT_SECONDS:
                 file.flush()
                 journaled.commit()
                 last_commit = time.monotonic()
 
         with (
-            _compressing(inverter.device) as threads,
+            compressing(inverter.device) as threads,
             Behind() as behind,
             closing(iter(Ahead(batches))) as ready,
         ):
@@ -189,7 +195,8 @@ def invert_stream(
             for frames in ready:
                 inversion = inverter(frames, progress)
                 readable = readable or frames.readable is None or bool(frames.readable.any())
-                behind(write, inversion, frames.source, readable)
+                # threads begin with these while those before are still being written
+                behind(write, inversion, compressed(inversion, threads), frames.source, readable)
         if not readable:
             require_readable(source.path, np.zeros(1, dtype=bool))
         complete(file)
@@ -197,12 +204,12 @@ def invert_stream(
 
 
 @contextmanager
-def _compressing(device: torch.device) -> Iterator[Executor | None]:
+def compressing(device: torch.device) -> Iterator[Executor | None]:
     """Threads that compress what is written: beside a GPU alone, since a network takes all processors."""
     if device.type == "cpu":
         yield None
         return
-    with ThreadPoolExecutor(min(MOST_COMPRESSING, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(COMPRESSING) as threads:
         yield threads
 
 
@@ -227,7 +234,7 @@ def _growing(target: Path, identity: str) -> Iterator[tuple[JournaledFile, h5py.
                         journaled.commit()
                     raise
             journaled.finish(target)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, KeyError) as error:
             # what HDF5 makes of a failed write tells less than the failure itself
             failure = journaled.failure or error
             if not isinstance(failure, OSError) or failure.errno is None:

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from msft.errors import ParameterError
+from msft.gathered import Gathered, write_all
 
 PAGE = 4096
 """Bytes of a page, the unit of the journal."""
@@ -56,6 +57,7 @@ class JournaledFile:
         self._pages: dict[int, bytearray] = {}
         self._position = 0
         self._descriptor = _open_locked(path)
+        self._gathered = Gathered(self._descriptor)
         try:
             # a journal without content is what a finished file left behind
             keep = keep and os.fstat(self._descriptor).st_size > 0
@@ -100,6 +102,7 @@ class JournaledFile:
         if self.failure is not None:
             raise self.failure
         try:
+            self._gathered.flush()
             os.fsync(self._descriptor)
             journal = journal_of(self.path)
             os.replace(_write_journal(journal, self._pages, self._size), journal)
@@ -111,6 +114,16 @@ class JournaledFile:
             raise self._failed(error) from None
         self._pages = {}
 
+    def hasten(self) -> None:
+        """Have the disk take what it was given, so that a commit waits for less; for another thread.
+
+        A failure stands, as if it were one of the next call: the disk tells of it only once.
+        """
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self._failed(error)
+
     def finish(self, path: Path) -> None:
         """Commit, and give the file its final name; the journal goes."""
         self.commit()
@@ -120,7 +133,7 @@ class JournaledFile:
 
     def _apply(self, pages: dict[int, bytearray]) -> None:
         for number, page in pages.items():
-            _write_all(self._descriptor, page, number * PAGE)
+            write_all(self._descriptor, page, number * PAGE)
         os.ftruncate(self._descriptor, self._kept)
         os.fsync(self._descriptor)
         # a page that the end of the file cuts belongs to the old part as a whole
@@ -157,6 +170,7 @@ class JournaledFile:
         view = memoryview(buffer).cast("B")
         start, end = self._position, self._position + len(view)
         try:
+            self._gathered.flush()
             view[:] = _read(self._descriptor, start, len(view))
         except OSError as error:
             raise self._failed(error) from None
@@ -174,23 +188,27 @@ class JournaledFile:
         return bytes(buffer)
 
     def write(self, data: memoryview) -> int:
-        """Write at the position: behind the old part to the disk, within it to memory."""
+        """Write at the position: behind the old part to the disk, within it to memory.
+
+        A failure is what the next commit raises: of an exception HDF5 makes nothing when it closes the file.
+        """
         view = memoryview(data).cast("B")
         start, end = self._position, self._position + len(view)
         self._position, self._size = end, max(self._size, end)
         if self.failure is not None:
-            return len(view)  # HDF5 is about to close a file of which nothing more is kept
+            return len(view)  # nothing more is kept
         try:
-            border = min(max(self._old_pages * PAGE, start), end)
+            border = max(start, min(self._old_pages * PAGE, end))
             for number in range(start // PAGE, -(-border // PAGE)) if border > start else ():
                 page = self._pages.get(number)
                 if page is None:
                     page = self._pages[number] = bytearray(_read(self._descriptor, number * PAGE, PAGE))
                 low, high = max(start, number * PAGE), min(border, (number + 1) * PAGE)
                 page[low - number * PAGE : high - number * PAGE] = view[low - start : high - start]
-            _write_all(self._descriptor, view[border - start :], border)
+            if border < end:
+                self._gathered.write(view[border - start :], border)
         except OSError as error:
-            raise self._failed(error) from None
+            self._failed(error)
         return len(view)
 
 
@@ -280,10 +298,3 @@ def _read(descriptor: int, offset: int, size: int) -> bytes:
         parts.append(part)
         missing -= len(part)
     return b"".join([*parts, bytes(missing)])
-
-
-def _write_all(descriptor: int, data: memoryview | bytearray, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written

@@ -1,22 +1,25 @@
 """Frames out of chunks that hold one each, decompressed here rather than by HDF5.
 
 HDF5 decompresses one chunk after another, with zlib, under the lock that h5py shares with whoever writes at
-the same time. Here that lock is held only while bytes come from the disk; several threads make frames of
-them, with ISA-L where it has a build, which takes less than half as long. What comes out is what HDF5 gives:
-whatever is not plain is left to it, down to single chunks, and so it is that says what is damaged.
+the same time. Here that lock is held only while bytes come from the disk, for many chunks at once; several
+threads make frames of them, with ISA-L where it has a build, which takes less than half as long. What comes
+out is what HDF5 gives: whatever is not plain is left to it, down to single chunks, and so it is that says
+what is damaged.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from msft.turns import turn
 
 try:
     from isal import isal_zlib as zlib
@@ -24,12 +27,17 @@ except ImportError:
     import zlib  # type: ignore[no-redef]
 
 Raw = tuple[slice, list[bytes | None]]
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
-THREADS = min(4, max(1, (os.cpu_count() or 1) // 4))
+THREADS = min(8, max(1, (os.cpu_count() or 1) * 3 // 8))
 """A few of many processors; of two, a network on them leaves none over."""
 
 PART_BYTES = 2**20
-"""What one thread decompresses at a time, in bytes of frames."""
+"""What one thread works on at a time, in bytes of frames."""
+
+TURN_PARTS = 32
+"""Parts whose chunks are read at a time, while nobody else has HDF5."""
 
 PIPELINES: tuple[tuple[int, ...], ...] = (
     (),
@@ -47,10 +55,11 @@ def read_rows(data: h5py.Dataset, first: int, last: int) -> NDArray[Any]:
     OSError
         If the file is damaged there.
     """
-    filters = _filters(data)
-    if filters is None:
-        return np.asarray(data[first:last])
-    result = np.empty((last - first, *data.shape[1:]), data.dtype)
+    with turn():
+        filters = _filters(data)
+        if filters is None:
+            return np.asarray(data[first:last])
+        result = np.empty((last - first, *data.shape[1:]), data.dtype)
 
     def fill(raw: Raw) -> list[int]:
         """Decompress some frames; returns which of them cannot be."""
@@ -61,16 +70,24 @@ def read_rows(data: h5py.Dataset, first: int, last: int) -> NDArray[Any]:
             if chunk is None or not _decompress(chunk, filters, result[row])
         ]
 
-    portions = _raw(data, first, result)
-    if THREADS == 1 or result.nbytes <= PART_BYTES:
-        left = [row for raw in portions for row in fill(raw)]
-    else:
-        # they end with the call: nobody has to close them, and none is there when a process forks
-        with ThreadPoolExecutor(THREADS) as threads:
-            left = [row for rows in threads.map(fill, portions) for row in rows]
-    for row in left:
-        result[row] = data[first + row]
+    for row in (row for rows in shared(fill, _raw(data, first, result), result.nbytes) for row in rows):
+        with turn():
+            result[row] = data[first + row]
     return result
+
+
+def shared(work: Callable[[Part], Result], parts: Iterable[Part], size: int) -> Iterable[Result]:
+    """What some work makes of parts of so many bytes in all; several threads share it if that is worth it."""
+    if THREADS == 1 or size <= PART_BYTES:
+        return map(work, parts)
+    # they end with the call: nobody has to close them, and none is there when a process forks
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(work, parts))
+
+
+def part_of(frames: NDArray[Any]) -> int:
+    """How many of some frames make a part."""
+    return max(1, PART_BYTES // math.prod((*frames.shape[1:], frames.itemsize)))
 
 
 def _filters(data: h5py.Dataset) -> tuple[int, ...] | None:
@@ -86,11 +103,15 @@ def _filters(data: h5py.Dataset) -> tuple[int, ...] | None:
 
 
 def _raw(data: h5py.Dataset, first: int, result: NDArray[Any]) -> Iterator[Raw]:
-    """Chunks for portions of a result as they are stored; None for those to leave to HDF5."""
-    at_a_time = max(1, PART_BYTES // math.prod((*result.shape[1:], result.itemsize)))
-    for start in range(0, len(result), at_a_time):
-        rows = slice(start, min(start + at_a_time, len(result)))
-        yield rows, [_stored(data, first + row) for row in range(rows.start, rows.stop)]
+    """Chunks for parts of a result as they are stored; None for those to leave to HDF5."""
+    part = part_of(result)
+    for start in range(0, len(result), TURN_PARTS * part):
+        end = min(start + TURN_PARTS * part, len(result))
+        with turn():
+            stored = [_stored(data, first + row) for row in range(start, end)]
+        for low in range(start, end, part):
+            rows = slice(low, min(low + part, end))
+            yield rows, stored[rows.start - start : rows.stop - start]
 
 
 def _stored(data: h5py.Dataset, row: int) -> bytes | None:

@@ -9,11 +9,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from invert.reading.chunks import read_rows
+from invert.reading.chunks import part_of, read_rows, shared
 from invert.reading.places import beside, dataset_at, find_images
 from invert.reading.stack import ImageStack
 from msft.dataset import open_hdf5
 from msft.errors import ParameterError
+from msft.turns import turn
 
 CXI_HAS_SIGNAL = 0x1000
 """The one bit of a CXI mask that does not make a pixel bad."""
@@ -96,14 +97,17 @@ def good_in_file(file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64])
     result = np.ones((1, *stack.size), dtype=bool)
     if len(numbers) == 0:
         return result
-    owners = [stack.owner(int(number)) for number in numbers]
     several = len(stack.names) > 1
+    owners = [stack.owner(int(number)) for number in (numbers if several else numbers[:1])]
     for place in IN_ENTRY:
         if not several:
-            for mask in filter(None, (dataset_at(file, name) for name in beside(owners[0][0], place))):
+            with turn():
+                found = list(filter(None, (dataset_at(file, name) for name in beside(owners[0][0], place))))
+            for mask in found:
                 result = result & _rows(mask, numbers, stack.size, len(stack))
             continue
-        masks = [dataset_at(file, beside(name, place)[0]) for name, _ in owners]
+        with turn():
+            masks = [dataset_at(file, beside(name, place)[0]) for name, _ in owners]
         if any(mask is not None for mask in masks):
             whole = np.ones((len(numbers), *stack.size), dtype=bool)
             for row, (mask, (name, within)) in enumerate(zip(masks, owners, strict=True)):
@@ -111,6 +115,41 @@ def good_in_file(file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64])
                     whole[row] = _rows(mask, np.array([within]), stack.size, stack.count(name))[0]
             result = result & whole
     return result
+
+
+def convert(
+    values: NDArray[Any],
+    good: NDArray[np.bool_],
+    scale: str,
+    images: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+) -> None:
+    """Write frames (n, H, W) as float32, and which of their pixels are valid, into arrays; threads share it.
+
+    Parameters
+    ----------
+    values
+        As stored.
+    good
+        Pixels that no mask makes bad, of each frame or of all.
+    scale
+        ``linear`` or ``log``.
+    images, valid
+        What is written.
+    """
+    good = np.broadcast_to(good, valid.shape)
+
+    def convert_part(rows: slice) -> None:
+        with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and not valid
+            images[rows] = values[rows]
+        np.logical_and(measured(values[rows], scale), good[rows], out=valid[rows])
+        if values.dtype.kind == "f" and values.itemsize > images.itemsize:
+            valid[rows] &= np.isfinite(images[rows])
+
+    part = part_of(images)
+    parts = (slice(start, start + part) for start in range(0, len(images), part))
+    for _ in shared(convert_part, parts, images.nbytes):
+        pass
 
 
 def measured(values: NDArray[Any], scale: str) -> NDArray[np.bool_]:
@@ -122,9 +161,12 @@ def measured(values: NDArray[Any], scale: str) -> NDArray[np.bool_]:
     darkness.
     """
     whole_numbers = values.dtype.kind in "iu"
-    valid = np.ones(values.shape, dtype=bool) if whole_numbers else np.isfinite(values)
-    if whole_numbers and values.dtype.itemsize > 1:
-        valid &= values != np.iinfo(values.dtype).max
+    if not whole_numbers:
+        valid = np.isfinite(values)
+    elif values.dtype.itemsize > 1:
+        valid = values != np.iinfo(values.dtype).max
+    else:
+        valid = np.ones(values.shape, dtype=bool)
     if scale == "linear" and values.dtype.kind != "u":
         for image, usable in zip(values, valid, strict=True):
             if not (image < 0).any():
@@ -140,17 +182,21 @@ def _rows(
     mask: h5py.Dataset, numbers: NDArray[np.int64], size: tuple[int, int], count: int
 ) -> NDArray[np.bool_]:
     """Good pixels of some of an array's `count` frames: (H, W), (N, H, W), (N, 1, H, W) or (1, N, H, W)."""
-    shape: tuple[int, ...] = mask.shape or ()
+    with turn():
+        shape: tuple[int, ...] = mask.shape or ()
     several = [length for length in shape[:-2] if length != 1]
     if not 2 <= len(shape) <= 4 or shape[-2:] != size or several not in ([], [count]):
         raise ParameterError("mask", f"shape {mask.shape}", f"{size} or {(count, *size)}, as the frames")
     if not several:
-        return _good(np.asarray(mask[()]).reshape(1, *size))
+        with turn():
+            bits = np.asarray(mask[()])
+        return _good(bits.reshape(1, *size))
     first, last = int(numbers[0]), int(numbers[-1]) + 1
     if len(shape) == 3:
         bits = read_rows(mask, first, last)
     else:
-        bits = np.asarray(mask[first:last, 0] if shape[1] == 1 else mask[0, first:last])
+        with turn():
+            bits = np.asarray(mask[first:last, 0] if shape[1] == 1 else mask[0, first:last])
     return _good(bits if len(bits) == len(numbers) else bits[numbers - first])
 
 

@@ -16,7 +16,7 @@ from invert.reading.centring import MOST_FRAMES, center_note, estimated_center
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instrument
 from invert.reading.isolation import survived
-from invert.reading.mask import good_in_file, mask_note, masks_beside, measured, read_mask
+from invert.reading.mask import convert, good_in_file, mask_note, masks_beside, read_mask
 from invert.reading.options import ESTIMATE, Reading, chosen, parse_center
 from invert.reading.places import attribute, find_images
 from invert.reading.resample import Resampling, grey_of, resampling
@@ -27,6 +27,7 @@ from msft.dataset import Scale, open_hdf5
 from msft.detector import Detector
 from msft.errors import ParameterError
 from msft.particle import Particles
+from msft.turns import turn
 
 SAMPLED = 16
 """Frames that tell the scale."""
@@ -112,7 +113,8 @@ class FrameSource:
 
     def truth(self, numbers: NDArray[np.int64]) -> Particles | None:
         """The particles that successive frames show, if the file is a simulation."""
-        return read_truth(self._file, slice(int(numbers[0]), int(numbers[-1]) + 1), len(numbers))
+        with turn():
+            return read_truth(self._file, slice(int(numbers[0]), int(numbers[-1]) + 1), len(numbers))
 
     def refresh(self) -> None:
         """Look how many frames a writer has added."""
@@ -172,11 +174,7 @@ class FrameSource:
                 good = good_in_file(self._file, self._stack, part)
             except OSError:  # this part of the file is damaged
                 continue
-            with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and not valid
-                images[rows] = values
-            np.logical_and(measured(values, self.scale), good, out=valid[rows])
-            if values.dtype.kind == "f" and values.itemsize > images.itemsize:
-                valid[rows] &= np.isfinite(images[rows])
+            convert(values, good, self.scale, images[rows], valid[rows])
             readable[rows] = True
         images[~readable] = np.nan
         if self._good is not None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from invert.reading.chunks import read_rows
 from msft.errors import ParameterError
+from msft.turns import turn
 
 MOST_FRAMES = 10**8
 LARGEST_CHUNK = 2**30
@@ -111,15 +112,19 @@ class ImageStack:
         parts = []
         while count > 0:
             name, row = self.owner(first)
-            data = self._file[name]
-            here = min(count, _frames_of(data.shape) - row)
+            with turn():
+                data = self._file[name]
+                shape = data.shape
+            here = min(count, _frames_of(shape) - row)
             rows = slice(row, row + here)
-            if data.ndim == 2:
-                part = data[()][None]
-            elif data.ndim == 3:
+            if len(shape) == 3:
                 part = read_rows(data, rows.start, rows.stop)
             else:
-                part = data[rows, 0] if data.shape[1] == 1 else data[0, rows]
+                with turn():
+                    if len(shape) == 2:
+                        part = data[()][None]
+                    else:
+                        part = data[rows, 0] if shape[1] == 1 else data[0, rows]
             parts.append(part)
             first, count = first + here, count - here
         return parts[0] if len(parts) == 1 else np.concatenate(parts)

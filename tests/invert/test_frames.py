@@ -60,6 +60,29 @@ def test_masks_nan_and_rows(tmp_path: Path, stack: np.ndarray) -> None:
     assert not read_frames(path, mask=tmp_path / "mask.npy").valid[0].diagonal().any()
 
 
+@pytest.mark.parametrize("shape", [(7, 16, 16), (16, 16)])
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_threads_share_frames_and_masks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], compression: str | None
+) -> None:
+    drawn = np.random.default_rng(1)
+    values, bits = drawn.lognormal(0, 200, (7, 16, 16)), drawn.integers(0, 2, shape, dtype=np.uint8)
+    values[4, 3] = 1e300, *np.full(15, np.inf)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        chunks = None if compression is None else (1, 16, 16)
+        file.create_dataset("entry_1/data_1/data", data=values, chunks=chunks, compression=compression)
+        file["entry_1/data_1/mask"] = bits
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    monkeypatch.setattr("invert.reading.chunks.THREADS", 3)
+    monkeypatch.setattr("invert.reading.chunks.PART_BYTES", 2 * 16 * 16 * 4)
+    for rows in (slice(None), slice(1, 6)):
+        frames = read_frames(tmp_path / "a.h5", scale="linear", rows=rows)
+        good = np.broadcast_to(bits == 0, values.shape)[rows]
+        assert np.array_equal(frames.images, single[rows])
+        assert np.array_equal(frames.valid, good & np.isfinite(single[rows]))
+
+
 @pytest.mark.parametrize("kind", ["?", "i1", "u1", "<i2", ">u2", ">i4", "<u4", "<i8", ">u8"])
 def test_masks_of_any_integers(tmp_path: Path, stack: np.ndarray, kind: str) -> None:
     last = 1 if kind == "?" else np.iinfo(kind).max

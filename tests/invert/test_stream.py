@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,6 +93,20 @@ def test_batches_give_what_all_frames_at_once_give(
     assert list(tmp_path.iterdir()) == [tmp_path / "p.h5"]
 
 
+def test_threads_that_compress_change_nothing(
+    frames: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("invert.reading.stack.ImageStack.block", 25)
+    invert_to(frames, tmp_path / "alone.h5", small_model)
+    monkeypatch.setattr("invert.stream.compressing", lambda device: ThreadPoolExecutor(3))
+    monkeypatch.setattr("msft.compression.PART", 4)
+    invert_to(frames, tmp_path / "beside.h5", small_model)
+    alone, beside = columns(tmp_path / "alone.h5"), columns(tmp_path / "beside.h5")
+    assert len(alone["mask"]) == 60
+    for name, column in alone.items():
+        assert np.array_equal(beside[name], column, equal_nan=True), name
+
+
 def test_a_killed_run_goes_on_and_gives_the_same(frames: Path, small_model: Path, tmp_path: Path) -> None:
     out, undisturbed = tmp_path / "p.h5", tmp_path / "q.h5"
     arguments = [sys.executable, "-c", WORKER, str(frames), str(small_model)]
@@ -111,6 +128,37 @@ def test_a_killed_run_goes_on_and_gives_the_same(frames: Path, small_model: Path
     for name, column in columns(undisturbed).items():
         assert np.array_equal(columns(out)[name], column, equal_nan=True), name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.h5", "q.h5"]
+
+
+@pytest.mark.parametrize("call", ["pwrite", "fsync"])
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    frames: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, threads: int
+) -> None:
+    monkeypatch.setattr("invert.reading.stack.ImageStack.block", 8)
+    monkeypatch.setattr("invert.stream.COMMIT_SECONDS", 0.0)
+    if threads:
+        monkeypatch.setattr("invert.stream.compressing", lambda device: ThreadPoolExecutor(threads))
+    many = 10**6
+    original, left = getattr(os, call), [many]
+
+    def fill(*arguments: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fill)
+        invert_to(frames, tmp_path / "undisturbed.h5", small_model)
+        left[0] = (many - left[0]) * 2 // 3
+        with pytest.raises(OSError, match=r"No space left on device; what is done is kept") as caught:
+            invert_to(frames, tmp_path / "p.h5", small_model)
+    assert caught.value.errno == errno.ENOSPC
+    assert invert_to(frames, tmp_path / "p.h5", small_model) >= 8
+    found = columns(tmp_path / "p.h5")
+    for name, column in columns(tmp_path / "undisturbed.h5").items():
+        assert np.array_equal(found[name], column, equal_nan=True), name
 
 
 def test_what_other_frames_or_weights_left_is_begun_anew(

@@ -10,14 +10,20 @@ import h5py
 import numpy as np
 import pytest
 
-from msft.compression import FILTERS, PART, chunks
+from msft import compression
+from msft.compression import FILTERS, PART, chunks, portions
 
 
+@pytest.mark.parametrize("library", ["as installed", "zlib"])
 @pytest.mark.parametrize("kind", ["<f4", ">f4", "<f8", "u1"])
-def test_hdf5_reads_what_threads_compressed(tmp_path: Path, kind: str) -> None:
+def test_hdf5_reads_what_threads_compressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, library: str
+) -> None:
+    if library == "zlib":
+        monkeypatch.setattr(compression, "_deflated", compression._by_zlib)
     images: Any = np.random.default_rng(0).integers(0, 200, (2 * PART + 3, 8, 6)).astype(kind)
     with ThreadPoolExecutor(3) as threads:
-        compressed = chunks(images, threads)
+        compressed = [chunk for part in portions(images, threads) for chunk in part]
     assert compressed == chunks(images)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         stored = np.dtype(kind).newbyteorder("<")

@@ -110,14 +110,15 @@ def work(path: Path, seed: int, contents: list[bytes]) -> None:
     file = JournaledFile(path, keep=True)
     for _ in range(6):
         for _ in range(chance.randrange(1, 5)):
-            where = chance.randrange(len(model) + 1)
+            where = chance.choice([len(model), chance.randrange(len(model) + 1)])
             data = chance.randbytes(chance.choice([1, 100, PAGE, 3 * PAGE + 7]))
             model = model.ljust(where + len(data), b"\0")
             model[where : where + len(data)] = data
             file.seek(where)
             file.write(memoryview(data))
-            file.seek(0)
-            assert file.read(len(model)) == model
+            if chance.random() < 0.3:  # what was gathered goes to the disk, too
+                file.seek(0)
+                assert file.read(len(model)) == model
         contents.append(bytes(model))
         file.commit()
 
@@ -139,6 +140,7 @@ def test_wherever_it_stops_a_commit_is_whole_or_has_not_begun(
         path = tmp_path / f"{steps}"
         contents = [b""]
         with monkeypatch.context() as patch:
+            patch.setattr("msft.gathered.GATHERED", (1, 150, 2 * PAGE, 2**20)[seed])
             disk = Disk(patch, path, steps, random.Random(steps))
             try:
                 work(path, seed, contents)
@@ -260,3 +262,45 @@ def test_after_a_failure_nothing_more_is_written(
         with pytest.raises(OSError, match=os.strerror(number)):
             file.commit()
     assert content(path) == b"a" * 2 * PAGE
+
+
+def test_small_pieces_in_a_row_go_to_the_disk_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    original = os.pwrite
+
+    def counted(descriptor: int, data: memoryview, offset: int) -> int:
+        calls.append(len(data))
+        return original(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", counted)
+    with JournaledFile(tmp_path / "f") as file:
+        for number in range(100):
+            file.write(memoryview(bytes([number]) * 1000))
+        assert calls == []
+        file.seek(99_500)
+        assert file.read(1000) == bytes([99]) * 500 + bytes(500)
+        assert calls == [100_000]
+        file.seek(100_000)
+        file.write(memoryview(b"end"))
+        file.commit()
+    assert content(tmp_path / "f")[-4:] == bytes([99]) + b"end"
+
+
+def test_a_failure_of_the_disk_that_only_another_thread_was_told_of_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with JournaledFile(tmp_path / "f") as file:
+        file.write(memoryview(b"a" * 10))
+        file.commit()
+        file.write(memoryview(b"b" * 10))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fail)
+            file.hasten()
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            file.commit()
+    assert content(tmp_path / "f") == b"a" * 10

@@ -173,7 +173,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
     path = tmp_path / "d.h5"
     done = begun(path)
     original = getattr(os, call)
-    left = [20 if call == "pwrite" else 1]
+    left = [5 if call == "pwrite" else 1]
 
     def fill(*arguments: Any) -> Any:
         left[0] -= 1
