@@ -11,7 +11,7 @@ import record  # noqa: F401  which makes augment the package
 import torch
 
 from invert import dihedral
-from invert.captured import Captured
+from invert.captured import gradients_of
 from invert.data import PatternDataset
 from invert.examples import Stored
 from invert.model import Model, ModelConfiguration
@@ -42,16 +42,11 @@ def bare_step(chosen: Preset, images: torch.Tensor) -> Callable[[], None]:
     def loss(batch: Batch) -> torch.Tensor:
         return torch.nn.functional.mse_loss(model(batch[0]), batch[1])
 
-    if on_gpu:
-        with torch.autocast("cuda", torch.bfloat16, cache_enabled=False):
-            captured = Captured(model, loss, batch)
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=on_gpu, cache_enabled=False):
+        gradients = gradients_of(model, loss, batch)
 
     def step() -> None:
-        if on_gpu:
-            captured(batch)
-        else:
-            optimiser.zero_grad()
-            loss(batch).backward()  # type: ignore[no-untyped-call]
+        gradients(batch)
         optimiser.step()
 
     return step

@@ -86,6 +86,20 @@ def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, floa
         return {name: 1e3 * seconds(work, 5) / count for name, work in parts.items()}
 
 
+def disk(path: Path, size: int) -> float:
+    """Bytes per second that a file takes which nobody has to make, until they are on the disk."""
+
+    def write() -> None:
+        with path.open("wb") as file:
+            for _ in range(max(1, size >> 20)):
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+
+    block = os.urandom(1 << 20)
+    return max(1, size >> 20) * len(block) / seconds(write)
+
+
 def write_frames(path: Path, count: int, simulation: Any) -> None:
     """Frames as counts of a detector, from `count` particles."""
     import h5py
@@ -146,7 +160,7 @@ def main() -> None:
             def run(name: Path = out) -> None:
                 invert_stream(source, slice(None), Inverter(loaded), name, {}, {})
 
-            whole = seconds(run)
+            whole = seconds(run, 3)
             grey = one.grey(configuration.floor_decades)
             result: dict[str, Any] = {
                 "frames": arguments.frames,
@@ -155,6 +169,7 @@ def main() -> None:
                 "weights_sha256": loaded.digest,
                 "frames_per_second": arguments.frames / whole,
                 "bytes_written_per_frame": out.stat().st_size / arguments.frames,
+                "disk_bytes_per_second": disk(Path(folder) / "disk", out.stat().st_size),
                 "milliseconds_per_frame": stages(loaded, source, count, Path(folder)),
                 "latency_of_one_frame_ms": {
                     "network alone": 1e3 * seconds(lambda: loaded.model.invert(grey), 20),
@@ -162,6 +177,9 @@ def main() -> None:
                 },
             }
     rate = f"{result['frames_per_second']:.0f} frames/s end to end"
+    written = result["frames_per_second"] * result["bytes_written_per_frame"] / 1e6
+    alone = result["disk_bytes_per_second"] / 1e6
+    print(f"{written:.0f} MB/s written; this disk takes {alone:.0f} MB/s of a file of that size")
     print(f"{rate}, {arguments.threads} threads, {arguments.device}")
     for name, value in result["milliseconds_per_frame"].items():
         print(f"  {name}: {value:.2f} ms a frame in batches of {count}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -45,12 +46,19 @@ class UncertaintyHead(nn.Module):
     def __init__(self, signs: int, hidden: int = 64) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.BatchNorm1d(signs, affine=False, momentum=None),
+            nn.BatchNorm1d(signs, affine=False),  # by `standardise`, in evaluation mode always
             nn.Linear(signs, hidden),
             nn.ReLU(),
             nn.Linear(hidden, 2),
         )
         self.register_buffer("shift", torch.zeros(2))
+
+    @torch.no_grad()
+    def standardise(self, signs: torch.Tensor) -> None:
+        """Take signs in units of their spread over these, (N, S)."""
+        normalisation: Any = self.layers[0]
+        normalisation.running_mean.copy_(signs.mean(dim=0))
+        normalisation.running_var.copy_(signs.var(dim=0))
 
     def logarithm(self, signs: torch.Tensor) -> torch.Tensor:
         """Natural logarithms (B, 2) of the uncertainties."""

@@ -14,9 +14,11 @@ import numpy as np
 import torch
 
 from augment.presets import one_of
+from invert.captured import gradients_of
 from invert.data import PatternDataset
 from invert.metrics import Errors
 from invert.model import Answers, Model
+from invert.prepared import Batch
 from invert.presets import TrainingConfiguration
 from msft.seeding import generator_of
 from msft.symmetry import misorientation
@@ -57,18 +59,25 @@ def learn(
     """
     count = min(LARGEST, max(settings.batch, settings.images // 20))
     signs, errors = _errors(model, teaching, count, settings, _TEACHING)
-    head = model.uncertainty.train().requires_grad_(True)
-    optimiser = torch.optim.AdamW(head.parameters(), RATE, weight_decay=1e-2)
+    head = model.uncertainty.requires_grad_(True)
+    head.standardise(signs)
+    optimiser = torch.optim.AdamW(head.parameters(), RATE, weight_decay=1e-2, fused=signs.is_cuda)
     steps = max(FEWEST_STEPS, PASSES * count // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     order = generator_of(settings.seed, _ORDER, 0)
-    for _ in range(steps):
+
+    def drawn() -> Batch:
         rows = torch.from_numpy(order.integers(count, size=BATCH)).to(signs.device, non_blocking=True)
-        optimiser.zero_grad()
-        pinball(errors[rows], head.logarithm(signs[rows]), LEVEL).backward()  # type: ignore[no-untyped-call]
+        return signs[rows], errors[rows]
+
+    def loss(batch: Batch) -> torch.Tensor:
+        return pinball(batch[1], head.logarithm(batch[0]), LEVEL)
+
+    gradients = gradients_of(head, loss, drawn())
+    for _ in range(steps):
+        gradients(drawn())
         optimiser.step()
         schedule.step()
-    head.eval()
     repeats = math.ceil(min(ENOUGH, count) / len(calibrating))
     signs, errors = _errors(model, calibrating, repeats * len(calibrating), settings, _CALIBRATING)
     with torch.no_grad():
