@@ -21,7 +21,6 @@ WARM_UP = 3
 class Captured:
     """A loss and its gradients for batches of one size.
 
-    The gradients lie where the graph puts them, in the parameters' `grad`: nobody else may set them to None.
     What a pass leaves in the model's buffers is that of the batches that it is called with.
 
     Parameters
@@ -39,32 +38,47 @@ class Captured:
         self._batch = tuple(torch.empty_like(part).copy_(part) for part in batch)
         buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
 
-        def gradients() -> torch.Tensor:
+        def work() -> torch.Tensor:
             found = loss(self._batch)
-            with torch.autocast("cuda", enabled=False):
+            with torch.autocast(found.device.type, enabled=False):
                 found.backward()  # type: ignore[no-untyped-call]
             return found.detach()
 
-        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(here)
-        with torch.cuda.stream(aside):
-            for _ in range(WARM_UP):
-                model.zero_grad(set_to_none=True)
-                gradients()
-        here.wait_stream(aside)
-        for buffer, before in buffers:
-            buffer.copy_(before)
-        model.zero_grad(set_to_none=True)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._loss = gradients()
+        def prepare() -> None:
+            for buffer, before in buffers:
+                buffer.copy_(before)
+            model.zero_grad(set_to_none=True)
+
+        self._replay, self._loss = recorded(work, prepare)
+        self._gradients = [(one, one.grad) for one in model.parameters() if one.grad is not None]
 
     def __call__(self, batch: Batch) -> torch.Tensor:
         """The loss of a batch, whose gradients the parameters have afterwards; nothing waits for the GPU."""
         for own, part in zip(self._batch, batch, strict=True):
             own.copy_(part)
-        self._graph.replay()
+        self._replay()
+        # the graph writes where they were captured, and knows nothing of who has taken them away meanwhile
+        for parameter, gradient in self._gradients:
+            parameter.grad = gradient
         return self._loss.clone()
+
+
+def recorded(
+    work: Callable[[], torch.Tensor], prepare: Callable[[], None]
+) -> tuple[Callable[[], None], torch.Tensor]:
+    """A CUDA graph of some work, and where it leaves what that returns; `prepare` undoes the warming up."""
+    here, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    aside.wait_stream(here)
+    with torch.cuda.stream(aside):
+        for _ in range(WARM_UP):
+            prepare()
+            work()
+    here.wait_stream(aside)
+    prepare()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = work()
+    return graph.replay, result
 
 
 def gradients_of(

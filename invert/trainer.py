@@ -125,7 +125,7 @@ class _Loop(lightning.LightningModule):
         self.best_state: State = left["best_state"] if left else {}
         self.best_loss: float = left["best_loss"] if left else math.inf
         self.automatic_optimization = False  # Lightning's takes longer than a small network on a GPU
-        self._captured: Captured | None = None
+        self._gradients: Callable[[Batch], torch.Tensor] | None = None
         self._train_losses: list[torch.Tensor] = []
         self._validation_losses: list[tuple[torch.Tensor, int]] = []
 
@@ -137,25 +137,34 @@ class _Loop(lightning.LightningModule):
         optimiser: Any = self.optimizers(use_pl_optimizer=False)
         schedule: Any = self.lr_schedulers()
         for batch in batches:
+            if self._gradients is None:
+                self._gradients = self._gradients_of(batch)
             seed_on(self.device, self.plan.dropout_seed(self.step, self.trainer.global_rank))
-            self._train_losses.append(self._gradients(batch, optimiser))
+            self._train_losses.append(self._gradients(batch))
             optimiser.step()
             schedule.step()
             self.progress(min(self.plan.batch, self.plan.images - self.step * self.plan.batch))
             self.step += 1
 
-    def _gradients(self, batch: Batch, optimiser: Optimizer) -> torch.Tensor:
-        """Give the parameters their gradients for a batch; returns its loss."""
-        if self.device.type == "cuda" and self.trainer.world_size == 1:
-            if self._captured is None:
-                self._captured = Captured(self.model, lambda batch: self.task.loss(batch, True), batch)
-            return self._captured(batch)
-        optimiser.zero_grad()
-        loss = self.task.loss(batch, True)
-        # each operation backward in the precision that it had forward
-        with torch.autocast(self.device.type, enabled=False):
-            self.manual_backward(loss)
-        return loss.detach()
+    def _gradients_of(self, batch: Batch) -> Callable[[Batch], torch.Tensor]:
+        """What gives the parameters their gradients for batches like this one, and returns the loss."""
+        if self.captures:
+            return Captured(self.model, lambda batch: self.task.loss(batch, True), batch)
+
+        def told(batch: Batch) -> torch.Tensor:
+            self.zero_grad()
+            loss = self.task.loss(batch, True)
+            # each operation backward in the precision that it had forward
+            with torch.autocast(self.device.type, enabled=False):
+                self.manual_backward(loss)
+            return loss.detach()
+
+        return told
+
+    @property
+    def captures(self) -> bool:
+        """Whether gradients are those of a CUDA graph: other processes cannot share theirs in between."""
+        return self.device.type == "cuda" and self.trainer.world_size == 1
 
     def validation_step(self, batches: Sequence[Batch], index: int) -> None:
         for batch in batches:

@@ -14,14 +14,70 @@ from invert.captured import Captured
 from invert.data import read_dataset
 from invert.prepared import Batch
 from invert.train import fit
+from invert.trainer import Plan, _Loop, train
 
 from .conftest import SMALL_PRESET
+from .test_trainer import classification
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.usefixtures("full_precision"),
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU HERE: no graph was captured"),
-]
+
+def on_a_gpu(test: Callable[..., None]) -> Callable[..., None]:
+    lacking = pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU HERE: no graph was captured")
+    marked: Callable[..., None] = pytest.mark.gpu(pytest.mark.usefixtures("full_precision")(lacking(test)))
+    return marked
+
+
+def stand_in(
+    model: nn.Module,
+) -> Callable[[Callable[[], torch.Tensor], Callable[[], None]], tuple[Callable[[], None], torch.Tensor]]:
+    """A processor's way to do what a graph does: nothing but writing where it was captured."""
+
+    def recorded(
+        work: Callable[[], torch.Tensor], prepare: Callable[[], None]
+    ) -> tuple[Callable[[], None], torch.Tensor]:
+        result = work()
+        written = [(one, one.grad) for one in model.parameters()]
+        prepare()
+        for parameter, gradient in written:
+            parameter.grad = gradient
+
+        def replay() -> None:
+            before = [parameter.grad for parameter, _ in written]
+            model.zero_grad(set_to_none=True)
+            result.copy_(work())
+            for (parameter, gradient), taken in zip(written, before, strict=True):
+                assert gradient is not None
+                assert parameter.grad is not None
+                gradient.copy_(parameter.grad)
+                parameter.grad = taken
+
+        return replay, result
+
+    return recorded
+
+
+def test_a_training_goes_on_after_validation_took_the_gradients_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, outcomes = Plan(images=1500, batch=48, seed=0), []
+    for captures in (False, True):
+        task = classification()
+        monkeypatch.setattr(_Loop, "captures", captures)
+        monkeypatch.setattr("invert.captured.recorded", stand_in(task.model))
+        outcomes.append(train(task, plan, torch.device("cpu")))
+    told, captured = outcomes
+    assert len(told.history) == 6
+    assert captured.history == told.history
+    assert all(torch.equal(captured.state[name], told.state[name]) for name in told.state)
+
+
+def test_statistics_are_those_of_the_batches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    twin = copy.deepcopy(layers)
+    monkeypatch.setattr("invert.captured.recorded", stand_in(layers))
+    batch = (torch.rand(16, 3, generator=torch.Generator().manual_seed(1)),)
+    captured = Captured(layers, lambda given: layers(given[0]).square().mean(), batch)
+    for _ in range(3):
+        captured(batch)
+        twin(*batch)
+    assert all(torch.equal(a, b) for a, b in zip(layers.buffers(), twin.buffers(), strict=True))
 
 
 class Told:
@@ -38,6 +94,7 @@ class Told:
         return found.detach()
 
 
+@on_a_gpu
 def test_every_batch_has_its_own_loss_gradients_and_statistics() -> None:
     torch.manual_seed(3)
     layers = (
@@ -73,6 +130,7 @@ def test_every_batch_has_its_own_loss_gradients_and_statistics() -> None:
         assert torch.allclose(statistic, expected_one, rtol=1e-4)
 
 
+@on_a_gpu
 def test_dropout_draws_anew_at_every_batch_by_the_seed() -> None:
     model = nn.Sequential(nn.Linear(50, 50), nn.Dropout(0.5)).to("cuda")
     batch = (torch.rand(8, 50, device="cuda"),)
@@ -84,6 +142,7 @@ def test_dropout_draws_anew_at_every_batch_by_the_seed() -> None:
     assert losses[0] == losses[2] != losses[1]
 
 
+@on_a_gpu
 def test_a_training_by_a_graph_is_the_training(small_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, gpu = read_dataset(small_dataset), torch.device("cuda")
     by_graph = fit(dataset, SMALL_PRESET, gpu).history
