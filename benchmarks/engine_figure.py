@@ -31,15 +31,19 @@ def draw(result: dict[str, Any]) -> Figure:
     least = min(row["amplitude_error"] for row in rows.values() if row["amplitude_error"] > 0)
     floor = least / 30
     places = {name: (row["seconds_median"], row["amplitude_error"] or floor) for name, row in rows.items()}
+    crowded = {
+        name: any(place[0] < x < 100 * place[0] and 0.5 < y / place[1] < 2 for x, y in places.values())
+        for name, place in places.items()
+    }
     for name, place in places.items():
-        crowded = any(place[0] < x < 100 * place[0] and 0.5 < y / place[1] < 2 for x, y in places.values())
-        _point(axes, name, place, reference=not rows[name]["amplitude_error"], left=crowded)
+        _point(axes, name, place, reference=not rows[name]["amplitude_error"], left=crowded[name])
     axes.set(xscale="log", yscale="log", xlabel="time per pattern (s)")
     axes.set_ylabel("relative $L_2$ error of the amplitude")
     axes.set_ylim(floor / 3, 0.1)
     fastest = min(row["seconds_median"] for row in rows.values())
     slowest = max(row["seconds_median"] for row in rows.values())
-    axes.set_xlim(fastest / 3, slowest * 60)  # room for the names
+    named_left = min((places[name][0] for name in places if crowded[name]), default=fastest)
+    axes.set_xlim(min(fastest / 3, named_left / 30), slowest * 60)  # room for the names
     axes.grid(which="major", color="0.9")
     axes.set_axisbelow(True)
     machine = result["environment"]

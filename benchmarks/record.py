@@ -33,9 +33,10 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
-        # a copy of the files on another machine may come without their history
-        "commit": _git("rev-parse", "HEAD") or os.environ.get("COMMIT", ""),
-        "changed_since": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        # a copy of the files on another machine may come without their history, or with an older one
+        "commit": os.environ.get("COMMIT") or _git("rev-parse", "HEAD"),
+        "changed_since": "COMMIT" not in os.environ
+        and bool(_git("status", "--porcelain", "--untracked-files=no")),
     }
 
 

@@ -1,9 +1,8 @@
 """HDF5 for several threads that take turns.
 
 h5py has one lock for all of HDF5, and it is not fair: a thread that gives it back and asks again at once gets
-it again, since one that sleeps takes longer to wake up. A reader beside a writer of small pieces waited some
-3 ms for every piece (measured by benchmarks/beside.py). Here a thread asks once for many pieces, and whoever
-has waited comes next.
+it again, since one that sleeps takes longer to wake up: a reader beside a writer of small pieces waits for
+milliseconds at every piece. Here a thread asks once for many pieces, and whoever has waited comes next.
 """
 
 from __future__ import annotations

@@ -5,10 +5,12 @@ beside this file, which keeps the order and the names of `msft.backends.with_num
 
 In single precision a pattern of 128 x 128 pixels takes about 15,000 instructions of each of 12,450 threads:
 82 edges of about 190, counted in what ``nvcc -arch=sm_90`` makes of the source (40 registers, none spilled).
-An H200 issues 3e13 a second and so cannot compute more than about 150,000 such patterns; none is measured
-yet. A thread keeps neither vertices (0.3 kB) nor cells (0.7 kB), but computes the former four and the latter
-two and a half times: with all of them kept, it would be a third fewer instructions and a memory's speed.
-Meshes are built on the CPU, see `msft.solvers.overlay`, while the GPU computes what was launched before.
+An H200 issues 3e13 a second and so cannot compute more than about 150,000 such patterns. It was seen to
+compute 87,000 from meshes that are there, uploads included, and 51,000 from particles, whose meshes 16
+virtual cores build at 100,000 a second (benchmarks/engine.py); in double precision 53,000 and 51,000. A
+thread keeps neither vertices (0.3 kB) nor cells (0.7 kB), but computes the former four and the latter two and
+a half times: with all of them kept, it would be a third fewer instructions and a memory's speed. Meshes are
+built on the CPU, see `msft.solvers.overlay`, while the GPU computes what was launched before.
 
 Sine and cosine are sincospi of the phase in half turns: exactly folded, and good to the last digit. The
 hardware's `__sincosf` has absolute errors of 2^-21.2 = 4e-7 within half a turn (CUDA C++ Programming Guide).
