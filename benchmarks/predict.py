@@ -3,10 +3,11 @@
     python benchmarks/predict.py MODEL [--frames 1000] [--threads 2] [--device cpu]
 
 Simulates frames of the preset `experiment`, writes them as a detector would (compressed HDF5, linear 16-bit
-counts) and inverts the file end to end: reading, preparing, network (each frame in its views),
-re-simulation, score, writing. Prints and records how long each stage takes by itself (end to end, reading and
-writing happen beside the rest) and how much is written, and beside it the latency of a frame, for which the
-paper has 5 ms (network alone, GTX 1060), with and without the re-simulation.
+counts) and inverts the file end to end: reading, preparing, network (each frame in its views), re-simulation,
+score, writing. Prints and records how long each stage takes by itself (end to end, reading and writing happen
+beside the rest), how much is written and what the disk takes of a file that nobody has to make, on a GPU also
+the rate if nothing is written; and the latency of a frame, for which the paper has 5 ms (network alone, GTX
+1060), with and without the re-simulation.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -139,6 +141,7 @@ def main() -> None:
     import torch
 
     from invert import checkpoint
+    from invert.ahead import Ahead
     from invert.frames import open_frames
     from invert.predict import BATCHES, predict
     from invert.stream import Inverter, invert_stream
@@ -160,6 +163,12 @@ def main() -> None:
             def run(name: Path = out) -> None:
                 invert_stream(source, slice(None), Inverter(loaded), name, {}, {})
 
+            def read_and_invert() -> None:
+                batches = source.batches(slice(None), 0, BATCHES[arguments.device])
+                with closing(iter(Ahead(batches))) as ready:
+                    for frames in ready:
+                        predict(loaded, frames)
+
             whole = seconds(run, 3)
             grey = one.grey(configuration.floor_decades)
             result: dict[str, Any] = {
@@ -176,11 +185,15 @@ def main() -> None:
                     "all but writing": 1e3 * seconds(lambda: predict(loaded, one), 20),
                 },
             }
+            if arguments.device == "cuda":
+                result["frames_per_second_not_written"] = arguments.frames / seconds(read_and_invert, 3)
     rate = f"{result['frames_per_second']:.0f} frames/s end to end"
     written = result["frames_per_second"] * result["bytes_written_per_frame"] / 1e6
     alone = result["disk_bytes_per_second"] / 1e6
     print(f"{written:.0f} MB/s written; this disk takes {alone:.0f} MB/s of a file of that size")
     print(f"{rate}, {arguments.threads} threads, {arguments.device}")
+    if "frames_per_second_not_written" in result:
+        print(f"{result['frames_per_second_not_written']:.0f} frames/s if nothing is written")
     for name, value in result["milliseconds_per_frame"].items():
         print(f"  {name}: {value:.2f} ms a frame in batches of {count}")
     for name, value in result["latency_of_one_frame_ms"].items():

@@ -15,7 +15,7 @@ import torch
 
 from invert import checkpoint
 from invert import classifier as classifiers
-from invert.backbone import ResidualConfiguration, VGGConfiguration
+from invert.backbone import NETWORKS, ResidualConfiguration, VGGConfiguration
 from invert.classification import Classification, divided, fit, flipped, judged, train
 from invert.classification_presets import (
     CLASSIFICATION_PRESETS,
@@ -58,6 +58,31 @@ def test_the_preset_is_that_of_the_paper() -> None:
     assert (training.learning_rate, training.decay, training.decay_epochs) == (0.1, 0.1, 50)
     assert (training.l1, training.l2, training.flips) == (1e-5, 1e-5, True)
     assert paper.input.pixels == 224
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg16"])
+def test_a_step_asks_a_gpu_nothing(name: str) -> None:
+    # Tensors of the device "meta" have no values, so whatever would wait for those of a GPU fails here.
+    configuration = ClassifierConfiguration(NETWORKS[name], HELIUM, InputConfiguration(224))
+    with torch.device("meta"):
+        model = Classifier(configuration)
+    none = Examples(NOTHING, NOTHING)
+    task = Classification(model, none, none, ClassificationTraining())
+    batch = torch.empty((4, 224, 224), device="meta"), torch.empty((4, len(HELIUM)), device="meta")
+    [prepared] = task.prepared([batch], [Draw(True, 0, 4)])
+    task.loss(prepared, True).backward()  # type: ignore[no-untyped-call]
+    assert all(weights.grad is not None for weights in model.parameters())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU HERE: no classifier was trained on CUDA")
+def test_a_gpu_trains_a_classifier() -> None:
+    images, labels = images_and_labels(600, 1)
+    network = ResidualConfiguration((1, 1), 8, "leaky_relu", preactivated=True, first_stride=1)
+    settings = ClassificationTraining(epochs=12, batch=32, decay_epochs=8, learning_rate=0.05, momentum=0.9)
+    preset = ClassificationPreset(network, InputConfiguration(pixels=32), settings)
+    history = fit(LabelledFrames(frames_of(images), labels, NAMES), preset, torch.device("cuda")).history
+    assert history[-1]["validation_loss"] < 0.6 * history[0]["validation_loss"]
 
 
 def test_the_rate_falls_to_a_tenth_every_fifty_epochs() -> None:
