@@ -123,7 +123,10 @@ def predict(
             wanted = chosen(chosen_rows, len(source))
             selection = None if keep is None or classes is None else select(keep, classes, source)
             count = len(wanted if selection is None else selection.numbers(wanted))
-            with progress_bar("inverting", count, quiet or as_json) as progress:
+            with (
+                outputs.replacing() as kept,
+                progress_bar("inverting", count, quiet or as_json) as progress,
+            ):
                 before = invert_stream(
                     source,
                     chosen_rows,
@@ -138,7 +141,8 @@ def predict(
             lines += [f"{before} frames were done before"] if before else []
             if inverter.alone.agreement:
                 lines.append("network alone: " + inverter.alone.line())
-            outputs.finish(source.truth, pictures, source_notes(source), lines, quiet, as_json, classes)
+            notes = [*source_notes(source), *kept]
+            outputs.finish(source.truth, pictures, notes, lines, quiet, as_json, classes)
 
 
 def inverter_of(
@@ -283,10 +287,12 @@ def fit(
             "seed": seed,
             "notes": json.dumps(source.notes),
         }
-        write_predictions(outputs.predictions, inversion, measured, provenance, CURVATURE, simulation)
+        with outputs.replacing() as kept:
+            write_predictions(outputs.predictions, inversion, measured, provenance, CURVATURE, simulation)
+        notes += kept
         lines = [
             f"{search.starts} starts of {search.steps} steps each with {' or '.join(bodies)}, "
-            f"{simulation.optics.absorption} absorption, solver {simulation.solver}"
+            f"{simulation.optics.absorption} absorption, solver {simulation.solver}",
         ]
         truth, first = measured.truth, int(measured.numbers[0])
         outputs.finish(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +44,28 @@ class Outputs:
         for path in (outputs.table, outputs.picture, *([html] if html else [])):
             check_writable(path, inputs=inputs)
         return outputs
+
+    @contextmanager
+    def replacing(self) -> Iterator[list[str]]:
+        """What writes the predictions; those of forward fitting that it replaces, hours of work, are kept.
+
+        Yields lines for people, which say so. If nothing is replaced, nothing is kept either.
+        """
+        if not _fitted(self.predictions):
+            yield []
+            return
+        numbered = (self.predictions.with_suffix(f".{number}.h5") for number in count(1))
+        earlier = next(path for path in numbered if not path.exists())
+        try:
+            os.link(self.predictions, earlier)
+        except OSError:  # a file system without links
+            shutil.copy2(self.predictions, earlier)
+        begun = self.predictions.stat().st_mtime_ns
+        try:
+            yield [f"{self.predictions} held forward fits: they are kept as {earlier}"]
+        finally:
+            if self.predictions.exists() and self.predictions.stat().st_mtime_ns == begun:
+                earlier.unlink()  # nothing took its place
 
     def finish(
         self,
@@ -95,6 +121,21 @@ class Outputs:
         ]
         report(result, text, quiet, as_json)
         _warn(notes)
+
+
+def _fitted(path: Path) -> bool:
+    """Whether there are predictions that simulated more patterns than a network's answers do."""
+    from invert.predict import PATTERNS
+    from invert.predictions import open_predictions
+    from msft.errors import ParameterError
+
+    if not path.exists():
+        return False
+    try:
+        with open_predictions(path) as predictions:
+            return any((part.patterns_used > PATTERNS).any() for part in predictions.blocks())
+    except (ParameterError, OSError):
+        return False
 
 
 def _warn(notes: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import re
 from pathlib import Path
@@ -70,6 +71,33 @@ def write(path: Path, images: NDArray[np.float32], mask: NDArray[np.uint32] | No
         if mask is not None:
             file["/entry_1/data_1/mask"] = mask
     return path
+
+
+def test_fits_are_kept_when_other_answers_take_their_place(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    exp, target = tmp_path / "exp.h5", tmp_path / "exp.predictions.h5"
+    exp.write_bytes((workplace / "exp.h5").read_bytes())
+    small = "--no-report", "--pictures", 0
+    assert run(invert, "fit", exp, *QUICK, *small, "--quiet").exit_code == 0
+    fits, earlier = target.read_bytes(), tmp_path / "exp.predictions.1.h5"
+    with monkeypatch.context() as failing:
+        failing.setattr("invert.stream.append", full_disk)
+        broken = run(invert, "predict", exp, "--model", workplace / "model", *small)
+    assert (broken.exit_code, target.read_bytes()) == (1, fits)
+    assert not earlier.exists()
+    done = run(invert, "predict", exp, "--model", workplace / "model", *small)
+    assert done.exit_code == 0, done.output
+    assert str(earlier) in done.stdout
+    assert earlier.read_bytes() == fits != target.read_bytes()
+    again = run(invert, "predict", exp, "--model", workplace / "model", *small)
+    assert again.exit_code == 0, again.output
+    assert sorted(path.name for path in tmp_path.glob("*.h5")) == [
+        "exp.h5", "exp.predictions.1.h5", "exp.predictions.h5"
+    ]  # fmt: skip
 
 
 def test_fit_leaves_its_files_and_finds_the_particles(workplace: Path) -> None:
