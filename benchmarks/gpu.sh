@@ -11,7 +11,8 @@
 #
 # The Python has this package's dependencies, CuPy and a torch with CUDA; it does without hdf5plugin and
 # numpy-quaternion, and without isal it writes patterns four times slower. Records go to RECORDS
-# (benchmarks/records): engine_gpu, augment_cuda, train_cuda, predict_cuda, full_size_paper and full_size_best;
+# (benchmarks/records): engine_gpu, augment_cuda, train_cuda, predict_cuda, predict_cuda_in_memory,
+# full_size_paper and full_size_best;
 # COMMIT is what they say of a copy without git's history. Weights go to FOLDER (full_size), in a folder of each
 # preset.
 set -uo pipefail
@@ -55,6 +56,9 @@ speed() {
     run "$python" benchmarks/augment.py --device cuda --out "$records/augment_cuda.json"
     run "$python" benchmarks/train.py --device cuda --repeats 3 --out "$records/train_cuda.json"
     run "$python" benchmarks/predict.py invert/weights --frames 4096 --device cuda --out "$records/predict_cuda.json"
+    # and with files in memory: what the disk costs
+    TMPDIR=/dev/shm run "$python" benchmarks/predict.py invert/weights --frames 4096 --device cuda \
+        --out "$records/predict_cuda_in_memory.json"
 }
 
 full_size() {
