@@ -12,9 +12,8 @@
 # The Python has this package's dependencies, CuPy and a torch with CUDA; it does without hdf5plugin and
 # numpy-quaternion, and without isal it writes patterns four times slower. Records go to RECORDS
 # (benchmarks/records): engine_gpu, augment_cuda, train_cuda, predict_cuda, predict_cuda_in_memory,
-# full_size_paper and full_size_best;
-# COMMIT is what they say of a copy without git's history. Weights go to FOLDER (full_size), in a folder of each
-# preset.
+# full_size_paper and full_size_best; COMMIT is what they say of a copy without git's history. Weights go to
+# FOLDER (full_size), in a folder of each preset.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
