@@ -35,6 +35,23 @@ Pixels = Annotated[int | None, typer.Option(help="Pixels per side [128].")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        import msft
+
+        typer.echo(f"msft-invert {msft.__version__}")
+        raise typer.Exit
+
+
+def versioned(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say the version and end.", callback=_tell_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Options of the commands themselves."""
+
+
 def run(app: typer.Typer) -> None:
     """Run a command line; a word or value that it does not know is one line, as any other bad input.
 

@@ -34,6 +34,7 @@ from .common import (
     read_configuration,
     report,
     run,
+    versioned,
 )
 from .importing import import_pictures
 from .measured import fit, predict
@@ -48,6 +49,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # or [words in brackets] are taken for markup
 )
 
+app.callback()(versioned)
 app.command()(augment)
 
 DatasetArgument = Annotated[Path, typer.Argument(help="A dataset of `msft generate`.")]

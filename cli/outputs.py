@@ -26,6 +26,7 @@ class Outputs:
     table: Path
     picture: Path
     page: Path | None
+    no_plotly: bool = False
 
     @classmethod
     def checked(
@@ -38,7 +39,8 @@ class Outputs:
 
         target = out or beside(frames, ".predictions.h5", "frames")
         html = target.with_suffix(".html") if wants_page(page) else None
-        outputs = cls(target, target.with_suffix(".csv"), target.with_suffix(".png"), html)
+        no_plotly = page is None and html is None
+        outputs = cls(target, target.with_suffix(".csv"), target.with_suffix(".png"), html, no_plotly)
         inputs = [frames, *(path for path in others if path)]
         check_writable(outputs.predictions, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
         for path in (outputs.table, outputs.picture, *([html] if html else [])):
@@ -110,6 +112,8 @@ class Outputs:
             "notes": list(notes),
         }
         table = first_frames(first, truth(first.frames))
+        if more := len(summary.agreement) - len(first):
+            table.append(f"and {more} more, in {self.table.name}")
         text = [
             *notes,
             *lines,
@@ -118,6 +122,7 @@ class Outputs:
             *summary.bodies_lines(),
             summary.flags_line(),
             "wrote " + ", ".join(map(str, files)),
+            *(["no HTML page: pip install 'msft-invert[report]' brings plotly"] if self.no_plotly else []),
         ]
         report(result, text, quiet, as_json)
         _warn(notes)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from . import generation
-from .common import Json, Quiet, Seed, one_line_errors, progress_bar, report, run
+from .common import Json, Quiet, Seed, one_line_errors, progress_bar, report, run, versioned
 from .simulate import simulate
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # or [words in brackets] are taken for markup
 )
 
+app.callback()(versioned)
 app.command()(simulate)
 
 DatasetArgument = Annotated[Path, typer.Argument(help="An HDF5 file of patterns.")]

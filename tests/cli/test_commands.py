@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 
 from augment.presets import RECORDINGS
 from invert.presets import PRESETS
+from msft import __version__
 from msft.configuration import to_mapping
 
 SMALL = ["--pixels", "32", "--q-step", "0.0148", "--radius-max", "80", "--quiet"]
@@ -493,3 +494,17 @@ def test_the_wheel_holds_four_packages_of_ours_and_nothing_called_cli(tmp_path: 
     modules = {Path(name).name for name in ZipFile(wheel).namelist()}
     assert not {"msft.py", "invert.py"} & modules
     assert "face_sums.cu" in modules
+
+
+@pytest.mark.parametrize("app", [msft, invert])
+def test_the_version_is_told(app: object) -> None:
+    told = run(app, "--version")
+    assert (told.exit_code, told.stdout) == (0, f"msft-invert {__version__}\n")
+
+
+def test_a_table_of_many_frames_says_where_the_rest_is(tmp_path: Path) -> None:
+    exp = tmp_path / "exp.h5"
+    assert run(msft, "generate", "--n", 12, "--radius-max", 50, "-o", exp, "--quiet").exit_code == 0
+    told = run(invert, "predict", exp, "--model", "shipped", "--no-report", "--pictures", 0)
+    assert told.exit_code == 0, told.output
+    assert "and 2 more, in exp.predictions.csv" in told.stdout.splitlines()
