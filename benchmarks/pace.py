@@ -53,7 +53,7 @@ def bare_step(chosen: Preset, images: torch.Tensor) -> Callable[[], None]:
 
 
 def seconds_per_step(chosen: Preset, dataset: PatternDataset, device: torch.device, steps: int) -> float:
-    """Seconds per step of training with everything, over some steps; on a GPU, over whole groups of them."""
+    """Seconds per step of training with everything, over some; on a GPU, over two whole groups or more."""
     settings = chosen.training
     model = Model(ModelConfiguration(chosen.network, chosen.target))
     symmetries = dihedral.order(dataset.simulation.detector) if settings.symmetric else 1
@@ -66,6 +66,7 @@ def seconds_per_step(chosen: Preset, dataset: PatternDataset, device: torch.devi
         if next(calls) in (WARM_UP, WARM_UP + steps):
             moments.append(clock(device))
 
-    plan = Plan((steps + WARM_UP + 1) * settings.batch, settings.batch, 0, validations=1)
+    # while a group is learned from, the next but one is prepared, if it comes at all: as many steps follow
+    plan = Plan((WARM_UP + 1 + 2 * steps) * settings.batch, settings.batch, 0, validations=1)
     train(Regression(model, examples, few, settings), plan, device, progress)
     return (moments[1] - moments[0]) / steps

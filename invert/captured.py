@@ -66,7 +66,11 @@ class Captured:
 def recorded(
     work: Callable[[], torch.Tensor], prepare: Callable[[], None]
 ) -> tuple[Callable[[], None], torch.Tensor]:
-    """A CUDA graph of some work, and where it leaves what that returns; `prepare` undoes the warming up."""
+    """A CUDA graph of some work, and where it leaves what that returns; `prepare` undoes the warming up.
+
+    Other threads may use the GPU meanwhile, on other streams: those that make the next batches take memory
+    there, which by default would fail, and the graph with it.
+    """
     here, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
     aside.wait_stream(here)
     with torch.cuda.stream(aside):
@@ -76,7 +80,7 @@ def recorded(
     here.wait_stream(aside)
     prepare()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         result = work()
     return graph.replay, result
 

@@ -83,4 +83,8 @@ def _page_locked(count: int, xp: Any) -> NDArray[np.uint8]:
     """Bytes that CuPy takes from its pool, where they return when nothing holds them."""
     if xp is np:
         return np.empty(count, np.uint8)
-    return np.frombuffer(xp.cuda.alloc_pinned_memory(count), np.uint8, count)
+    try:
+        return np.frombuffer(xp.cuda.alloc_pinned_memory(count), np.uint8, count)
+    except xp.cuda.runtime.CUDARuntimeError:
+        # systems limit how much is page-locked; from other memory CuPy copies, too, if more slowly
+        return np.empty(count, np.uint8)

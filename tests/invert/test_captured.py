@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from invert.captured import Captured
+from invert.captured import Captured, recorded
 from invert.data import read_dataset
 from invert.prepared import Batch
 from invert.train import fit
@@ -80,6 +84,27 @@ def test_statistics_are_those_of_the_batches_alone(monkeypatch: pytest.MonkeyPat
     assert all(torch.equal(a, b) for a, b in zip(layers.buffers(), twin.buffers(), strict=True))
 
 
+def test_other_threads_may_use_the_gpu_while_a_graph_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[str] = []
+
+    def graph(_: Any, capture_error_mode: str = "global") -> Any:
+        modes.append(capture_error_mode)
+        return nullcontext()
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    cuda = {
+        "current_stream": lambda: stream,
+        "Stream": lambda: stream,
+        "stream": lambda of: nullcontext(),
+        "CUDAGraph": lambda: SimpleNamespace(replay=None),
+        "graph": graph,
+    }
+    for name, one in cuda.items():
+        monkeypatch.setattr(torch.cuda, name, one)
+    recorded(lambda: torch.zeros(()), lambda: None)
+    assert modes == ["thread_local"]
+
+
 class Told:
     """What `Captured` stands for."""
 
@@ -128,6 +153,29 @@ def test_every_batch_has_its_own_loss_gradients_and_statistics() -> None:
         assert float(found) == pytest.approx(float(expected), rel=1e-4)
     for statistic, expected_one in zip(model.buffers(), twin.buffers(), strict=True):
         assert torch.allclose(statistic, expected_one, rtol=1e-4)
+
+
+@on_a_gpu
+def test_a_graph_is_captured_while_another_thread_takes_memory() -> None:
+    model, taken = nn.Linear(64, 64).to("cuda"), list[torch.Tensor]()
+    batch = (torch.rand(8, 64, device="cuda"),)
+
+    def take() -> None:
+        taken.append(torch.full((2**26,), 3.0, device="cuda"))
+        taken.append(torch.empty(2**26, pin_memory=True))
+
+    def loss(given: Batch) -> torch.Tensor:
+        if torch.cuda.is_current_stream_capturing():
+            thread = threading.Thread(target=take)
+            thread.start()
+            thread.join()
+        found: torch.Tensor = model(given[0]).square().mean()
+        return found
+
+    captured = Captured(model, loss, batch)
+    assert float(captured(batch)) == pytest.approx(float(model(*batch).square().mean()), rel=1e-3)
+    assert len(taken) == 2
+    assert float(taken[0][-1]) == 3.0
 
 
 @on_a_gpu

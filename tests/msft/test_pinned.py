@@ -42,6 +42,20 @@ def test_arrays_come_out_as_they_went_in(page_locked: bool) -> None:
         np.testing.assert_array_equal(found, array.astype(dtype))
 
 
+def test_where_no_memory_is_page_locked_other_memory_serves() -> None:
+    class Refused(RuntimeError):
+        pass
+
+    def allocate(count: int) -> bytearray:
+        raise Refused
+
+    runtime = SimpleNamespace(CUDARuntimeError=Refused)
+    xp: Any = SimpleNamespace(cuda=SimpleNamespace(alloc_pinned_memory=allocate, runtime=runtime))
+    host, expected = packed(ARRAYS, xp), packed(ARRAYS, np)
+    assert host.begins == expected.begins
+    assert host.host[:28].tobytes() == expected.host[:28].tobytes() == ARRAYS[0][0].astype("f4").tobytes()
+
+
 def test_arrays_do_not_overlap() -> None:
     assert laid_out([1, ALIGNMENT, 0, ALIGNMENT + 1]) == (
         (0, ALIGNMENT, 2 * ALIGNMENT, 2 * ALIGNMENT),

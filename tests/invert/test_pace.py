@@ -1,0 +1,50 @@
+"""The benchmark of a training step: in the time that it takes, as much is prepared as is learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+
+from invert import plan
+from invert.data import read_dataset
+from invert.prepared import Batch, Prepared
+from invert.train import Regression
+from invert.trainer import Draw
+
+from .conftest import SMALL_PRESET
+
+GROUP = 4
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_what_is_timed_is_prepared_meanwhile(
+    kind: str, small_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    pace = import_module("pace")
+    done: list[int] = []
+    moments: list[int] = []
+    prepare = Regression.prepared
+
+    def prepared(self: Regression, batches: Sequence[Batch], draws: Sequence[Draw]) -> Sequence[Batch]:
+        done.extend(draw.number for draw in draws if draw.training)
+        return prepare(self, batches, draws)
+
+    def clock(device: torch.device) -> float:
+        moments.append(len(done))
+        return 0.0
+
+    monkeypatch.setattr(Regression, "prepared", prepared)
+    monkeypatch.setattr(pace, "clock", clock)
+    steps, device = 3, torch.device("cpu")
+    if kind == "cuda":  # groups as a GPU prepares them, but here
+        steps = 2 * GROUP
+        monkeypatch.setattr(plan, "TOGETHER", GROUP * SMALL_PRESET.training.batch)
+        monkeypatch.setattr(Prepared, "_together", lambda self, numbered: (numbered[0].group, 0))
+    pace.seconds_per_step(SMALL_PRESET, read_dataset(small_dataset), device, steps)
+    before, after = moments
+    assert after - before == steps
