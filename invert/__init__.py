@@ -9,7 +9,8 @@
 - ``presets``: named configurations;
 - ``data``: datasets in memory; ``examples``: what a regression learns from, stored or simulated meanwhile;
   ``dihedral``: the symmetries of the square that one pattern is shown in;
-- ``trainer``: training with Lightning, whatever is learned; ``plan``: how long and in which order;
+- ``trainer``: training with Lightning, whatever is learned, which a ``task`` says; ``loop``: its steps, and
+  ``captured``: their gradients as a CUDA graph; ``plan``: how long and in which order;
   ``hardware``: on how many devices; ``ahead``: batches made beside the network; ``prepared``: as the network
   takes them; ``beside``: where patterns are simulated for it; ``synchronised``: batch normalisation over
   processes; ``loggers``, ``quiet``: what Lightning writes, and what it does not;

@@ -16,9 +16,10 @@ from torch import nn
 
 from invert.captured import Captured, recorded
 from invert.data import read_dataset
+from invert.loop import Loop
 from invert.prepared import Batch
 from invert.train import fit
-from invert.trainer import Plan, _Loop, train
+from invert.trainer import Plan, train
 
 from .conftest import SMALL_PRESET
 from .test_trainer import classification
@@ -63,7 +64,7 @@ def test_a_training_goes_on_after_validation_took_the_gradients_away(monkeypatch
     plan, outcomes = Plan(images=1500, batch=48, seed=0), []
     for captures in (False, True):
         task = classification()
-        monkeypatch.setattr(_Loop, "captures", captures)
+        monkeypatch.setattr(Loop, "captures", captures)
         monkeypatch.setattr("invert.captured.recorded", stand_in(task.model))
         outcomes.append(train(task, plan, torch.device("cpu")))
     told, captured = outcomes
@@ -194,7 +195,7 @@ def test_dropout_draws_anew_at_every_batch_by_the_seed() -> None:
 def test_a_training_by_a_graph_is_the_training(small_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, gpu = read_dataset(small_dataset), torch.device("cuda")
     by_graph = fit(dataset, SMALL_PRESET, gpu).history
-    monkeypatch.setattr("invert.trainer.Captured", Told)
+    monkeypatch.setattr("invert.loop.Captured", Told)
     told = fit(dataset, SMALL_PRESET, gpu).history
     first, last = by_graph[0], by_graph[-1]
     assert first["train_loss"] == pytest.approx(told[0]["train_loss"], rel=0.02)
