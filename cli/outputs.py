@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from filecmp import cmp
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,17 +57,17 @@ class Outputs:
         if not _fitted(self.predictions):
             yield []
             return
-        numbered = (self.predictions.with_suffix(f".{number}.h5") for number in count(1))
-        earlier = next(path for path in numbered if not path.exists())
-        try:
-            os.link(self.predictions, earlier)
-        except OSError:  # a file system without links
-            shutil.copy2(self.predictions, earlier)
-        begun = self.predictions.stat().st_mtime_ns
+        suffix = self.predictions.suffix
+        numbered = (self.predictions.with_suffix(f".{number}{suffix}") for number in count(1))
+        # what an earlier run kept before it was killed is not kept twice
+        earlier = next(path for path in numbered if not path.exists() or cmp(path, self.predictions))
+        new = not earlier.exists()
+        if new:
+            _keep(self.predictions, earlier)
         try:
             yield [f"{self.predictions} held forward fits: they are kept as {earlier}"]
         finally:
-            if self.predictions.exists() and self.predictions.stat().st_mtime_ns == begun:
+            if new and self.predictions.exists() and cmp(self.predictions, earlier):
                 earlier.unlink()  # nothing took its place
 
     def finish(
@@ -129,18 +130,32 @@ class Outputs:
 
 
 def _fitted(path: Path) -> bool:
-    """Whether there are predictions that simulated more patterns than a network's answers do."""
+    """Whether there are predictions, of any version, that simulated more patterns than a network's do."""
     from invert.predict import PATTERNS
-    from invert.predictions import open_predictions
+    from invert.predictions import RESULT
+    from invert.reading.places import dataset_at
+    from msft.dataset import open_hdf5
     from msft.errors import ParameterError
 
     if not path.exists():
         return False
     try:
-        with open_predictions(path) as predictions:
-            return any((part.patterns_used > PATTERNS).any() for part in predictions.blocks())
-    except (ParameterError, OSError):
+        with open_hdf5(path, "predictions") as file:
+            used = dataset_at(file, f"{RESULT}/patterns_used")
+            return used is not None and bool((used[()] > PATTERNS).any())
+    except (ParameterError, OSError, RuntimeError, TypeError, ValueError):
         return False
+
+
+def _keep(path: Path, earlier: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no links."""
+    from msft.output import whole
+
+    try:
+        os.link(path, earlier)
+    except OSError:
+        with whole(earlier) as copy:
+            shutil.copy2(path, copy)
 
 
 def _warn(notes: Sequence[str]) -> None:

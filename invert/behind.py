@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import ParamSpec, Self
 
@@ -28,8 +28,17 @@ class Behind:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for the last call."""
+        """Wait for the last call, interrupted or not: what comes next must not meet it at work."""
+        interrupt: KeyboardInterrupt | None = None
+        # the thread is not joined for that: before Python 3.13 an interrupt there lets it count as ended
+        while self._last is not None and not self._last.done():
+            try:
+                wait([self._last])
+            except KeyboardInterrupt as raised:
+                interrupt = raised
         self._thread.shutdown()
+        if interrupt is not None:
+            raise interrupt
         if error is None:
             self._wait()
 

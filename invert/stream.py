@@ -7,6 +7,7 @@ was killed goes on where it was when the same command is given again.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -254,8 +255,10 @@ def _begun_alike(partial: Path, identity: str) -> bool:
                 return False
             with h5py.File(journaled, "r") as file:
                 return bool(file[PROCESS].attrs["identity"] == identity)
-    except (OSError, KeyError, RuntimeError):  # damaged, the journal too: nobody can go on with it
-        return False
+    except (OSError, KeyError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EIO):
+            raise  # a disk that is still full, say: what is there can be gone on with later
+        return False  # damaged, the journal too: nobody can go on with it
 
 
 def _fingerprint(path: Path) -> list[Any]:

@@ -15,7 +15,9 @@ import fcntl
 import hashlib
 import os
 import struct
+import threading
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -56,6 +58,7 @@ class JournaledFile:
         self.failure: OSError | None = None
         self._pages: dict[int, bytearray] = {}
         self._position = 0
+        self._synchronising = threading.Lock()
         self._descriptor = _open_locked(path)
         self._gathered = Gathered(self._descriptor)
         try:
@@ -103,11 +106,13 @@ class JournaledFile:
             raise self.failure
         try:
             self._gathered.flush()
-            os.fsync(self._descriptor)
+            self._synchronise()
             journal = journal_of(self.path)
-            os.replace(_write_journal(journal, self._pages, self._size), journal)
-            # from here on the commit stands, whatever happens
-            self._kept, self.committed = self._size, True
+            new = _write_journal(journal, self._pages, self._size)
+            # before the renaming: from there on the commit stands, and an interrupt must not cut it off
+            self._kept = self._size
+            os.replace(new, journal)
+            self.committed = True
             _sync_folder(journal.parent)
             self._apply(self._pages)
         except OSError as error:
@@ -119,10 +124,8 @@ class JournaledFile:
 
         A failure stands, as if it were one of the next call: the disk tells of it only once.
         """
-        try:
-            os.fsync(self._descriptor)
-        except OSError as error:
-            self._failed(error)
+        with suppress(OSError):
+            self._synchronise()
 
     def finish(self, path: Path) -> None:
         """Commit, and give the file its final name; the journal goes."""
@@ -135,14 +138,26 @@ class JournaledFile:
         for number, page in pages.items():
             write_all(self._descriptor, page, number * PAGE)
         os.ftruncate(self._descriptor, self._kept)
-        os.fsync(self._descriptor)
+        self._synchronise()
         # a page that the end of the file cuts belongs to the old part as a whole
         self._old_pages = -(-self._kept // PAGE)
 
-    def _failed(self, error: OSError) -> OSError:
+    def _synchronise(self) -> None:
+        """Wait for the disk, and for whoever waits for it: one of them alone is told that it failed."""
+        with self._synchronising:
+            try:
+                os.fsync(self._descriptor)
+            except OSError as error:
+                self._failed(error)
+        if self.failure is not None:
+            raise self.failure
+
+    def _failed(self, error: BaseException) -> OSError:
         """Remember the first failure: from there on nothing more is written."""
         if self.failure is None:
-            self.failure = OSError(error.errno, error.strerror, str(self.path))
+            other = errno.ENOMEM if isinstance(error, MemoryError) else errno.EINTR
+            number = error.errno if isinstance(error, OSError) and error.errno is not None else other
+            self.failure = OSError(number, os.strerror(number), str(self.path))
         return self.failure
 
     # what h5py calls
@@ -190,7 +205,8 @@ class JournaledFile:
     def write(self, data: memoryview) -> int:
         """Write at the position: behind the old part to the disk, within it to memory.
 
-        A failure is what the next commit raises: of an exception HDF5 makes nothing when it closes the file.
+        A failure is what the next commit raises, whatever ended the write: of an exception HDF5 makes nothing
+        when it closes the file, h5py nothing when it drops a dataset, and then they may crash.
         """
         view = memoryview(data).cast("B")
         start, end = self._position, self._position + len(view)
@@ -207,7 +223,7 @@ class JournaledFile:
                 page[low - number * PAGE : high - number * PAGE] = view[low - start : high - start]
             if border < end:
                 self._gathered.write(view[border - start :], border)
-        except OSError as error:
+        except (Exception, KeyboardInterrupt) as error:
             self._failed(error)
         return len(view)
 

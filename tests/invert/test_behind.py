@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+import time
 
 import pytest
 
@@ -56,4 +58,22 @@ def test_an_exception_of_the_caller_lets_the_last_call_end() -> None:
         behind(work)
         threading.Timer(0.1, may_go_on.set).start()
         raise KeyboardInterrupt
+    assert made == [1]
+
+
+def test_an_interrupt_while_it_waits_for_the_last_call_lets_that_end_too() -> None:
+    made: list[int] = []
+    began, main = threading.Event(), threading.get_ident()
+
+    def work() -> None:
+        assert began.wait(10)
+        for _ in range(2):
+            time.sleep(0.1)
+            signal.pthread_kill(main, signal.SIGINT)
+        time.sleep(0.1)
+        made.append(1)
+
+    with pytest.raises(KeyboardInterrupt), Behind() as behind:  # noqa: PT012
+        behind(work)
+        began.set()
     assert made == [1]

@@ -286,21 +286,3 @@ def test_small_pieces_in_a_row_go_to_the_disk_together(
         file.write(memoryview(b"end"))
         file.commit()
     assert content(tmp_path / "f")[-4:] == bytes([99]) + b"end"
-
-
-def test_a_failure_of_the_disk_that_only_another_thread_was_told_of_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(descriptor: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    with JournaledFile(tmp_path / "f") as file:
-        file.write(memoryview(b"a" * 10))
-        file.commit()
-        file.write(memoryview(b"b" * 10))
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", fail)
-            file.hasten()
-        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
-            file.commit()
-    assert content(tmp_path / "f") == b"a" * 10
