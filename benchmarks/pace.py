@@ -43,7 +43,7 @@ def bare_step(chosen: Preset, images: torch.Tensor) -> Callable[[], None]:
         return torch.nn.functional.mse_loss(model(batch[0]), batch[1])
 
     with torch.autocast(images.device.type, torch.bfloat16, enabled=on_gpu, cache_enabled=False):
-        gradients = gradients_of(model, loss, batch)
+        gradients = gradients_of(model, loss, batch, captured=on_gpu)
 
     def step() -> None:
         gradients(batch)

@@ -8,6 +8,7 @@ told at once (PyTorch documentation, "CUDA Graphs").
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -38,18 +39,12 @@ class Captured:
         self._batch = tuple(torch.empty_like(part).copy_(part) for part in batch)
         buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
 
-        def work() -> torch.Tensor:
-            found = loss(self._batch)
-            with torch.autocast(found.device.type, enabled=False):
-                found.backward()  # type: ignore[no-untyped-call]
-            return found.detach()
-
         def prepare() -> None:
             for buffer, before in buffers:
                 buffer.copy_(before)
             model.zero_grad(set_to_none=True)
 
-        self._replay, self._loss = recorded(work, prepare)
+        self._replay, self._loss = recorded(lambda: _passed(loss, self._batch), prepare)
         self._gradients = [(one, one.grad) for one in model.parameters() if one.grad is not None]
 
     def __call__(self, batch: Batch) -> torch.Tensor:
@@ -86,19 +81,33 @@ def recorded(
 
 
 def gradients_of(
-    model: nn.Module, loss: Callable[[Batch], torch.Tensor], batch: Batch
+    model: nn.Module,
+    loss: Callable[[Batch], torch.Tensor],
+    batch: Batch,
+    captured: bool,
+    backward: Callable[[torch.Tensor], Any] = torch.Tensor.backward,
 ) -> Callable[[Batch], torch.Tensor]:
     """What gives a model's parameters the gradients of a batch like this one, and returns its loss.
 
-    A graph on a GPU; see `Captured`.
+    Either `Captured`, or told anew every time, with `backward` in the place of the tensor's own.
     """
-    if batch[0].is_cuda:
+    if captured:
         return Captured(model, loss, batch)
 
     def told(batch: Batch) -> torch.Tensor:
         model.zero_grad()
-        found = loss(batch)
-        found.backward()  # type: ignore[no-untyped-call]
-        return found.detach()
+        return _passed(loss, batch, backward)
 
     return told
+
+
+def _passed(
+    loss: Callable[[Batch], torch.Tensor],
+    batch: Batch,
+    backward: Callable[[torch.Tensor], Any] = torch.Tensor.backward,
+) -> torch.Tensor:
+    """The loss of a batch after the pass backward, each operation in the precision that it had forward."""
+    found = loss(batch)
+    with torch.autocast(found.device.type, enabled=False):
+        backward(found)
+    return found.detach()

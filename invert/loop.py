@@ -11,7 +11,7 @@ import lightning
 import numpy as np
 import torch
 
-from invert.captured import Captured
+from invert.captured import gradients_of
 from invert.hardware import seed_on
 from invert.plan import Plan
 from invert.prepared import Batch
@@ -58,7 +58,9 @@ class Loop(lightning.LightningModule):
         schedule: Any = self.lr_schedulers()
         for batch in batches:
             if self._gradients is None:
-                self._gradients = self._gradients_of(batch)
+                self._gradients = gradients_of(
+                    self.model, self._loss, batch, self.captures, self.manual_backward
+                )
             seed_on(self.device, self.plan.dropout_seed(self.step, self.trainer.global_rank))
             self._train_losses.append(self._gradients(batch))
             optimiser.step()
@@ -66,20 +68,8 @@ class Loop(lightning.LightningModule):
             self.progress(min(self.plan.batch, self.plan.images - self.step * self.plan.batch))
             self.step += 1
 
-    def _gradients_of(self, batch: Batch) -> Callable[[Batch], torch.Tensor]:
-        """What gives the parameters their gradients for batches like this one, and returns the loss."""
-        if self.captures:
-            return Captured(self.model, lambda batch: self.task.loss(batch, True), batch)
-
-        def told(batch: Batch) -> torch.Tensor:
-            self.zero_grad()
-            loss = self.task.loss(batch, True)
-            # each operation backward in the precision that it had forward
-            with torch.autocast(self.device.type, enabled=False):
-                self.manual_backward(loss)
-            return loss.detach()
-
-        return told
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        return self.task.loss(batch, True)
 
     @property
     def captures(self) -> bool:

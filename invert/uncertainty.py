@@ -73,7 +73,7 @@ def learn(
     def loss(batch: Batch) -> torch.Tensor:
         return pinball(batch[1], head.logarithm(batch[0]), LEVEL)
 
-    gradients = gradients_of(head, loss, drawn())
+    gradients = gradients_of(head, loss, drawn(), captured=signs.is_cuda)
     for _ in range(steps):
         gradients(drawn())
         optimiser.step()

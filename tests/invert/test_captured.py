@@ -195,7 +195,7 @@ def test_dropout_draws_anew_at_every_batch_by_the_seed() -> None:
 def test_a_training_by_a_graph_is_the_training(small_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, gpu = read_dataset(small_dataset), torch.device("cuda")
     by_graph = fit(dataset, SMALL_PRESET, gpu).history
-    monkeypatch.setattr("invert.loop.Captured", Told)
+    monkeypatch.setattr("invert.captured.Captured", Told)
     told = fit(dataset, SMALL_PRESET, gpu).history
     first, last = by_graph[0], by_graph[-1]
     assert first["train_loss"] == pytest.approx(told[0]["train_loss"], rel=0.02)
