@@ -48,7 +48,7 @@ PIPELINES: tuple[tuple[int, ...], ...] = (
 
 
 def read_rows(data: h5py.Dataset, first: int, last: int) -> NDArray[Any]:
-    """Frames ``data[first:last]`` of a stack (n, H, W), as h5py gives them.
+    """Frames ``first:last`` (n, H, W) of a stack (N, H, W), (N, 1, H, W) or (1, N, H, W), as h5py gives them.
 
     Raises
     ------
@@ -58,7 +58,10 @@ def read_rows(data: h5py.Dataset, first: int, last: int) -> NDArray[Any]:
     with turn():
         filters = _filters(data)
         if filters is None:
-            return np.asarray(data[first:last])
+            rows = slice(first, last)
+            if data.ndim == 3:
+                return np.asarray(data[rows])
+            return np.asarray(data[rows, 0] if data.shape[1] == 1 else data[0, rows])
         result = np.empty((last - first, *data.shape[1:]), data.dtype)
 
     def fill(raw: Raw) -> list[int]:

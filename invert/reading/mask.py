@@ -192,11 +192,7 @@ def _rows(
             bits = np.asarray(mask[()])
         return _good(bits.reshape(1, *size))
     first, last = int(numbers[0]), int(numbers[-1]) + 1
-    if len(shape) == 3:
-        bits = read_rows(mask, first, last)
-    else:
-        with turn():
-            bits = np.asarray(mask[first:last, 0] if shape[1] == 1 else mask[0, first:last])
+    bits = read_rows(mask, first, last)
     return _good(bits if len(bits) == len(numbers) else bits[numbers - first])
 
 

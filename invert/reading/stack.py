@@ -116,16 +116,11 @@ class ImageStack:
                 data = self._file[name]
                 shape = data.shape
             here = min(count, _frames_of(shape) - row)
-            rows = slice(row, row + here)
-            if len(shape) == 3:
-                part = read_rows(data, rows.start, rows.stop)
-            else:
+            if len(shape) == 2:
                 with turn():
-                    if len(shape) == 2:
-                        part = data[()][None]
-                    else:
-                        part = data[rows, 0] if shape[1] == 1 else data[0, rows]
-            parts.append(part)
+                    parts.append(data[()][None])
+            else:
+                parts.append(read_rows(data, row, row + here))
             first, count = first + here, count - here
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
