@@ -292,7 +292,7 @@ def fit(
         notes += kept
         lines = [
             f"{search.starts} starts of {search.steps} steps each with {' or '.join(bodies)}, "
-            f"{simulation.optics.absorption} absorption, solver {simulation.solver}",
+            f"{simulation.optics.absorption} absorption, solver {simulation.solver}"
         ]
         truth, first = measured.truth, int(measured.numbers[0])
         outputs.finish(

@@ -121,11 +121,12 @@ def amplitudes_of(
     amplitude = face_sums(mesh, vectors, s)
     circle = CIRCLES[str(amplitude.dtype)]
     amplitude /= xp.asarray(np.where(rate == 0, 1.0, rate).astype(amplitude.dtype))
-    if abs(rate).min(initial=np.inf) * radii.min(initial=np.inf) >= circle.near:
+    away = abs(rate)
+    if away.min(initial=np.inf) * radii.min(initial=np.inf) >= circle.near:
         return amplitude  # most often: an absorbing particle has no pixel near the pole
     # with the pixels in the order of |rate|, those near the pole are the first ones of every particle
-    order = np.argsort(abs(rate), kind="stable")
-    counts = np.searchsorted(abs(rate)[order], circle.near / radii)
+    order = np.argsort(away, kind="stable")
+    counts = np.searchsorted(away[order], circle.near / radii)
     by_size = np.argsort(-counts, kind="stable")
     most = AT_ONCE // circle.points
     for first in range(0, counts.max(initial=0), most):

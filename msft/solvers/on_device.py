@@ -60,9 +60,9 @@ def on_host(
     how = optics, detector, accuracy, double
 
     def portion(rows: slice) -> None:
-        precise = double or accuracy < SINGLE
-        found = by.xp.zeros(images[rows].shape, np.complex128 if precise else np.complex64)
-        _fill(found, Given([body] * len(found), radii[rows], orientations[rows], *how))
+        given = Given([body] * len(radii[rows]), radii[rows], orientations[rows], *how)
+        found = by.xp.zeros(images[rows].shape, np.complex128 if given.precise else np.complex64)
+        _fill(found, given)
         images[rows] = by.to_host(found)
 
     in_portions(portion, len(radii), detector.pixels**2)
@@ -129,6 +129,11 @@ class Given(NamedTuple):
     accuracy: float
     double: bool
 
+    @property
+    def precise(self) -> bool:
+        """Whether it takes double precision, asked for or not."""
+        return self.double or self.accuracy < SINGLE
+
 
 def _fill(images: Any, given: Given, weight: Any | None = None) -> None:
     """Write images on the GPU, `chebyshev_cupy.transform`, some after the others.
@@ -141,7 +146,6 @@ def _fill(images: Any, given: Given, weight: Any | None = None) -> None:
         See `chebyshev.amplitudes`.
     """
     check_accuracy(given.accuracy)
-    precise = given.double or given.accuracy < SINGLE
     threads, pace = chebyshev_cupy.threads(), Pace(chebyshev_cupy.arrays()[0])
     for members in _alike(given.bodies):
         body, radii = given.bodies[members[0]], given.radii[members]
@@ -149,7 +153,7 @@ def _fill(images: Any, given: Given, weight: Any | None = None) -> None:
 
         def make(rows: list[int], common: Common = common) -> list[Load]:
             some = [given.bodies[row] for row in rows], given.radii[rows], given.orientations[rows]
-            return chebyshev_cupy.prepared(common.made_of_many(*some), common.series, precise, rows)
+            return chebyshev_cupy.prepared(common.made_of_many(*some), common.series, given.precise, rows)
 
         most = min(
             _together(body, float(radii.max())),
