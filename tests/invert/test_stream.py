@@ -28,6 +28,7 @@ from msft.detector import PAPER_Q_STEP, FlatDetector
 from msft.errors import ParameterError
 from msft.generate import generate
 from msft.particle import ParticleDistribution
+from tests.full_disk import FullDisk
 
 from .conftest import SMALL
 from .test_reading import damaged
@@ -140,18 +141,11 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
     if threads:
         monkeypatch.setattr("invert.stream.compressing", lambda device: ThreadPoolExecutor(threads))
     many = 10**6
-    original, left = getattr(os, call), [many]
-
-    def fill(*arguments: Any) -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return original(*arguments)
-
+    disk = FullDisk(call, many)
     with monkeypatch.context() as patch:
-        patch.setattr(os, call, fill)
+        patch.setattr(os, call, disk)
         invert_to(frames, tmp_path / "undisturbed.h5", small_model)
-        left[0] = (many - left[0]) * 2 // 3
+        disk.left = (many - disk.left) * 2 // 3
         with pytest.raises(OSError, match=r"No space left on device; what is done is kept") as caught:
             invert_to(frames, tmp_path / "p.h5", small_model)
         with pytest.raises(OSError, match="No space left on device"):  # nor while it stays full

@@ -26,6 +26,7 @@ from msft.particle import ParticleDistribution
 from msft.resumable import unfinished
 from msft.uncertainty import Uncertainty
 from msft.workers import BATCH
+from tests.full_disk import FullDisk
 from tests.msft.killed import SEED, SIMULATION
 
 ROOT = Path(__file__).parents[2]
@@ -172,17 +173,8 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
 ) -> None:
     path = tmp_path / "d.h5"
     done = begun(path)
-    original = getattr(os, call)
-    left = [5 if call == "pwrite" else 1]
-
-    def fill(*arguments: Any) -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return original(*arguments)
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, call, fill)
+        patch.setattr(os, call, FullDisk(call, 5 if call == "pwrite" else 1))
         with pytest.raises(OSError, match="No space left on device; what is simulated so far") as caught:
             generate(path, COUNT, SEED, simulation=SIMULATION)
     assert caught.value.errno == errno.ENOSPC
