@@ -6,7 +6,7 @@ In SI units; N frames::
                       agreement, score (N,) | flags (N,) u4, bits by the attribute `names` | frame (N,)
                       patterns_used (N,) | beam (N, 2) px | source, body (N,) str
                       alternative_1/{quaternion, radius, agreement, body}
-                      measured, resimulated (N, H, W) f4, log grey values in [0, 1]
+                      measured, resimulated (N, H, W) f4, log grey values in [0, 1], multiples of 1/4096
                       mask (N, H, W) u1, 0 where the two were compared
     /entry_1/process_1 attributes: provenance; `simulation` as JSON
 """
@@ -47,6 +47,13 @@ COLUMNS: dict[str, tuple[str, int]] = {
 
 TEXTS = ("source", "body", "alternative_1/body")
 IMAGES = ("measured", "resimulated", "mask")
+
+GREY_LEVELS = 4096
+"""Of the images between black and white, which takes half the space of single precision.
+
+Over the five decades between them that is at most 0.14 % of the intensity, a fifth of the noise that 65,535
+photons have.
+"""
 
 _UNITS = {
     "radius": "m",
@@ -100,7 +107,7 @@ def lay_out(
         images = result.create_dataset(
             name, (0, *size), "<f4", maxshape=(None, *size), chunks=(1, *size), **FILTERS
         )
-        images.attrs["scale"] = "log"
+        images.attrs.update(scale="log", step=1 / GREY_LEVELS)
     result.create_dataset(
         "mask",
         (0, *size),

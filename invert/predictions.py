@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from invert.estimate import Alternatives, Estimates, Inversion
 from invert.frames import Frames
-from invert.prediction_layout import COLUMNS, IMAGES, RESULT, TEXTS, lay_out
+from invert.prediction_layout import COLUMNS, GREY_LEVELS, IMAGES, RESULT, TEXTS, lay_out
 from invert.reading.places import dataset_at
 from invert.table import write_table
 from msft.compression import portions
@@ -54,8 +54,11 @@ Compressed = Mapping[str, Iterator[list[bytes]]]
 def compressed(inversion: Inversion, threads: Executor | None = None) -> Compressed:
     """The images of some frames as `append` takes them; threads, if there are any, begin with all at once."""
     mask = (~inversion.valid).view(np.uint8)
-    images: tuple[NDArray[Any], ...] = (inversion.measured, inversion.resimulated, mask)
-    return {name: portions(pictures, threads) for name, pictures in zip(IMAGES, images, strict=True)}
+    images = {"measured": inversion.measured, "resimulated": inversion.resimulated}
+    return {
+        **{name: portions(pictures, threads, GREY_LEVELS) for name, pictures in images.items()},
+        "mask": portions(mask, threads),
+    }
 
 
 def append(file: h5py.File, inversion: Inversion, source: str, images: Compressed | None = None) -> None:

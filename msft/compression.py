@@ -27,13 +27,22 @@ def chunks(patterns: NDArray[Any]) -> list[bytes]:
     return [chunk for part in portions(patterns) for chunk in part]
 
 
-def portions(patterns: NDArray[Any], threads: Executor | None = None) -> Iterator[list[bytes]]:
-    """The chunks of images, a few at a time; threads, if there are any, begin with all of them at once."""
+def portions(
+    patterns: NDArray[Any], threads: Executor | None = None, levels: int | None = None
+) -> Iterator[list[bytes]]:
+    """The chunks of images, a few at a time; threads, if there are any, begin with all of them at once.
+
+    With `levels`, a power of two, values are rounded to multiples of 1/levels: of numbers below one the last
+    bytes are then mostly zero, and take no place.
+    """
     parts = (patterns[first : first + PART] for first in range(0, len(patterns), PART))
-    return map(_compressed, parts) if threads is None else threads.map(_compressed, parts)
+    work = partial(_compressed, levels=levels)
+    return map(work, parts) if threads is None else threads.map(work, parts)
 
 
-def _compressed(patterns: NDArray[Any]) -> list[bytes]:
+def _compressed(patterns: NDArray[Any], levels: int | None) -> list[bytes]:
+    if levels is not None:
+        patterns = np.rint(patterns * patterns.dtype.type(levels)) * patterns.dtype.type(1 / levels)
     little = np.ascontiguousarray(patterns, patterns.dtype.newbyteorder("<"))
     places = little.view(np.uint8).reshape(len(patterns), -1, patterns.itemsize)
     # all at once: NumPy leaves the interpreter to other threads meanwhile, which `tobytes` of each does not

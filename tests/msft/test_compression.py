@@ -31,3 +31,16 @@ def test_hdf5_reads_what_threads_compressed(
         for row, chunk in enumerate(compressed):
             data.id.write_direct_chunk((row, 0, 0), chunk)
         assert np.array_equal(data[:], images)
+
+
+def test_values_rounded_to_levels_take_half_the_place(tmp_path: Path) -> None:
+    images = np.random.default_rng(1).random((PART + 1, 64, 64)).astype(np.float32)
+    rounded = [chunk for part in portions(images, levels=4096) for chunk in part]
+    assert 2 * sum(map(len, rounded)) < 1.2 * sum(map(len, chunks(images)))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("a", images.shape, "<f4", chunks=(1, 64, 64), **FILTERS)
+        for row, chunk in enumerate(rounded):
+            data.id.write_direct_chunk((row, 0, 0), chunk)
+        found = data[:].astype(np.float64)
+    assert np.abs(found - images).max() <= 0.5 / 4096
+    assert np.array_equal(found * 4096, np.rint(found * 4096))
