@@ -41,9 +41,11 @@ def augment(
 ) -> None:
     """Write a dataset's patterns as a detector might have recorded them."""
     with one_line_errors():
+        from augment.files import preset_names
         from msft.output import beside
 
         if preview:
+            preset_names(preset)  # all filters are drawn, whichever it is
             target = out or beside(dataset, ".preview.png")
             _draw(dataset, target, pattern, seed, force or out is None)
             report({"file": target, "pattern": pattern}, [str(target)], quiet, as_json)

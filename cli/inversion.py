@@ -99,10 +99,16 @@ def train(
         from invert.presets import Preset
         from invert.presets import preset as named
         from msft.configuration import from_mapping, to_mapping
+        from msft.errors import ParameterError
 
         file = read_configuration(config, (*SIMULATION_TABLES, *SEARCH_TABLES))
         given = {"images": images, "seed": seed, "online": online or None}
-        begun = load(shipped.find(start)) if start else None
+        begun = None
+        if start:
+            try:
+                begun = load(shipped.find(start))
+            except ParameterError as error:
+                raise ParameterError("start", error.value, error.allowed) from None
         base = to_mapping(named(preset))
         if begun:
             of_model = to_mapping(begun.model.configuration)
@@ -133,7 +139,7 @@ def train(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A folder that `invert train` wrote.")],
+    model: Annotated[Path, typer.Argument(help="A folder that `invert train` wrote, or shipped.")],
     dataset: DatasetArgument,
     out: Annotated[
         Path | None,
@@ -161,12 +167,12 @@ def evaluate(
             evaluate_classifier(model, dataset, target, Options(device, True, quiet, as_json))
             return
         from augment.presets import RECORDINGS
-        from invert import checkpoint, figures
+        from invert import checkpoint, figures, shipped
         from invert.data import read_dataset
         from invert.evaluate import evaluate as judge
         from invert.model import pick_device
 
-        loaded = checkpoint.load(model)
+        loaded = checkpoint.load(shipped.find(model))
         loaded.model.to(pick_device(device))
         patterns = read_dataset(dataset)
         total = len(RECORDINGS) * len(patterns)

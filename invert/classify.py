@@ -37,7 +37,7 @@ class Labelling:
     names
         Of the C labels.
     probabilities
-        Float32, shape (N, C); NaN for frames that their file did not give.
+        Float32, shape (N, C); NaN for frames that their file did not give, or that have no valid pixel.
     frames
         Number of each frame in its source, int64, shape (N,).
     source
@@ -78,7 +78,8 @@ class Labelling:
         counts = self.labels.sum(axis=0)
         rows = [f"{name:14} {count:6d} frames" for name, count in zip(self.names, counts, strict=True)]
         broken = [f"{count} frames break: {rule}" for rule, count in self.broken_rules().items() if count]
-        return [*rows, *broken]
+        unseen = int(np.isnan(self.probabilities).all(axis=1).sum())
+        return [*rows, *broken, *([f"{unseen} frames without a valid pixel: no labels"] if unseen else [])]
 
 
 def classes_of(frames: Path) -> Path:
@@ -121,8 +122,10 @@ def classify(
         rows = slice(start, start + CHUNK)
         probabilities[rows] = classifier.probabilities(images[rows]).numpy()
         progress(len(images[rows]))
+    seen = frames.valid.any(axis=(1, 2))
     if frames.readable is not None:
-        probabilities[~frames.readable] = np.nan
+        seen &= frames.readable
+    probabilities[~seen] = np.nan
     return Labelling(configuration.labels, probabilities, frames.numbers, frames.source, threshold)
 
 

@@ -132,12 +132,13 @@ def _legend(dataset: PatternFile, index: int) -> str:
     """What a pattern shows, in a few lines."""
     body, radius = str(dataset.particles.bodies[index]), dataset.particles.radius[index]
     stretch = dataset.particles.stretch[index]
+    stretched = f"stretch {stretch:.3g}, " if stretch != 1 else ""
     if dataset.label_names:
         shown = [name for name, has in zip(dataset.label_names, dataset.labels[index], strict=True) if has]
-        return f"{', '.join(shown) or 'no label'}\n{body}\nR = {radius:.0f} nm"
+        return f"{', '.join(shown) or 'no label'}\n{body}\n{stretched}R = {radius:.0f} nm"
     w, x, y, z = dataset.particles.orientation[index]
     several = len(set(dataset.particles.bodies.tolist())) > 1
-    name = (f"{body}, " if several else "") + (f"stretch {stretch:.3g}, " if stretch != 1 else "")
+    name = (f"{body}, " if several else "") + stretched
     return f"{name}R = {radius:.1f} nm\nq = ({w:.3f}, {x:.3f}, {y:.3f}, {z:.3f})"
 
 

@@ -10,6 +10,9 @@
   const PER_PAGE = 50;
   const QUIET = { displayModeBar: false, responsive: true };
   const FONT = { family: "system-ui, sans-serif", size: 11, color: "#1f2933" };
+  // that of the pictures; plotly.js knows others by name
+  const INFERNO = [[0, "#000004"], [0.125, "#210c4a"], [0.25, "#57106e"], [0.375, "#8a226a"], [0.5, "#bc3754"],
+    [0.625, "#e45a31"], [0.75, "#f98e09"], [0.875, "#f9cb35"], [1, "#fcffa4"]];
   const state = { order: [], column: 0, down: false, page: 0, open: null };
   const at = (id) => document.getElementById(id);
 
@@ -184,8 +187,8 @@
     const [measured, simulated] = await Promise.all(pair.map(greys));
     if (state.open !== index) return;
     const difference = measured.map((line, y) => line.map((value, x) => (value === null ? null : value - simulated[y][x])));
-    image(at("measured"), measured, "Viridis", [0, 1], "log intensity");
-    image(at("resimulated"), simulated, "Viridis", [0, 1], "log intensity");
+    image(at("measured"), measured, INFERNO, [0, 1], "log intensity");
+    image(at("resimulated"), simulated, INFERNO, [0, 1], "log intensity");
     image(at("difference"), difference, [[0, "#2166ac"], [0.5, "#f7f7f7"], [1, "#b2182b"]], [-0.5, 0.5], "measured − re-simulated");
     document.body.dataset.shown = index;
   }

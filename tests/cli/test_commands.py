@@ -79,6 +79,7 @@ def test_show_info_evaluate_and_augment(workplace: Path) -> None:
     assert dirty.exit_code == 0, dirty.output
     with h5py.File(workplace / "dirty.h5") as file:
         assert file["/entry_1/data_1/data"].attrs["scale"] == "log"
+    assert_refused(run(invert, "augment", workplace / "exp.h5", "--preview", "--preset", "perfect"), "preset")
     predicted = run(invert, "predict", workplace / "dirty.h5", "--model", workplace / "model", "--json")
     assert json.loads(predicted.stdout)["frames"] == 12
 
@@ -266,6 +267,7 @@ def test_bad_files_are_one_line_and_leave_nothing(workplace: Path, tmp_path: Pat
         (["--images", 0], "training.images"),
         (["--config", "square.toml"], "training.loss"),
         (["--devices", 3], "training.batch"),
+        (["--start", "nothere"], "start"),
     ],
 )
 def test_bad_input_to_train_is_one_line_and_leaves_nothing(
@@ -307,7 +309,7 @@ def test_training_goes_on_from_a_model_whose_network_it_keeps(workplace: Path, t
     refused = run(invert, "train", *begin, "-o", tmp_path / "wide", "--config", tmp_path / "wide.toml")
     assert_refused(refused, "start")
     assert not (tmp_path / "wide").exists()
-    assert_refused(run(invert, "train", *begin[:4], tmp_path / "none", "-o", tmp_path / "wide"), "model")
+    assert_refused(run(invert, "train", *begin[:4], tmp_path / "none", "-o", tmp_path / "wide"), "start")
 
 
 def test_training_on_fresh_particles_logs_and_leaves_a_model(workplace: Path, tmp_path: Path) -> None:

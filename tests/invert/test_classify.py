@@ -69,6 +69,14 @@ def test_frames_that_the_file_did_not_give_have_no_label(classifier_folder: Path
     assert found.labels[1].sum() == 0
 
 
+def test_frames_without_a_valid_pixel_have_no_label(classifier_folder: Path) -> None:
+    images = images_and_labels(3, 5)[0]
+    images[1] = np.nan
+    found = classify(classifiers.load(classifier_folder).classifier, frames_of(images), threshold=0.001)
+    assert np.isnan(found.probabilities).all(axis=1).tolist() == [False, True, False]
+    assert found.lines()[-1] == "1 frames without a valid pixel: no labels"
+
+
 def test_the_file_and_the_table_hold_what_was_found(tmp_path: Path) -> None:
     path, table = tmp_path / "exp.classes.h5", tmp_path / "exp.classes.csv"
     write_labelling(path, ALL, {"program": "test"})
