@@ -44,8 +44,11 @@ from msft.layout import PROCESS
 COMMIT_SECONDS = 5.0
 """Time between two commits: what a kill costs at most."""
 
-COMPRESSING = min(32, max(1, (os.cpu_count() or 1) - 2))
-"""Threads beside a GPU: all but for the one that writes and the one that tells the GPU what to do."""
+COMPRESSING = min(6, max(1, (os.cpu_count() or 1) - 2))
+"""Threads beside a GPU, if there are processors besides for the one that writes and the one that tells the GPU
+what to do. A frame takes 0.3 ms of one: more than these threads only wait for the interpreter's lock, and the
+others wait longer for it.
+"""
 
 LEARNED = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
 CURVATURE = "per axis, from the curvature of the misfit and the residuals; without errors of the physics"
