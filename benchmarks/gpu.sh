@@ -4,7 +4,7 @@
 #     PYTHON=python3 benchmarks/gpu.sh [tests] [speed] [paper] [best]
 #
 # tests: those that need a GPU. speed: of the engine, of augmentation, of training and of prediction. With 16
-# virtual cores and an H200 the tests take 45 to 100 s, engine 15 to 40, augmentation and prediction 20 each and
+# virtual cores and an H200 the tests take 45 to 100 s, engine 15 to 40, augmentation and prediction 20 or 30 each and
 # training 35, the more the fewer kernels of this machine were compiled before. paper, best: these presets at full
 # size (benchmarks/full_size.py), MINUTES (3) of training each, and 55 s more. Without a name: tests and speed. What
 # fails does not keep the rest from being measured.
@@ -54,9 +54,9 @@ speed() {
     run "$python" benchmarks/engine.py --brief --patterns 16 --repeats 5 --out "$records/engine_gpu.json"
     run "$python" benchmarks/augment.py --device cuda --out "$records/augment_cuda.json"
     run "$python" benchmarks/train.py --device cuda --repeats 3 --out "$records/train_cuda.json"
-    run "$python" benchmarks/predict.py invert/weights --frames 4096 --device cuda --out "$records/predict_cuda.json"
+    run "$python" benchmarks/predict.py invert/weights --frames 8192 --device cuda --out "$records/predict_cuda.json"
     # and with files in memory: what the disk costs
-    TMPDIR=/dev/shm run "$python" benchmarks/predict.py invert/weights --frames 4096 --device cuda \
+    TMPDIR=/dev/shm run "$python" benchmarks/predict.py invert/weights --frames 8192 --device cuda \
         --out "$records/predict_cuda_in_memory.json"
 }
 

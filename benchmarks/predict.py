@@ -3,11 +3,12 @@
     python benchmarks/predict.py MODEL [--frames 1000] [--threads 2] [--device cpu]
 
 Simulates frames of the preset `experiment`, writes them as a detector would (compressed HDF5, linear 16-bit
-counts) and inverts the file end to end: reading, preparing, network (each frame in its views), re-simulation,
-score, writing. Prints and records how long each stage takes by itself (end to end, reading and writing happen
-beside the rest), how much is written and what the disk takes of a file that nobody has to make, on a GPU also
-the rate if nothing is written; and the latency of a frame, for which the paper has 5 ms (network alone, GTX
-1060), with and without the re-simulation.
+counts; after the first 1,024 they come again) and inverts the file end to end: reading, preparing, network
+(each frame in its views), re-simulation, score, writing. Prints and records how long each stage takes by
+itself, and how long all but reading and writing takes with those beside it, as they are end to end; how much
+is written and what the disk takes of a file that nobody has to make, on a GPU also the rate if nothing is
+written; and the latency of a frame, for which the paper has 5 ms (network alone, GTX 1060), with and without
+the re-simulation.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+UNIQUE = 1024
+"""Frames that differ from each other."""
 
 
 def seconds(work: Callable[[], Any], repeats: int = 1) -> float:
@@ -103,7 +107,7 @@ def disk(path: Path, size: int) -> float:
 
 
 def write_frames(path: Path, count: int, simulation: Any) -> None:
-    """Frames as counts of a detector, from `count` particles."""
+    """Frames as counts of a detector."""
     import h5py
     import numpy as np
     import torch
@@ -119,12 +123,17 @@ def write_frames(path: Path, count: int, simulation: Any) -> None:
         mask = file.create_dataset(
             "entry_1/data_1/mask", data.shape, "u1", chunks=data.chunks, compression="gzip"
         )
-        for first in range(0, count, 64):
-            rows = range(first, min(first + 64, count))
+        unique = min(count, UNIQUE)
+        for first in range(0, unique, 64):
+            rows = range(first, min(first + 64, unique))
             patterns = simulation.intensity(ParticleDistribution().draw(3, rows))
             grey, _ = experiment()(torch.from_numpy(patterns), torch.Generator().manual_seed(first))
             data[rows.start : rows.stop] = np.rint(6e4 * linear_scale(grey).numpy())
             mask[rows.start : rows.stop] = grey.numpy() == 0
+        for row in range(unique, count):
+            for stack in (data, mask):
+                _, chunk = stack.id.read_direct_chunk((row % unique, 0, 0))
+                stack.id.write_direct_chunk((row, 0, 0), chunk)
 
 
 def main() -> None:
@@ -160,8 +169,21 @@ def main() -> None:
             one = source.read(range(1))
             predict(loaded, source.read(range(count)))  # compiles the kernel
 
-            def run(name: Path = out) -> None:
-                invert_stream(source, slice(None), Inverter(loaded), name, {}, {})
+            inverting = []
+
+            class Timed(Inverter):
+                """Counts the time that it takes beside reading and writing."""
+
+                def __call__(self, *given: Any) -> Any:
+                    """Invert."""
+                    begin = time.perf_counter()
+                    answer = super().__call__(*given)
+                    inverting.append(time.perf_counter() - begin)
+                    return answer
+
+            def run() -> None:
+                inverting.clear()
+                invert_stream(source, slice(None), Timed(loaded), out, {}, {})
 
             def read_and_invert() -> None:
                 batches = source.batches(slice(None), 0, BATCHES[arguments.device])
@@ -179,6 +201,7 @@ def main() -> None:
                 "frames_per_second": arguments.frames / whole,
                 "bytes_written_per_frame": out.stat().st_size / arguments.frames,
                 "disk_bytes_per_second": disk(Path(folder) / "disk", out.stat().st_size),
+                "milliseconds_inverting_beside_the_rest": 1e3 * sum(inverting) / arguments.frames,
                 "milliseconds_per_frame": stages(loaded, source, count, Path(folder)),
                 "latency_of_one_frame_ms": {
                     "network alone": 1e3 * seconds(lambda: loaded.model.invert(grey), 20),
@@ -194,6 +217,8 @@ def main() -> None:
     print(f"{rate}, {arguments.threads} threads, {arguments.device}")
     if "frames_per_second_not_written" in result:
         print(f"{result['frames_per_second_not_written']:.0f} frames/s if nothing is written")
+    beside = result["milliseconds_inverting_beside_the_rest"]
+    print(f"  all but reading and writing, beside them: {beside:.2f} ms a frame")
     for name, value in result["milliseconds_per_frame"].items():
         print(f"  {name}: {value:.2f} ms a frame in batches of {count}")
     for name, value in result["latency_of_one_frame_ms"].items():
