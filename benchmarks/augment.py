@@ -2,8 +2,8 @@
 
     python benchmarks/augment.py [--device cpu] [--repeats 7]
 
-Batches of 64 simulated patterns of 128 x 128 pixels; on a GPU 256 batches at once, as `invert train` prepares
-them (`invert.prepared`), and a 256th of the time is told. Everything takes turns in every repeat, so that
+Batches of 64 simulated patterns of 128 x 128 pixels; on a GPU 256 batches at once, as `invert train` does
+(`invert.training.prepared`), and a 256th of the time is told. Everything takes turns in every repeat, so that
 ratios hold on a machine whose speed drifts; medians are printed. On a CPU they are of the processor time of
 one thread, which does not count the time that neighbours take. The time of a filter is that of its recording,
 from linear intensity to grey values, the logarithm included. `recipe` is what `invert train` does to a batch:
@@ -26,8 +26,8 @@ import torch
 
 from augment import OneOf
 from augment.presets import EXPERIMENT, PAPER_FILTERS, RECORDINGS, one_of, recording
-from invert.plan import together
 from invert.presets import preset
+from invert.training.plan import together
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from invert import figures
 from invert.estimate import Inversion
-from invert.fit import MonteCarloSimplex, fit
+from invert.fitting.fit import MonteCarloSimplex, fit
 from invert.frames import Frames, read_frames
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation

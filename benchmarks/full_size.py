@@ -31,9 +31,9 @@ from invert import checkpoint, figures
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import CLEAN, Evaluation, evaluate
 from invert.model import pick_device
-from invert.plan import together
 from invert.presets import Preset, preset
-from invert.train import fit
+from invert.training.plan import together
+from invert.training.train import fit
 from msft.dataset import digest
 from msft.generate import generate
 from msft.pattern import Simulation

@@ -34,13 +34,13 @@ import torch
 from augment.background import LEVELS, Background, levels
 from augment.correlation import correlation_images
 from invert.backbone import NETWORKS, NetworkConfiguration, ResidualConfiguration
-from invert.classification import fit_examples, judged
-from invert.classification_presets import ClassificationTraining
-from invert.classifier import ClassifierConfiguration
-from invert.inputs import InputConfiguration, scaled
-from invert.labels import Examples
+from invert.labelling.classification import fit_examples, judged
+from invert.labelling.classification_presets import ClassificationTraining
+from invert.labelling.classifier import ClassifierConfiguration
+from invert.labelling.inputs import InputConfiguration, scaled
+from invert.labelling.labels import Examples
+from invert.labelling.scores import Scores, score
 from invert.model import pick_device
-from invert.scores import Scores, score
 from msft.helium.labels import NAMES
 from msft.plot import save
 

@@ -13,7 +13,7 @@ import torch
 from augment.grid import beyond_radius
 from augment.noise import ReadoutNoise
 from augment.photons import PhotonStatistics
-from invert.labels import read_labelled
+from invert.labelling.labels import read_labelled
 from msft.configuration import read_toml
 from msft.generate import generate
 from msft.helium import PRESET

@@ -22,8 +22,8 @@ import numpy as np
 import record
 
 from invert.estimate import Estimates
-from invert.fit import MonteCarloSimplex, fit
-from invert.forward import Beam
+from invert.fitting.fit import MonteCarloSimplex, fit
+from invert.fitting.forward import Beam
 from invert.frames import Frames, read_frames
 from msft.optics import Optics
 from msft.pattern import Simulation

@@ -11,13 +11,13 @@ import record  # noqa: F401  which makes augment the package
 import torch
 
 from invert import dihedral
-from invert.captured import gradients_of
 from invert.data import PatternDataset
-from invert.examples import Stored
 from invert.model import Model, ModelConfiguration
 from invert.presets import Preset
-from invert.train import Regression
-from invert.trainer import Batch, Plan, train
+from invert.training.captured import gradients_of
+from invert.training.examples import Stored
+from invert.training.train import Regression
+from invert.training.trainer import Batch, Plan, train
 
 WARM_UP = 3
 """Steps that are not timed."""

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from augment import experiment, log_scale
 from invert import checkpoint, quality
 from invert.estimate import Estimates
+from invert.fitting.refine import Refinement, refine
 from invert.frames import Frames
 from invert.predict import predict
 from invert.reading.scale import skewness
-from invert.refine import Refinement, refine
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 from msft.symmetry import random_orientations

@@ -4,7 +4,7 @@
 
 MODEL is a folder of `invert train`. The test patterns are new ones, clean and through the preset
 `experiment`, whose hidden pixels are masked. The first table compares methods from the same estimates on
-clean patterns, with as many patterns per frame for each: Levenberg-Marquardt (`invert.polish`),
+clean patterns, with as many patterns per frame for each: Levenberg-Marquardt (`invert.fitting.polish`),
 L-BFGS-B of scipy on forward differences of the misfit, and Nelder-Mead from the estimate and three points
 around it. The others are `invert predict --refine` as it is. Writes a JSON.
 """
@@ -27,13 +27,13 @@ from scipy.optimize import minimize
 from augment.scaling import FLOOR_DECADES
 from invert import checkpoint
 from invert.estimate import Estimates
-from invert.forward import Candidate, ForwardModel
+from invert.fitting.forward import Candidate, ForwardModel
+from invert.fitting.polish import polish, turned
+from invert.fitting.refine import Refinement, refine
+from invert.fitting.simplex import minimise
 from invert.frames import Frames
 from invert.metrics import Errors, errors
-from invert.polish import polish, turned
 from invert.predict import predict
-from invert.refine import Refinement, refine
-from invert.simplex import minimise
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation
 

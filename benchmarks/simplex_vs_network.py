@@ -31,14 +31,14 @@ from numpy.typing import NDArray
 from augment.scaling import FLOOR_DECADES, log_scale
 from invert.data import PatternDataset
 from invert.estimate import Alternatives, Estimates
-from invert.fit import MonteCarloSimplex, Starts, descend
-from invert.forward import ForwardModel
+from invert.fitting.fit import MonteCarloSimplex, Starts, descend
+from invert.fitting.forward import ForwardModel
+from invert.fitting.refine import Refinement, refine
 from invert.frames import Frames
 from invert.metrics import Errors, errors
 from invert.model import Model, pick_device
 from invert.presets import preset
-from invert.refine import Refinement, refine
-from invert.train import fit
+from invert.training.train import fit
 from msft.detector import EwaldDetector
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation

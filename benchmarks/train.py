@@ -2,13 +2,13 @@
 
     python benchmarks/train.py [--presets quick paper] [--device cpu] [--steps 20] [--repeats 5]
 
-The whole step is that of `invert.trainer`: a batch taken from 2,000 patterns of 128 x 128 pixels in memory,
+The whole step is that of `invert.training.trainer`: a batch taken from 2,000 patterns of 128 x 128 pixels,
 recorded by the preset's filters, forward, backward, optimiser, schedule. The bare one is forward, backward
 and optimiser on one batch of grey images that is there already. They take turns, so that the ratio holds on a
 machine whose speed drifts; on a CPU both are timed in processor seconds of one thread, which neighbours do
-not lengthen. On a GPU, where the batches of many steps are prepared at once (`invert.prepared`), whole groups
-of them are timed. The whole is to reach at least 80 % of the bare images per second, and the preset `paper`
-6,000 on an H200-class card.
+not lengthen. On a GPU, where the batches of many steps are prepared at once, whole groups of them are timed.
+The whole is to reach at least 80 % of the bare images per second, and the preset `paper` 6,000 on an
+H200-class card.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ import torch
 from augment.scaling import log_scale
 from invert.data import PatternDataset
 from invert.model import pick_device
-from invert.plan import together
 from invert.presets import PRESETS, Preset, preset
+from invert.training.plan import together
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 

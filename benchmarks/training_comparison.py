@@ -27,7 +27,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from invert.data import PatternDataset
 from invert.evaluate import evaluate
 from invert.presets import Preset, preset
-from invert.train import fit
+from invert.training.train import fit
 from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation

@@ -46,7 +46,7 @@ def classify(
 ) -> None:
     """Label measured frames with a classifier: labels and probabilities as HDF5 and CSV."""
     with one_line_errors():
-        from invert import classify as labelling
+        from invert.labelling import classify as labelling
         from msft.output import check_writable
 
         target = out or labelling.classes_of(frames)
@@ -54,8 +54,8 @@ def classify(
         inputs = [frames, *([mask] if mask else [])]
         check_writable(target, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
         check_writable(table, inputs=inputs)
-        from invert.classifier import load
         from invert.frames import open_frames, parse_rows
+        from invert.labelling.classifier import load
         from invert.model import pick_device
         from invert.reading.options import chosen
 
@@ -112,10 +112,10 @@ def explain(
         # a label may hold what a file's name may not, as spherical/oblate
         target = out or beside(frames, "." + "_".join(label).replace("/", "_") + ".png", "frames")
         check_writable(target, inputs=[frames, *([mask] if mask else [])], suffixes=[".png"])
-        from invert import label_figures
-        from invert.classifier import load
-        from invert.explain import explanations
         from invert.frames import parse_rows, read_frames
+        from invert.labelling import label_figures
+        from invert.labelling.classifier import load
+        from invert.labelling.explain import explanations
         from invert.model import pick_device
 
         loaded = load(model)
@@ -164,7 +164,11 @@ def train_classifier(
     """`invert train` on a file with labels."""
     from dataclasses import replace
 
-    from invert.classification_presets import ClassificationPreset, classification_preset, network_table
+    from invert.labelling.classification_presets import (
+        ClassificationPreset,
+        classification_preset,
+        network_table,
+    )
     from msft.configuration import from_mapping, to_mapping
 
     file = read_configuration(config, (*SIMULATION_TABLES, *SEARCH_TABLES))
@@ -172,8 +176,8 @@ def train_classifier(
     network = network_table(named, file.pop("network", {}))
     tables = merged(to_mapping(named), file, {"training": {"seed": seed}})
     chosen = from_mapping(ClassificationPreset, {**tables, "network": network})
-    from invert.classification import train
-    from invert.labels import read_labelled
+    from invert.labelling.classification import train
+    from invert.labelling.labels import read_labelled
     from invert.model import pick_device
     from msft.errors import ParameterError
     from msft.output import check_writable
@@ -215,10 +219,10 @@ def evaluate_classifier(model: Path, dataset: Path, target: Path, options: Optio
     """`invert evaluate` on a file with labels: scores as JSON, and as PNG beside it."""
     import json
 
-    from invert import label_figures
-    from invert.classification import judged
-    from invert.classifier import check_labels, check_size, load
-    from invert.labels import read_labelled
+    from invert.labelling import label_figures
+    from invert.labelling.classification import judged
+    from invert.labelling.classifier import check_labels, check_size, load
+    from invert.labelling.labels import read_labelled
     from invert.model import pick_device
     from msft.output import whole
 

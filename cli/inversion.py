@@ -87,7 +87,7 @@ def train(
     was stopped or killed is gone on with by the same command.
     """
     with one_line_errors():
-        from invert.labels import are_in
+        from invert.labelling.labels import are_in
 
         if are_in(dataset):
             one_process(online=online, start=start, devices=devices, nodes=nodes, logger=logger)
@@ -114,9 +114,9 @@ def train(
             of_model = to_mapping(begun.model.configuration)
             base |= {name: of_model[name] for name in ("network", "target")}
         chosen = from_mapping(Preset, merged(base, file, {"training": given}))
-        from invert.hardware import Hardware, leading
         from invert.model import pick_device
-        from invert.train import train as fit
+        from invert.training.hardware import Hardware, leading
+        from invert.training.train import train as fit
 
         hardware = Hardware(pick_device(device), devices, nodes)
         silent = quiet or as_json or not leading()
@@ -161,7 +161,7 @@ def evaluate(
         picture = target.with_suffix(".png")
         check_writable(target, inputs=[dataset], suffixes=[".json"])
         check_writable(picture, inputs=[dataset])
-        from invert.labels import are_in
+        from invert.labelling.labels import are_in
 
         if are_in(dataset):
             evaluate_classifier(model, dataset, target, Options(device, True, quiet, as_json))

@@ -45,8 +45,8 @@ from .reading import (
 
 if TYPE_CHECKING:
     from invert.checkpoint import Checkpoint
+    from invert.fitting.refine import Refinement
     from invert.frames import FrameSource
-    from invert.refine import Refinement
     from invert.stream import Inverter
 
 RADII = 20
@@ -105,13 +105,13 @@ def predict(
             dataset, mask, mask_good, scale, center, wavelength, pixel_size, distance, q_step
         )
         if keep is not None and classes is None:
-            from invert.classify import classes_of
+            from invert.labelling.classify import classes_of
 
             classes = classes_of(frames)
         outputs = Outputs.checked(out, frames, [mask, classes], page)
         from invert import shipped
         from invert.frames import open_frames, parse_rows
-        from invert.keep import select
+        from invert.labelling.keep import select
         from invert.reading.options import chosen
         from invert.stream import invert_stream
 
@@ -162,7 +162,7 @@ def inverter_of(
 
 
 def _refinement(loaded: Checkpoint, patterns: int, fixed_beam: bool, seed: int) -> Refinement:
-    from invert.refine import Refinement
+    from invert.fitting.refine import Refinement
 
     configuration = loaded.model.configuration
     refinement = Refinement(configuration.radius_range, patterns, free_beam=not fixed_beam, radii=RADII)
@@ -236,13 +236,13 @@ def fit(
     with one_line_errors():
         reading = reading_of(dataset, mask, mask_good, scale, center, None, pixel_size, distance, q_step)
         outputs = Outputs.checked(out, frames, [mask], page)
-        from invert.fit import MonteCarloSimplex
-        from invert.fit import fit as fit_frames
+        from invert.fitting.fit import MonteCarloSimplex
+        from invert.fitting.fit import fit as fit_frames
+        from invert.fitting.setting import beam_at, instrument_of, simulation_of
         from invert.frames import open_frames, parse_rows
         from invert.predictions import write_predictions
         from invert.reading.options import chosen
         from invert.reading.source import require_readable
-        from invert.setting import beam_at, instrument_of, simulation_of
         from invert.stream import CURVATURE
         from msft.configuration import from_mapping
 

@@ -51,7 +51,7 @@ def labels_of(classes: Path | None) -> dict[int, str] | None:
     """The labels of each frame, if there is a file of them."""
     if classes is None:
         return None
-    from invert.classify import read_labelling
+    from invert.labelling.classify import read_labelling
 
     return read_labelling(classes).by_frame()
 

@@ -1,7 +1,7 @@
 """How well a particle's pattern agrees with each of many frames: one simulation for each.
 
-It is the agreement that forward fitting maximises (`invert.forward`), for particles that are given: for
-whole batches, on the device where the frames are, which is not waited for.
+It is the agreement that forward fitting maximises (`invert.fitting.forward`), for particles that are given:
+for whole batches, on the device where the frames are, which is not waited for.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 from torch.utils.dlpack import from_dlpack
 
 from invert.contrast import Compared, above_zero, centred, lit, with_contrast_of
-from invert.fit import FLOORS
-from invert.forward import COUNTS, FEWEST_PIXELS, SATURATED_PIXELS, saturated
+from invert.fitting.fit import FLOORS
+from invert.fitting.forward import COUNTS, FEWEST_PIXELS, SATURATED_PIXELS, saturated
 from msft.particle import Particles
 from msft.pattern import Simulation
 

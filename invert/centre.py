@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
-from invert.forward import Beam
+from invert.fitting.forward import Beam
 
 FEWEST_SHARED = 0.25
 """A shift counts only where so large a part of the valid pixels still meets light."""

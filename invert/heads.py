@@ -32,8 +32,8 @@ class VectorHead(nn.Module):
 class UncertaintyHead(nn.Module):
     """From signs (B, S) to the uncertainties (B, 2) of the radius in nm and the orientation in radians.
 
-    It is trained when the rest is (`invert.uncertainty`), on signs that do not change any more: the features,
-    and how far the answers to the views of an image are apart (`invert.model`).
+    It is trained when the rest is (`invert.uncertainty`), on signs that do not change any more: the
+    features, and how far the answers to the views of an image are apart (`invert.model`).
 
     Attributes
     ----------

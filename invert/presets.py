@@ -32,7 +32,7 @@ class TrainingConfiguration:
         is only reported on.
     loss
         ``square``, the mean square error; or ``smooth``, which is linear beyond a deviation of
-        `invert.train.SMOOTH`: rare large errors weigh less, and most answers come out closer.
+        `invert.training.train.SMOOTH`: rare large errors weigh less, and most answers come out closer.
     filters
         Names of the recordings (`augment.presets.RECORDINGS`) of which each image passes one, drawn with
         equal chance; a name may stand more than once.

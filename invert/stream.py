@@ -28,14 +28,14 @@ from invert.ahead import Ahead
 from invert.behind import Behind
 from invert.checkpoint import Checkpoint
 from invert.estimate import FLAGS, Inversion
+from invert.fitting.refine import Refinement, refine
 from invert.frames import Frames, FrameSource
-from invert.keep import Selection
+from invert.labelling.keep import Selection
 from invert.predict import BATCHES, predict, unreadable
 from invert.prediction_layout import COLUMNS, TEXTS
 from invert.predictions import RESULT, Compressed, append, complete, compressed, lay_out, truncate
 from invert.reading.options import chosen
 from invert.reading.source import require_readable
-from invert.refine import Refinement, refine
 from invert.table import Summary
 from msft.errors import ParameterError
 from msft.journal import JournaledFile
@@ -45,9 +45,8 @@ COMMIT_SECONDS = 5.0
 """Time between two commits: what a kill costs at most."""
 
 COMPRESSING = min(6, max(1, (os.cpu_count() or 1) - 2))
-"""Threads beside a GPU, if there are processors besides for the one that writes and the one that tells the GPU
-what to do. A frame takes 0.3 ms of one: more than these threads only wait for the interpreter's lock, and the
-others wait longer for it.
+"""Threads beside a GPU; a processor each is left for the one that writes and the one that tells the GPU what
+to do. A frame takes 0.3 ms of one: more of them only wait for the interpreter's lock, and the others longer.
 """
 
 LEARNED = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from augment.presets import one_of
-from invert.captured import gradients_of
 from invert.data import PatternDataset
 from invert.metrics import Errors
 from invert.model import Answers, Model
-from invert.prepared import Batch
 from invert.presets import TrainingConfiguration
+from invert.training.captured import gradients_of
+from invert.training.prepared import Batch
 from msft.seeding import generator_of
 from msft.symmetry import misorientation
 

@@ -15,7 +15,12 @@ FOLDERS = {"msft": "msft", "augment": "augment", "invert": "invert", "msft_cli":
 """Packages in the order of the arrows, and their folders."""
 
 ROOMS = {
-    "matplotlib": {"msft/plot.py", "augment/figures.py", "invert/figures.py", "invert/label_figures.py"},
+    "matplotlib": {
+        "msft/plot.py",
+        "augment/figures.py",
+        "invert/figures.py",
+        "invert/labelling/label_figures.py",
+    },
     "mpl_toolkits": {"msft/plot.py", "invert/figures.py"},
     "numba": {
         "msft/bodies/shape.py",

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from invert.backbone import ResidualConfiguration
-from invert.classification import train as train_classifier
-from invert.classification_presets import ClassificationPreset, ClassificationTraining
 from invert.frames import Frames
-from invert.inputs import InputConfiguration
-from invert.labels import read_labelled
+from invert.labelling.classification import train as train_classifier
+from invert.labelling.classification_presets import ClassificationPreset, ClassificationTraining
+from invert.labelling.inputs import InputConfiguration
+from invert.labelling.labels import read_labelled
 from invert.presets import Preset, TrainingConfiguration
-from invert.train import train
+from invert.training.train import train
 from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.generate import generate
 from msft.particle import ParticleDistribution

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from invert.train import train
+from invert.training.train import train
 from tests.invert.conftest import RESUMED_PRESET
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from augment import log_scale
 from invert import quality
 from invert.agreement import Comparable, comparable, compare, saturating, simulated, various
 from invert.beside import backend_beside
-from invert.fit import FLOORS
-from invert.forward import SATURATED_PIXELS, ForwardModel
+from invert.fitting.fit import FLOORS
+from invert.fitting.forward import SATURATED_PIXELS, ForwardModel
 from invert.fringes import fringes
 from invert.model import ModelConfiguration
 from invert.predict import judge

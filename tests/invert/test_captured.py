@@ -14,12 +14,12 @@ import pytest
 import torch
 from torch import nn
 
-from invert.captured import Captured, recorded
 from invert.data import read_dataset
-from invert.loop import Loop
-from invert.prepared import Batch
-from invert.train import fit
-from invert.trainer import Plan, train
+from invert.training.captured import Captured, recorded
+from invert.training.loop import Loop
+from invert.training.prepared import Batch
+from invert.training.train import fit
+from invert.training.trainer import Plan, train
 
 from .conftest import SMALL_PRESET
 from .test_trainer import classification
@@ -65,7 +65,7 @@ def test_a_training_goes_on_after_validation_took_the_gradients_away(monkeypatch
     for captures in (False, True):
         task = classification()
         monkeypatch.setattr(Loop, "captures", captures)
-        monkeypatch.setattr("invert.captured.recorded", stand_in(task.model))
+        monkeypatch.setattr("invert.training.captured.recorded", stand_in(task.model))
         outcomes.append(train(task, plan, torch.device("cpu")))
     told, captured = outcomes
     assert len(told.history) == 6
@@ -76,7 +76,7 @@ def test_a_training_goes_on_after_validation_took_the_gradients_away(monkeypatch
 def test_statistics_are_those_of_the_batches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     layers = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     twin = copy.deepcopy(layers)
-    monkeypatch.setattr("invert.captured.recorded", stand_in(layers))
+    monkeypatch.setattr("invert.training.captured.recorded", stand_in(layers))
     batch = (torch.rand(16, 3, generator=torch.Generator().manual_seed(1)),)
     captured = Captured(layers, lambda given: layers(given[0]).square().mean(), batch)
     for _ in range(3):
@@ -195,7 +195,7 @@ def test_dropout_draws_anew_at_every_batch_by_the_seed() -> None:
 def test_a_training_by_a_graph_is_the_training(small_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, gpu = read_dataset(small_dataset), torch.device("cuda")
     by_graph = fit(dataset, SMALL_PRESET, gpu).history
-    monkeypatch.setattr("invert.captured.Captured", Told)
+    monkeypatch.setattr("invert.training.captured.Captured", Told)
     told = fit(dataset, SMALL_PRESET, gpu).history
     first, last = by_graph[0], by_graph[-1]
     assert first["train_loss"] == pytest.approx(told[0]["train_loss"], rel=0.02)

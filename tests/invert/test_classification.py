@@ -14,21 +14,21 @@ import pytest
 import torch
 
 from invert import checkpoint
-from invert import classifier as classifiers
 from invert.backbone import NETWORKS, ResidualConfiguration, VGGConfiguration
-from invert.classification import Classification, divided, fit, flipped, judged, train
-from invert.classification_presets import (
+from invert.labelling import classifier as classifiers
+from invert.labelling.classification import Classification, divided, fit, flipped, judged, train
+from invert.labelling.classification_presets import (
     CLASSIFICATION_PRESETS,
     ClassificationPreset,
     ClassificationTraining,
     network_table,
 )
-from invert.classifier import Classifier, ClassifierConfiguration
-from invert.inputs import InputConfiguration
-from invert.labels import LABELS, Examples, LabelledFrames, are_in, read_labelled
+from invert.labelling.classifier import Classifier, ClassifierConfiguration
+from invert.labelling.inputs import InputConfiguration
+from invert.labelling.labels import LABELS, Examples, LabelledFrames, are_in, read_labelled
 from invert.model import Model, ModelConfiguration
 from invert.presets import TrainingConfiguration
-from invert.trainer import Draw
+from invert.training.trainer import Draw
 from msft.configuration import from_mapping
 from msft.errors import ParameterError
 from msft.helium.labels import NAMES as HELIUM

@@ -13,10 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invert import classifier as classifiers
-from invert.classify import Labelling, classify, classify_stream, read_labelling, write_labelling, write_table
 from invert.frames import Reading, open_frames
-from invert.keep import LONGEST, choose, select
+from invert.labelling import classifier as classifiers
+from invert.labelling.classify import (
+    Labelling,
+    classify,
+    classify_stream,
+    read_labelling,
+    write_labelling,
+    write_table,
+)
+from invert.labelling.keep import LONGEST, choose, select
 from msft.errors import ParameterError
 from msft.helium.labels import NAMES as HELIUM
 from tests.invert.conftest import frames_of

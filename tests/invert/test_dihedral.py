@@ -8,8 +8,8 @@ import torch
 
 from invert import dihedral
 from invert.data import PatternDataset
-from invert.examples import Stored
 from invert.targets import target_named
+from invert.training.examples import Stored
 from msft.detector import PAPER_Q_STEP, Detector, EwaldDetector, FlatDetector
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation

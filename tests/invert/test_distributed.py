@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from invert.hardware import Hardware
-from invert.synchronised import SynchronisedBatchNorm, synchronise
-from invert.trainer import Plan, train
+from invert.training.hardware import Hardware
+from invert.training.synchronised import SynchronisedBatchNorm, synchronise
+from invert.training.trainer import Plan, train
 from msft.errors import ParameterError
 
 from .test_trainer import classification

@@ -14,9 +14,9 @@ import torch
 
 from invert.ahead import Ahead
 from invert.data import PatternDataset, read_dataset
-from invert.examples import Fresh, backend_for
 from invert.targets import CodeTarget
-from invert.train import fit
+from invert.training.examples import Fresh, backend_for
+from invert.training.train import fit
 from msft.backends import with_cupy
 from msft.errors import ParameterError
 from msft.shots import Recipe
@@ -111,7 +111,7 @@ def test_a_training_tells_its_patterns_where_it_runs(
         told.append(device)
         return "numba"
 
-    monkeypatch.setattr("invert.examples.backend_for", beside)
+    monkeypatch.setattr("invert.training.examples.backend_for", beside)
     fit(dataset, replace(ONLINE, training=replace(ONLINE.training, images=64)), CPU)
     assert told == [CPU]
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from invert import classifier as classifiers
 from invert.backbone import VGGConfiguration
-from invert.classifier import Classifier, ClassifierConfiguration
-from invert.explain import explanations, heatmap, relevance
-from invert.inputs import InputConfiguration, inputs
+from invert.labelling import classifier as classifiers
+from invert.labelling.classifier import Classifier, ClassifierConfiguration
+from invert.labelling.explain import explanations, heatmap, relevance
+from invert.labelling.inputs import InputConfiguration, inputs
 from msft.errors import ParameterError
 from tests.invert.conftest import frames_of
 from tests.invert.labelled import PIXELS, images_and_labels, stamp

@@ -16,10 +16,10 @@ from scipy.stats import kstest
 
 from augment import CentralHole, UniformNoise, log_scale
 from invert.estimate import FLAGS, Inversion
-from invert.fit import MonteCarloSimplex, Starts, descend, fit
-from invert.fitted import best_of_bodies, conclude
-from invert.forward import Candidate, ForwardModel
-from invert.polish import Polished
+from invert.fitting.fit import MonteCarloSimplex, Starts, descend, fit
+from invert.fitting.fitted import best_of_bodies, conclude
+from invert.fitting.forward import Candidate, ForwardModel
+from invert.fitting.polish import Polished
 from invert.predictions import open_predictions, write_predictions, write_table
 from msft.bodies.rotations import rotation_group
 from msft.detector import PAPER_Q_STEP, EwaldDetector

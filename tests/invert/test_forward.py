@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.linalg import expm
 
-from invert.forward import (
+from invert.fitting.forward import (
     COUNTS,
     FEWEST_PIXELS,
     MARGIN,

@@ -8,7 +8,7 @@ import torch
 
 from augment.correlation import correlation_images
 from augment.scaling import log_scale
-from invert.inputs import InputConfiguration, inputs, rescaled
+from invert.labelling.inputs import InputConfiguration, inputs, rescaled
 from msft.errors import ParameterError
 from msft.helium.images import rescaled as released
 from tests.invert.conftest import frames_of

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from invert import plan
 from invert.data import read_dataset
-from invert.prepared import Batch, Prepared
-from invert.train import Regression
-from invert.trainer import Draw
+from invert.training import plan
+from invert.training.prepared import Batch, Prepared
+from invert.training.train import Regression
+from invert.training.trainer import Draw
 
 from .conftest import SMALL_PRESET
 

@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from augment.scaling import FLOOR_DECADES
-from invert import polish as polishing
-from invert.forward import Beam, Candidate, ForwardModel
-from invert.polish import FLOORS, polish, turned
+from invert.fitting import polish as polishing
+from invert.fitting.forward import Beam, Candidate, ForwardModel
+from invert.fitting.polish import FLOORS, polish, turned
 from msft.detector import PAPER_Q_STEP, EwaldDetector, ScatteringVectors
 from msft.particle import ParticleDistribution, Particles
 from msft.pattern import Simulation

@@ -15,12 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from augment.presets import PAPER_FILTERS
 from invert.data import PatternDataset, read_dataset
-from invert.examples import Stored
 from invert.model import Model, ModelConfiguration
-from invert.plan import TOGETHER, Draw
-from invert.prepared import Batch, Prepared
 from invert.presets import PRESETS
-from invert.train import Regression
+from invert.training.examples import Stored
+from invert.training.plan import TOGETHER, Draw
+from invert.training.prepared import Batch, Prepared
+from invert.training.train import Regression
 
 from .conftest import SMALL, SMALL_PRESET
 
@@ -130,7 +130,7 @@ def test_beside_a_gpu_a_group_is_prepared_at_once_and_on_a_processor_each_batch(
         assert [number for group in made for number in group] == list(range(first, first + 1200))
         assert [len(group) for group in made] == [1024 - first, 1200 - 1024 + first]
     assert [len(group) for group in calls(CPU, partial(draws, 3))] == 1200 * [1]
-    monkeypatch.setattr("invert.prepared.MOST_BYTES", 100 * 16 * 2 * 4)
+    monkeypatch.setattr("invert.training.prepared.MOST_BYTES", 100 * 16 * 2 * 4)
     assert [len(group) for group in calls(META, partial(draws, 0))] == [*10 * [100], 24, 76, 100]
 
 

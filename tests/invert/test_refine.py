@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from invert.estimate import FLAGS, Alternatives, Estimates, Inversion
-from invert.forward import ForwardModel
-from invert.polish import turned
-from invert.refine import Refinement, locate_beam, refine
+from invert.fitting.forward import ForwardModel
+from invert.fitting.polish import turned
+from invert.fitting.refine import Refinement, locate_beam, refine
 from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.errors import ParameterError
 from msft.particle import ParticleDistribution, Particles

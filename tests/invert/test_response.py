@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from augment.scaling import FLOOR_DECADES
-from invert.comparison import Comparison
-from invert.forward import Candidate, ForwardModel, point_spread
-from invert.polish import Polished, polish, turned
-from invert.response import settle
+from invert.fitting.comparison import Comparison
+from invert.fitting.forward import Candidate, ForwardModel, point_spread
+from invert.fitting.polish import Polished, polish, turned
+from invert.fitting.response import settle
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 

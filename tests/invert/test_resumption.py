@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from invert import checkpoint
-from invert.resumption import resumable, unfinished
-from invert.train import train
+from invert.training.resumption import resumable, unfinished
+from invert.training.train import train
 from msft.errors import ParameterError
 from msft.generate import generate
 
@@ -167,7 +167,7 @@ def test_writing_large_states_takes_a_small_part_of_the_time(
     monkeypatch.setattr(torch, "save", save_slowly)
     written: dict[bool, list[int]] = {True: [], False: []}
     for large, steps in written.items():
-        monkeypatch.setattr("invert.resumption.SMALL", 0 if large else 10_000)
+        monkeypatch.setattr("invert.training.resumption.SMALL", 0 if large else 10_000)
         with resumable(tmp_path / "model", {}) as resumption:
             for step in range(50):
                 now += 10

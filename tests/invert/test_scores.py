@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from invert.scores import MEASURES, score
+from invert.labelling.scores import MEASURES, score
 from msft.errors import ParameterError
 from msft.helium.labels import COUNTS, IMAGES, NAMES
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from invert.fitting.setting import beam_at, simulation_of
 from invert.frames import Frames
-from invert.setting import beam_at, simulation_of
 from msft.detector import PAPER_Q_STEP, EwaldDetector, FlatDetector
 from msft.errors import ParameterError
 from msft.optics import Optics

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, minimize
 
-from invert.simplex import Descent, minimise
+from invert.fitting.simplex import Descent, minimise
 
 FloatArray = NDArray[np.float64]
 Function = Callable[[FloatArray, int], float]

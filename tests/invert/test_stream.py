@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from invert import checkpoint, quality
 from invert.estimate import FLAGS, flag_names
+from invert.fitting.refine import Refinement
 from invert.frames import Reading, open_frames, read_frames
 from invert.predict import predict
 from invert.predictions import open_predictions
-from invert.refine import Refinement
 from invert.stream import Inverter, invert_stream
 from msft.detector import PAPER_Q_STEP, FlatDetector
 from msft.errors import ParameterError

@@ -15,10 +15,10 @@ import torch
 from augment import log_scale
 from invert import checkpoint, shipped
 from invert.data import read_dataset
-from invert.examples import Stored
 from invert.model import Model, ModelConfiguration
 from invert.presets import PRESETS, Preset, TrainingConfiguration, preset
-from invert.train import SMOOTH, Regression, fit, train
+from invert.training.examples import Stored
+from invert.training.train import SMOOTH, Regression, fit, train
 from msft.errors import ParameterError
 from msft.generate import generate
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from invert.plan import Order
-from invert.prepared import Batch
-from invert.trainer import Draw, Plan, train
+from invert.training.plan import Order
+from invert.training.prepared import Batch
+from invert.training.trainer import Draw, Plan, train
 from msft.errors import ParameterError
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from invert.forward import CENTRE, Beam
+from invert.fitting.forward import CENTRE, Beam
 from invert.frames import Frames
 from invert.reading.instrument import Instrument
 from invert.reading.resample import SAME

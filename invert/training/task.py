@@ -10,8 +10,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from invert.plan import Draw
-from invert.prepared import Batch
+from invert.training.plan import Draw
+from invert.training.prepared import Batch
 
 Progress = Callable[[int], None]
 State = dict[str, torch.Tensor]

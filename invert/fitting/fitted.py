@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from invert.contrast import with_contrast_of
 from invert.estimate import FLAGS, POOR_FIT, Alternatives, Estimates, Inversion
-from invert.forward import MARGIN, Candidate, ForwardModel, spread_pixels
-from invert.polish import Polished
+from invert.fitting.forward import MARGIN, Candidate, ForwardModel, spread_pixels
+from invert.fitting.polish import Polished
 from msft.bodies.rotations import rotation_group
 from msft.particle import Particles
 from msft.symmetry import misorientation, to_fundamental_domain

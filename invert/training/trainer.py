@@ -18,13 +18,13 @@ import torch.distributed
 from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader
 
-from invert.hardware import Hardware, precision
-from invert.loop import Loop
-from invert.plan import Draw, Order, Plan
-from invert.prepared import Batch, Prepared
-from invert.quiet import interruptible, quiet_lightning
-from invert.synchronised import synchronise
-from invert.task import Examples, Left, Progress, State, Task
+from invert.training.hardware import Hardware, precision
+from invert.training.loop import Loop
+from invert.training.plan import Draw, Order, Plan
+from invert.training.prepared import Batch, Prepared
+from invert.training.quiet import interruptible, quiet_lightning
+from invert.training.synchronised import synchronise
+from invert.training.task import Examples, Left, Progress, State, Task
 from msft.errors import ParameterError
 
 __all__ = [
@@ -80,7 +80,7 @@ def train(
     left
         What `keep` was given last by a training of the same task and plan, to go on with.
     keep
-        Called after every validation with what is needed to go on from there; see `invert.resumption`.
+        Called after every validation with what is needed to go on from there; see `resumption`.
     logger
         Of Lightning, which is given the losses of every validation over the number of images shown.
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from invert.classify import Labelling, read_labelling
 from invert.frames import Frames, FrameSource
+from invert.labelling.classify import Labelling, read_labelling
 from msft.errors import ParameterError
 
 Chosen = NDArray[np.bool_]

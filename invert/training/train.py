@@ -16,18 +16,19 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 import msft
 from augment.filter import Parameters, take
 from augment.presets import one_of
-from invert import checkpoint, dihedral, figures, trainer, uncertainty
+from invert import checkpoint, dihedral, figures, uncertainty
 from invert.beside import backend_beside
 from invert.checkpoint import Checkpoint
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import Evaluation, evaluate
-from invert.examples import CPU, Fresh, Stored
-from invert.hardware import Hardware, leading
-from invert.loggers import LoggerName, logger_named
 from invert.model import Model, ModelConfiguration
 from invert.presets import Preset, TrainingConfiguration
-from invert.resumption import resumable
-from invert.trainer import Batch, Draw, Examples, Left, Plan, Progress
+from invert.training import trainer
+from invert.training.examples import CPU, Fresh, Stored
+from invert.training.hardware import Hardware, leading
+from invert.training.loggers import LoggerName, logger_named
+from invert.training.resumption import resumable
+from invert.training.trainer import Batch, Draw, Examples, Left, Plan, Progress
 from msft.configuration import to_mapping
 from msft.dataset import digest
 from msft.errors import ParameterError
@@ -123,13 +124,13 @@ def fit(
     preset
         Network, target and training.
     hardware, logger
-        See `invert.trainer.train`.
+        See `invert.training.trainer.train`.
     progress
         Called with 0 when training begins, then with the number of images of each step.
     start
         A trained model to begin with, in place of random weights.
     left, keep
-        To go on with a training that was stopped; see `invert.trainer.train`.
+        To go on with a training that was stopped; see `invert.training.trainer.train`.
 
     Raises
     ------
@@ -219,7 +220,7 @@ def train(
     """Train on a dataset file and write the model's folder, which appears whole or not at all.
 
     A training that was stopped, however, is gone on with by the same call, from its last validation on or, if
-    its state is large, from one shortly before; see `invert.resumption`.
+    its state is large, from one shortly before; see `invert.training.resumption`.
 
     The folder holds ``weights.safetensors`` (with its configuration inside), ``configuration.json``,
     ``report.json``, ``curves.csv``, ``curves.png`` and ``errors.png``.

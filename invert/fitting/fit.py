@@ -1,7 +1,7 @@
 """Forward fitting from scratch: the Monte Carlo simplex of Stielow et al. 2020, section 3.
 
-Many random starts descend together (`invert.simplex`); the best few that are different answers are polished
-(`invert.polish`).
+Many random starts descend together (`invert.fitting.simplex`); the best few that are different answers are
+polished (`invert.fitting.polish`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from augment.scaling import FLOOR_DECADES
 from invert.estimate import Inversion
-from invert.fitted import Fitted, best_of_bodies, conclude, different, gather
-from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam
+from invert.fitting.fitted import Fitted, best_of_bodies, conclude, different, gather
+from invert.fitting.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam
+from invert.fitting.polish import ITERATIONS, polish, turned
+from invert.fitting.response import settle
+from invert.fitting.simplex import Descent, minimise
 from invert.frames import Frames
-from invert.polish import ITERATIONS, polish, turned
-from invert.response import settle
-from invert.simplex import Descent, minimise
 from msft.bodies.rotations import rotation_group
 from msft.errors import ParameterError
 from msft.particle import ParticleDistribution, Particles

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from invert.backbone import NETWORKS, NetworkConfiguration, ResidualConfiguration
-from invert.classifier import paper_network
-from invert.inputs import InputConfiguration
+from invert.labelling.classifier import paper_network
+from invert.labelling.inputs import InputConfiguration
 from msft.configuration import to_mapping
 from msft.errors import ParameterError
 from msft.seeding import check_seed

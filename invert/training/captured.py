@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from invert.prepared import Batch
+from invert.training.prepared import Batch
 
 WARM_UP = 3
 """Passes before the one that is captured, in which libraries choose their kernels and take memory."""

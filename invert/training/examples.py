@@ -12,7 +12,7 @@ from invert.beside import backend_beside
 from invert.data import PatternDataset
 from invert.dihedral import turned_orientations
 from invert.targets import Target
-from invert.trainer import Batch
+from invert.training.trainer import Batch
 from msft.backends.choice import Backend
 from msft.particle import Particles
 from msft.seeding import generator_of

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import msft
-from invert.classifier import Classifier, check_size
 from invert.frames import Frames, FrameSource
-from invert.inputs import inputs
+from invert.labelling.classifier import Classifier, check_size
+from invert.labelling.inputs import inputs
+from invert.labelling.scores import THRESHOLD
 from invert.reading.options import chosen
 from invert.reading.source import require_readable
-from invert.scores import THRESHOLD
 from msft.dataset import CXI_VERSION, open_hdf5
 from msft.errors import ParameterError
 from msft.helium import labels as helium

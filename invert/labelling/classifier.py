@@ -12,7 +12,7 @@ from torch import nn
 from invert import checkpoint
 from invert.backbone import RESNETS, NetworkConfiguration, build
 from invert.heads import VectorHead
-from invert.inputs import InputConfiguration
+from invert.labelling.inputs import InputConfiguration
 from msft.configuration import from_mapping
 from msft.errors import ParameterError
 from msft.helium import labels as helium
@@ -107,7 +107,7 @@ class Classifier(nn.Module):
         self.head = VectorHead(self.backbone.features, len(configuration.labels))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (B, C) of images (B, H, W) as `invert.inputs.inputs` makes them."""
+        """Logits (B, C) of images (B, H, W) as `invert.labelling.inputs.inputs` makes them."""
         result: torch.Tensor = self.head(self.backbone(images[:, None]))
         return result
 

@@ -15,13 +15,15 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, StepLR
 
 import msft
-from invert import checkpoint, label_figures, trainer
-from invert.classification_presets import ClassificationPreset, ClassificationTraining
-from invert.classifier import Classifier, ClassifierConfiguration, check_size, save
-from invert.labels import Examples, LabelledFrames
-from invert.resumption import resumable
-from invert.scores import Scores, score
-from invert.trainer import Batch, Draw, Plan, Progress
+from invert import checkpoint
+from invert.labelling import label_figures
+from invert.labelling.classification_presets import ClassificationPreset, ClassificationTraining
+from invert.labelling.classifier import Classifier, ClassifierConfiguration, check_size, save
+from invert.labelling.labels import Examples, LabelledFrames
+from invert.labelling.scores import Scores, score
+from invert.training import trainer
+from invert.training.resumption import resumable
+from invert.training.trainer import Batch, Draw, Plan, Progress
 from msft.configuration import to_mapping
 from msft.errors import ParameterError
 from msft.output import check_writable, whole
@@ -136,7 +138,7 @@ def fit(
     progress
         Called with 0 when training begins, then with the number of images of each step.
     resumption
-        `left` and `keep` of `invert.trainer.train`.
+        `left` and `keep` of `invert.training.trainer.train`.
 
     Raises
     ------

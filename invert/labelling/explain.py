@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate, leaky_relu
 
 from invert.backbone.activation import LEAKAGE
-from invert.classifier import BATCH, Classifier, check_size
 from invert.frames import Frames
-from invert.inputs import inputs
+from invert.labelling.classifier import BATCH, Classifier, check_size
+from invert.labelling.inputs import inputs
 from msft.errors import ParameterError
 
 _TINY = 1e-12
@@ -93,7 +93,7 @@ def relevance(classifier: Classifier, images: torch.Tensor, label: str, batch: i
     classifier
         In evaluation mode.
     images
-        As `invert.inputs.inputs` makes them, shape (N, H, W).
+        As `invert.labelling.inputs.inputs` makes them, shape (N, H, W).
     label
         One of the classifier's.
     batch

@@ -16,10 +16,10 @@ from numpy.polynomial.legendre import legvander2d
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from invert.comparison import Comparison
-from invert.fitted import APART_NM, best_and_rival
-from invert.forward import MARGIN, Candidate, ForwardModel
-from invert.polish import FLOORS, Polished, intensity_of, log_of, polish, residual
+from invert.fitting.comparison import Comparison
+from invert.fitting.fitted import APART_NM, best_and_rival
+from invert.fitting.forward import MARGIN, Candidate, ForwardModel
+from invert.fitting.polish import FLOORS, Polished, intensity_of, log_of, polish, residual
 
 FloatArray = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from invert.explain import Explanations
-from invert.scores import Scores
+from invert.labelling.explain import Explanations
+from invert.labelling.scores import Scores
 from msft.plot import COLOURS, save
 
 __all__ = ["explanations", "measures", "save", "training"]

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from augment.scaling import FLOOR_DECADES, log_scale
 from invert.centre import find_beam
 from invert.estimate import Estimates, Inversion
-from invert.fit import BEAM_REACH, FLOORS
-from invert.fitted import APART_NM, PICTURE, Fitted, conclude, gather
-from invert.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam
+from invert.fitting.fit import BEAM_REACH, FLOORS
+from invert.fitting.fitted import APART_NM, PICTURE, Fitted, conclude, gather
+from invert.fitting.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam
+from invert.fitting.polish import PATTERNS_OF_SLOPES, Polished, polish, turned
+from invert.fitting.response import settle
 from invert.frames import Frames
-from invert.polish import PATTERNS_OF_SLOPES, Polished, polish, turned
-from invert.response import settle
 from msft.errors import ParameterError
 from msft.particle import Particles
 from msft.pattern import Simulation

@@ -14,7 +14,7 @@ from itertools import groupby
 import torch
 
 from invert.ahead import Ahead
-from invert.plan import Draw
+from invert.training.plan import Draw
 
 Batch = tuple[torch.Tensor, ...]
 

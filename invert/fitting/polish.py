@@ -3,7 +3,7 @@
 The parameters are a rotation about each axis of the lab (three), the radius, the floor under the logarithm,
 where the centre is free the two coordinates of the beam on the detector, and where light is spread into
 neighbouring pixels the variance of that. Derivatives are forward differences: four patterns, or six; those of
-floor and spread cost none. What images may differ by is eliminated by `invert.comparison`, so that a step is
+floor and spread cost none. What images may differ by is eliminated by `invert.fitting.comparison`: a step is
 the Gauss-Newton step in all of it (variable projection: Golub and Pereyra, SIAM J. Numer. Anal. 10, 413
 (1973)). Why this and neither L-BFGS nor a simplex: benchmarks/refine.py.
 """
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
-from invert.comparison import Comparison
-from invert.forward import Beam, Candidate, ForwardModel, Images, log_above_floor
+from invert.fitting.comparison import Comparison
+from invert.fitting.forward import Beam, Candidate, ForwardModel, Images, log_above_floor
 from msft.rotation import from_rotation_vector, multiply
 
 FloatArray = NDArray[np.float64]

@@ -11,11 +11,11 @@ import lightning
 import numpy as np
 import torch
 
-from invert.captured import gradients_of
-from invert.hardware import seed_on
-from invert.plan import Plan
-from invert.prepared import Batch
-from invert.task import Left, Progress, State, Task
+from invert.training.captured import gradients_of
+from invert.training.hardware import seed_on
+from invert.training.plan import Plan
+from invert.training.prepared import Batch
+from invert.training.task import Left, Progress, State, Task
 
 
 class Loop(lightning.LightningModule):

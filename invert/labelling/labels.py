@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from invert.frames import Frames, read_frames
-from invert.inputs import CHUNK, InputConfiguration, inputs
+from invert.labelling.inputs import CHUNK, InputConfiguration, inputs
 from msft.dataset import open_hdf5
 from msft.errors import ParameterError
 from msft.helium import labels as helium
