@@ -23,7 +23,11 @@ IMAGES = 512
 """Of which each is looked at in all views before the next ones are."""
 
 VIEWS = {"cpu": 32, "cuda": 1024}
-"""That pass the network at a time: on a processor, so few that their maps stay in its caches."""
+"""That pass the network at a time, fewer if they have more than `PIXELS`: on a processor, so few that their
+maps stay in its caches."""
+
+PIXELS = 128**2
+"""Of an image of the papers."""
 
 SMALLEST_SPREAD = 1e-4
 """In nm and in radians, below which the views of an image agree."""
@@ -134,8 +138,8 @@ class Model(nn.Module):
             features: torch.Tensor = backbone(turned[:, None])
             return features.view(len(views), len(part), -1)
 
-        at_a_time = VIEWS.get(images.device.type, VIEWS["cuda"]) // len(views)
-        parts = torch.split(stretch(images, self.configuration.floor_decades), max(1, at_a_time))
+        at_once = VIEWS.get(images.device.type, VIEWS["cuda"]) * PIXELS // max(PIXELS, images[0].numel())
+        parts = torch.split(stretch(images, self.configuration.floor_decades), max(1, at_once // len(views)))
         features = torch.cat([of_views(part) for part in parts], dim=1)
         return features, self.head(features)
 

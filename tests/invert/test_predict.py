@@ -16,6 +16,7 @@ from invert.estimate import FLAGS, Inversion
 from invert.fitting.fit import FLOORS
 from invert.frames import Frames, read_frames
 from invert.metrics import errors
+from invert.model import VIEWS
 from invert.predict import predict
 from msft.dataset import open_patterns
 from msft.errors import ParameterError
@@ -179,3 +180,12 @@ def test_frames_of_another_instrument_are_refused(
     with pytest.raises(ParameterError) as caught:
         predict(checkpoint.load(small_model), read_frames(tmp_path / "exp.h5"))
     assert caught.value.field == field
+
+
+def test_no_more_pixels_pass_the_network_at_a_time_than_of_the_papers_images(small_model: Path) -> None:
+    model = checkpoint.load(small_model).model
+    passed: list[int] = []
+    model.backbone.register_forward_hook(lambda layer, given, result: passed.append(given[0].numel()))
+    model.seen(torch.rand(10, 256, 256))  # with gradients: without, a folded network answers
+    assert sum(passed) >= 10 * 256**2
+    assert max(passed) <= VIEWS["cpu"] * 128**2
