@@ -132,9 +132,15 @@ class Common(NamedTuple):
     def of(
         cls, body: Body, radii: FloatArray, optics: Optics, detector: EwaldDetector, accuracy: float
     ) -> Common:
-        """Of particles with these radii of a body, or of others with as many chords and their densities."""
+        """Of particles with these radii of a body, or of others with as many chords and their densities.
+
+        Of voxels, of that body alone.
+        """
         densities = body.densities if isinstance(body, ChordedBody) else (1.0,)
-        shared = series(densities, optics, detector, float(radii.max()), OF_SERIES * accuracy)
+        largest = float(radii.max())
+        # a grid of voxels ends where the last of them does
+        beyond = largest * max(body.edges) if isinstance(body, Voxels) else 0.0
+        shared = series(densities, optics, detector, largest, OF_SERIES * accuracy, beyond)
         return cls(accuracy, shared, Rates.of(shared))
 
     def made(self, body: Body, radius: float, orientation: FloatArray) -> Columns | Projection:

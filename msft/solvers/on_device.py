@@ -174,7 +174,7 @@ def _alike(bodies: Sequence[Body]) -> list[list[int]]:
     """Numbers of the particles that a launch can have in common."""
     kinds: dict[Any, list[int]] = {}
     for particle, body in enumerate(bodies):
-        kind = body.densities if isinstance(body, ChordedBody) else type(body)
+        kind = body.densities if isinstance(body, ChordedBody) else id(body)
         kinds.setdefault(kind, []).append(particle)
     return list(kinds.values())
 

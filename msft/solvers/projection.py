@@ -42,8 +42,9 @@ class Projection(NamedTuple):
 def project(body: Voxels, radius: float, rotation: FloatArray, series: Series) -> Projection:
     """The moments of voxels.
 
-    The density is sampled on a grid of the lab frame as fine as the voxels, which it meets where the particle
-    is not turned. Each sample scatters from its middle, where half its own path lies before it.
+    The density is sampled on a grid of the lab frame, along each axis as fine as the voxels are in that
+    direction, which it meets where the particle is not turned; finer, if the detector sees more than such
+    voxels resolve. Each sample scatters from its middle, where half its own path lies before it.
 
     Parameters
     ----------
@@ -52,8 +53,13 @@ def project(body: Voxels, radius: float, rotation: FloatArray, series: Series) -
     series
         Material, and the terms that are needed.
     """
+    # what a grid of voxels resolves ends at an ellipsoid of half axes pi / edge: here is its width along each
+    spacings = radius / np.linalg.norm(rotation / np.array(body.edges), axis=1)
+    seen = np.array([series.largest_q, series.largest_q, series.largest_q_z])
+    finer = np.ceil(np.maximum(1.0, spacings * seen / np.pi)).astype(int)
     x, y, z = (
-        _centres(radius, edge, count) for edge, count in zip(body.edges, body.values.shape, strict=True)
+        _centres(radius, spacing, count)
+        for spacing, count in zip((spacings / finer).tolist(), body.values.shape * finer, strict=True)
     )
     density = body.density(x, y, z, rotation, radius).astype(np.float32, copy=False)
     volume, d_z = math.prod(axis[1] - axis[0] for axis in (x, y, z)), z[1] - z[0]
@@ -88,8 +94,7 @@ def _waves(density: NDArray[np.float32], rate: complex) -> list[NDArray[np.float
     return [wave * np.cos(path), -wave * np.sin(path)]
 
 
-def _centres(radius: float, edge: float, count: int) -> FloatArray:
-    """Points over the circumsphere, as far apart as the voxels, on the centres of voxels not turned."""
-    spacing = edge * radius
+def _centres(radius: float, spacing: float, count: int) -> FloatArray:
+    """Points over the circumsphere, on the centres of voxels not turned."""
     points = 2 * math.ceil(radius / spacing) + count % 2
     return np.asarray(spacing * (np.arange(points, dtype=np.float64) - (points - 1) / 2))

@@ -72,13 +72,21 @@ def check_radius(radius: float, k: float) -> None:
 
 
 def series(
-    densities: tuple[float, ...], optics: Optics, detector: EwaldDetector, radius: float, accuracy: float
+    densities: tuple[float, ...],
+    optics: Optics,
+    detector: EwaldDetector,
+    radius: float,
+    accuracy: float,
+    beyond: float = 0.0,
 ) -> Series:
-    """For particles of at most some circumsphere radius in nm; the terms left out sum to `accuracy`."""
+    """For particles of at most some circumsphere radius in nm; the terms left out sum to `accuracy`.
+
+    `beyond`: how far columns may end outside the circumsphere, in nm.
+    """
     k, s = optics.wavenumber, optics.attenuation
     check_radius(radius, k)
     axis = detector.q_step * np.arange(detector.pixels // 2 + 1, dtype=np.float64)
-    largest = 2 ** math.ceil(math.log2(max(16.0, k * radius)))  # few tables for all radii
+    largest = 2 ** math.ceil(math.log2(max(16.0, k * (radius + beyond))))  # few tables for all radii
     return Series(
         np.array(densities, dtype=np.float64), s, k, detector.pixels, axis[axis < k],
         _terms(largest, accuracy), -math.log(accuracy) / s.real if s.real else math.inf,

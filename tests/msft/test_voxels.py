@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from msft.bodies import Voxels, named
-from msft.detector import EwaldDetector
+from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.pattern import Simulation
@@ -174,3 +174,37 @@ def test_a_file_of_half_spaces_is_a_body(tmp_path: Path) -> None:
         with pytest.raises(ParameterError) as caught:
             named(str(path))
         assert caught.value.field == "half_spaces"
+
+
+@pytest.mark.parametrize("count", [11, 33])
+def test_the_grid_may_end_outside_the_circumsphere(count: int) -> None:
+    # k R just below 64, a power of two, where a table of terms once ended before the last voxel
+    cube = Voxels.from_density("cube", np.ones((count,) * 3))
+    detector = EwaldDetector(64, 2 * PAPER_Q_STEP)
+    rough, fine = (
+        Simulation(Optics(), detector, "chebyshev", accuracy=accuracy).amplitude_of(
+            cube, np.array([137.0]), STILL[None]
+        )
+        for accuracy in (1e-3, 1e-5)
+    )
+    assert np.linalg.norm(rough - fine) < 2e-3 * np.linalg.norm(fine)
+
+
+@pytest.mark.parametrize("factor", [0.25, 4.0])
+def test_voxels_of_unequal_edges_are_sampled_as_finely_however_they_are_turned(factor: float) -> None:
+    ball = voxelised("sphere", 32).stretched(factor)
+    assert isinstance(ball, Voxels)
+    simulation = Simulation(Optics(absorption="none"), DETECTOR, "chebyshev")
+    ellipsoid = named("sphere").stretched(factor)
+    particles = (ball, ball.radius_in_box(BOX)), (ellipsoid, RADIUS * max(1.0, factor))
+
+    def off(orientation: FloatArray) -> float:
+        found, expected = (
+            simulation.amplitude_of(body, np.array([radius]), orientation[None])[0]
+            for body, radius in particles
+        )
+        return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+    quarter = as_quaternions([np.sqrt(0.5), 0.0, np.sqrt(0.5), 0.0])
+    eighth = as_quaternions([np.cos(np.pi / 8), 0.0, np.sin(np.pi / 8), 0.0])
+    assert max(off(quarter), off(eighth), off(GENERIC)) < 2.5 * off(STILL)
