@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import msft
 from augment.presets import EXPERIMENT, PAPER_FILTERS, recording
@@ -106,12 +107,19 @@ def augment_file(
         check_linear(patterns)
         provenance["particles"] = patterns.provenance.get("particles", json.dumps({}))
         size = (patterns.pixels, patterns.pixels)
-        missing = missing_pixels(patterns.simulation)
         count = len(names) * len(patterns)
         progress(0)
         optics, labels = patterns.shots.optics, patterns.label_names
+        longest = optics.get("wavelength", np.array([patterns.simulation.optics.wavelength])).max()
         with create(
-            out, count, patterns.simulation, provenance, scale="log", varying=list(optics), labels=labels
+            out,
+            count,
+            patterns.simulation,
+            provenance,
+            scale="log",
+            varying=list(optics),
+            wavenumber=float(2 * np.pi / longest),
+            labels=labels,
         ) as writer:
             for start in range(0, len(patterns), BATCH):
                 rows = slice(start, min(start + BATCH, len(patterns)))
@@ -119,12 +127,21 @@ def augment_file(
                 made = [chosen(intensity, generator) for chosen in recordings]
                 # from one batch for each recording to all recordings of each pattern
                 images = torch.stack([image for image, _ in made], dim=1).flatten(0, 1)
-                hidden = ~torch.stack([record.measured(size) for _, record in made], dim=1).flatten(0, 1)
+                lit = torch.from_numpy(_lit(patterns, rows))
+                seen = torch.stack([record.measured(size, lit) for _, record in made], dim=1).flatten(0, 1)
                 steps = [json.dumps(asdict(record[k])) for k in range(len(intensity)) for _, record in made]
                 # every image of a pattern shows what the pattern does
                 shown = np.repeat(np.arange(len(patterns))[rows], len(names))
                 varied = {name: values[shown] for name, values in optics.items()}
                 writer.append(images.numpy(), patterns.particles[shown], varied, patterns.labels[shown])
-                writer.append_filtered(np.where(hidden.numpy(), MASK_MISSING, 0) | missing, steps)
+                writer.append_filtered(np.where(seen.numpy(), 0, MASK_MISSING), steps)
                 progress(len(intensity))
         return count
+
+
+def _lit(patterns: PatternFile, rows: slice) -> NDArray[np.bool_]:
+    """Where light could arrive, shape (H, W), or (n, H, W) where each pattern has a wavelength of its own."""
+    if "wavelength" not in patterns.shots.optics:
+        return np.asarray(missing_pixels(patterns.simulation) == 0)
+    own = [missing_pixels(patterns.simulation_of(row)) for row in range(len(patterns))[rows]]
+    return np.asarray(np.stack(own) == 0)

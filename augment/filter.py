@@ -163,12 +163,20 @@ class Record:
     def __len__(self) -> int:
         return self.count
 
-    def measured(self, size: tuple[int, int]) -> torch.Tensor:
+    def measured(self, size: tuple[int, int], lit: torch.Tensor | None = None) -> torch.Tensor:
         """Which pixels still show light of the pattern: bool, shape (len(self), H, W), on the CPU.
 
         Holes and crops take pixels away, shifts bring unmeasured ones in from outside.
+
+        Parameters
+        ----------
+        size
+            H and W.
+        lit
+            Where light could arrive before, bool, shape (H, W) or (len(self), H, W); by default everywhere.
         """
-        return self.filter._cover(torch.ones((self.count, *size)), self.parameters) > 0
+        before = torch.ones((self.count, *size)) if lit is None else lit.float().expand(self.count, *size)
+        return self.filter._cover(before, self.parameters) > 0
 
     @overload
     def __getitem__(self, index: int) -> Step: ...

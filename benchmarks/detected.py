@@ -18,6 +18,6 @@ def frames_of(particles: Particles, simulation: Simulation, preset: str, seed: i
     intensity = torch.from_numpy(simulation.intensity(particles))
     images, drawn = recording(preset)(intensity, torch.Generator().manual_seed(seed))
     size = (images.shape[1], images.shape[2])
-    valid = drawn.measured(size).numpy() & (missing_pixels(simulation) == 0)
+    valid = drawn.measured(size, torch.from_numpy(missing_pixels(simulation) == 0)).numpy()
     count = len(particles)
     return Frames(images.numpy(), valid, "log", np.arange(count), preset, None, None, None, particles)

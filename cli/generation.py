@@ -164,6 +164,7 @@ def _recipe(
     """What a preset, a configuration file that wins over it, and the options that win over both describe."""
     from msft.errors import ParameterError
     from msft.helium import PRESET
+    from msft.helium.light import HeliumLight
     from msft.particle import ParticleDistribution
     from msft.shots import recipe_of
 
@@ -173,6 +174,10 @@ def _recipe(
     if preset is not None:
         file = merged(read_configuration(PRESET, ()), file)
     recipe = recipe_of(merged(file, simulation), seed)
+    for name in recipe.uncertainty.varying if isinstance(recipe.uncertainty, HeliumLight) else ():
+        if simulation["optics"][name] is not None:
+            allowed = "no such option: every pattern has light of its own"
+            raise ParameterError(name, simulation["optics"][name], allowed)
     distribution = recipe.distribution
     low, high = distribution.radius_range
     low = low if particles["radius_min"] is None else particles["radius_min"]

@@ -278,6 +278,8 @@ def fit(
         notes.append(instrument_of(simulation, measured).line())
         known = {"icosahedron"} if measured.truth is None else set(measured.truth.bodies.tolist())
         bodies = body or sorted(known)
+        if measured.truth is not None and (measured.truth.stretch != 1).any():
+            notes.append("warning: the file's particles are stretched, those that are fitted are not")
         beam = beam_at(None, measured)
         with progress_bar("fitting", len(measured.images), quiet or as_json) as progress:
             inversion = fit_frames(measured, simulation, bodies, search, seed, beam, progress)

@@ -19,6 +19,8 @@ FLAGS = {
     "radius_on_bound": 16,
     "not_explained": 32,
     "unreadable": 64,
+    "beam_on_bound": 128,
+    "not_refined": 256,
 }
 """Bits of `Estimates.flags`."""
 

@@ -40,6 +40,7 @@ from invert.table import Summary
 from msft.errors import ParameterError
 from msft.journal import JournaledFile
 from msft.layout import PROCESS
+from msft.particle import Particles
 
 COMMIT_SECONDS = 5.0
 """Time between two commits: what a kill costs at most."""
@@ -93,12 +94,37 @@ class Inverter:
         self.alone.add(answer.estimates, frames.truth)
         simulation = self.checkpoint.model.configuration.simulation
         polished = refine(answer.estimates, frames, simulation, self.refinement, self.seed, progress)
+        polished = _with_what_could_not_be_refined(polished, answer)
         signs = answer.estimates.signs
         assert signs is not None
         score = quality.polished(signs, polished.estimates.agreement)
         flags = polished.estimates.flags | unreadable(frames)
         flags[score < quality.LEAST_SCORE] |= FLAGS["not_explained"]
         return replace(polished, estimates=replace(polished.estimates, flags=flags, score=score, signs=signs))
+
+
+def _with_what_could_not_be_refined(polished: Inversion, answer: Inversion) -> Inversion:
+    """The network's own answers, flagged, where it saw something and fitting found nothing to compare."""
+    nothing = FLAGS["no_signal"]
+    rows = (polished.estimates.flags & nothing > 0) & (answer.estimates.flags & nothing == 0)
+    if not rows.any():
+        return polished
+
+    def chosen(name: str, whole: Any = polished, other: Any = answer) -> Any:
+        one, two = getattr(whole, name), getattr(other, name)
+        return np.where(rows.reshape(-1, *[1] * (one.ndim - 1)), two, one)
+
+    one, two = polished.estimates, answer.estimates
+    columns = ("radius_sigma", "orientation_sigma", "agreement", "beam", "flags", "patterns_used")
+    values = {name: chosen(name, one, two) for name in columns}
+    values["flags"][rows] |= FLAGS["not_refined"]
+    particles = Particles(
+        np.where(rows, two.particles.radius, one.particles.radius),
+        np.where(rows[:, None], two.particles.orientation, one.particles.orientation),
+        np.where(rows, two.particles.bodies, one.particles.bodies),
+    )
+    pictures = {name: chosen(name) for name in ("measured", "resimulated", "valid")}
+    return replace(polished, estimates=replace(one, particles=particles, **values), **pictures)
 
 
 def invert_stream(

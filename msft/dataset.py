@@ -225,9 +225,10 @@ def _require_sources(path: Path, data: h5py.Dataset) -> tuple[Path, ...]:
     """The shards of a merged file; HDF5 reads one that is not there as fill values, without a word."""
     shards = []
     for source in data.virtual_sources() if data.is_virtual else ():
-        shards.append(path.absolute().parent / source.file_name)
+        name = source.file_name.replace("%%", "%")  # which HDF5 takes for a format
+        shards.append(path.absolute().parent / name)
         if not shards[-1].exists():
-            raise ParameterError("dataset", path, f"its shards beside it; {source.file_name} is not there")
+            raise ParameterError("dataset", path, f"its shards beside it; {name} is not there")
     return tuple(shards)
 
 

@@ -66,7 +66,7 @@ def generate(
     force
         Replace a file that is there, and begin anew.
     resume
-        Finish what is there, even with `force`; a file that is complete already is left as it is.
+        Finish what is there, even with `force`; without, a file that is complete already is left as it is.
     command
         The command line, for the record.
     progress

@@ -103,6 +103,7 @@ def create(
     scale: Scale = "linear",
     *,
     varying: Sequence[str] = (),
+    wavenumber: float | None = None,
     labels: Sequence[str] = (),
 ) -> Iterator[PatternWriter]:
     """A new file for `count` patterns, which appears whole when the block ends without an exception.
@@ -119,11 +120,13 @@ def create(
         Further attributes of ``process_1``.
     scale
         ``linear`` intensity, or ``log``: grey values in [0, 1] as `augment.scaling.log_scale` gives them.
-    varying, labels
+    varying, wavenumber, labels
         As for `lay_out`.
     """
     with whole(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        lay_out(file, count, simulation, provenance, scale, varying=varying, labels=labels)
+        lay_out(
+            file, count, simulation, provenance, scale, varying=varying, wavenumber=wavenumber, labels=labels
+        )
         yield PatternWriter(file)
         file[PROCESS].attrs["complete"] = True
         # the file is closed, hence on disk as HDF5 sees it, before it gets its name
@@ -143,6 +146,7 @@ def lay_out(
     scale: Scale = "linear",
     *,
     varying: Sequence[str] = (),
+    wavenumber: float | None = None,
     longest_name: int | None = None,
     labels: Sequence[str] = (),
     virtual: h5py.VirtualLayout | None = None,
@@ -157,6 +161,9 @@ def lay_out(
         As for `create`.
     varying
         Fields of `msft.optics.Optics` that differ from pattern to pattern.
+    wavenumber
+        The smallest one in nm^-1, if it differs: the mask names the pixels that one pattern or the other
+        leaves dark.
     longest_name
         Bytes of the longest name of a body; without it, names are strings of variable length.
     labels
@@ -186,7 +193,7 @@ def lay_out(
     instrument = _group(entry, "instrument_1", "NXinstrument")
     _write_source(_group(instrument, "source_1", "NXsource"), simulation)
     detector = _group(instrument, "detector_1", "NXdetector")
-    _write_detector(detector, simulation)
+    _write_detector(detector, simulation, wavenumber)
     # the same patterns where CXI has them, too
     detector["data"] = h5py.SoftLink(DATA)
     process = _group(entry, "process_1", "NXprocess")
@@ -226,7 +233,7 @@ def _write_source(source: h5py.Group, simulation: Simulation) -> None:
     source["wavelength"].attrs["units"] = "m"
 
 
-def _write_detector(group: h5py.Group, simulation: Simulation) -> None:
+def _write_detector(group: h5py.Group, simulation: Simulation, wavenumber: float | None) -> None:
     detector = simulation.detector
     group["geometry"] = detector.geometry
     if isinstance(detector, EwaldDetector):
@@ -236,12 +243,15 @@ def _write_detector(group: h5py.Group, simulation: Simulation) -> None:
         for field in ("pixel_size", "distance"):
             group[field] = getattr(detector, field) * 1e-3
             group[field].attrs["units"] = "m"
-    group.create_dataset("mask", data=missing_pixels(simulation))
+    group.create_dataset("mask", data=missing_pixels(simulation, wavenumber))
 
 
-def missing_pixels(simulation: Simulation) -> NDArray[np.uint32]:
-    """CXI mask (H, W) of a simulation: 0 where light can arrive, `MASK_MISSING` elsewhere."""
+def missing_pixels(simulation: Simulation, wavenumber: float | None = None) -> NDArray[np.uint32]:
+    """CXI mask (H, W) of a simulation: 0 where light can arrive, `MASK_MISSING` elsewhere.
+
+    The wavenumber is the simulation's own, or another one in nm^-1.
+    """
     detector: Detector = simulation.detector
     mask = np.full(detector.pixels**2, MASK_MISSING, dtype=np.uint32)
-    mask[detector.scattering_vectors(simulation.optics.wavenumber).pixel] = 0
+    mask[detector.scattering_vectors(wavenumber or simulation.optics.wavenumber).pixel] = 0
     return mask.reshape(detector.pixels, detector.pixels)

@@ -81,6 +81,13 @@ class Optics:
         return 2 * math.pi / self.wavelength
 
     @property
+    def used(self) -> frozenset[str]:
+        """Names of the numbers that the model of absorption depends on."""
+        index, length = ("delta", "beta"), ("absorption_length",)
+        of_model = {"amplitude": length, "intensity": length, "refractive": index}
+        return frozenset(("wavelength", *of_model.get(self.absorption, ())))
+
+    @property
     def attenuation(self) -> complex:
         """The attenuation s in nm^-1, the rate of exp(-s l) along the path l through material."""
         if self.absorption == "amplitude":

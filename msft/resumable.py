@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import msft
+from msft.bodies import files_among
 from msft.configuration import to_mapping
 from msft.errors import ParameterError
 from msft.journal import JournaledFile
@@ -24,7 +26,7 @@ from msft.shots import Recipe
 COMMIT_SECONDS = 5.0
 """Time between two commits: what a kill costs at most."""
 
-SAME = ("version", "seed", "particles", "uncertainty", "simulation", "first", "count", "total")
+SAME = ("version", "seed", "particles", "bodies", "uncertainty", "simulation", "first", "count", "total")
 """Attributes that must agree for one command to go on with what another began."""
 
 
@@ -35,10 +37,12 @@ def unfinished(path: Path) -> Path:
 
 def identity(recipe: Recipe, rows: range, total: int) -> dict[str, Any]:
     """What makes two datasets the same, as attributes of ``process_1``."""
+    files = sorted(files_among(set(recipe.distribution.corners().bodies.tolist())))
     return {
         "version": msft.__version__,
         "seed": recipe.seed,
         "particles": json.dumps(to_mapping(recipe.distribution)),
+        "bodies": json.dumps({str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}),
         "uncertainty": json.dumps(to_mapping(recipe.uncertainty)),
         "simulation": json.dumps(to_mapping(recipe.simulation)),
         "first": rows.start,
@@ -152,6 +156,7 @@ def grow(
                         recipe.simulation,
                         {**provenance, **wanted, "written": 0},
                         varying=recipe.uncertainty.varying,
+                        wavenumber=recipe.smallest_wavenumber,
                         longest_name=recipe.distribution.longest_name,
                         labels=recipe.distribution.labels,
                     )

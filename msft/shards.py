@@ -139,9 +139,10 @@ def _in_order(shards: Mapping[Path, h5py.File]) -> dict[Path, h5py.File]:
         _require_readable(path, file)
         reference = reference or (path, attributes)
         for name in ALIKE:
-            if attributes[name] != reference[1][name]:
-                found = f"{path} of {name} {attributes[name]}"
-                raise ParameterError("shards", found, f"{name} {reference[1][name]}, as {reference[0].name}")
+            if attributes.get(name) != reference[1].get(name):
+                found = f"{path} of {name} {attributes.get(name)}"
+                wanted = reference[1].get(name)
+                raise ParameterError("shards", found, f"{name} {wanted}, as {reference[0].name}")
         firsts[path] = int(attributes["first"])
     assert reference is not None
     total, end = int(reference[1]["total"]), 0
@@ -178,10 +179,12 @@ def _lay_over(
     for path, shard in shards.items():
         rows = slice(filled, filled + len(shard[DATA]))
         source = os.path.relpath(path.absolute(), folder)
-        patterns[rows] = h5py.VirtualSource(source, DATA, shard[DATA].shape)
+        # HDF5 takes the name for a format
+        patterns[rows] = h5py.VirtualSource(source.replace("%", "%%"), DATA, shard[DATA].shape)
         filled = rows.stop
     recipe = read_recipe(attributes)
-    provenance = {name: attributes[name] for name in ALIKE} | {"first": 0, "count": total}
+    alike = {name: attributes[name] for name in ALIKE if name in attributes}
+    provenance = alike | {"first": 0, "count": total}
     lay_out(
         file,
         total,
@@ -189,6 +192,7 @@ def _lay_over(
         {"program": "msft merge", "command": command, "shards": len(shards), **provenance},
         virtual=patterns,
         varying=recipe.uncertainty.varying,
+        wavenumber=recipe.smallest_wavenumber,
         labels=recipe.distribution.labels,
         longest_name=max(shard[SAMPLE]["body"].dtype.itemsize for shard in shards.values()),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.configuration import from_mapping, from_union
+from msft.errors import ParameterError
 from msft.helium.droplets import Droplets
 from msft.helium.light import HeliumLight
 from msft.particle import ParticleDistribution, Particles
@@ -96,6 +97,11 @@ class Recipe:
             self.uncertainty.draw(self.simulation.optics, self.seed, indices),
         )
 
+    @property
+    def smallest_wavenumber(self) -> float:
+        """Of all patterns, in nm^-1."""
+        return min(optics.wavenumber for optics in self.uncertainty.extremes(self.simulation.optics))
+
     def check(self) -> None:
         """Refuse, before anything is simulated, what cannot be.
 
@@ -107,6 +113,9 @@ class Recipe:
         """
         corners = self.distribution.corners()
         self.simulation.check(corners)
+        for name in sorted(set(self.uncertainty.varying) - self.simulation.optics.used):
+            allowed = f"0 where absorption is {self.simulation.optics.absorption}, which does not use it"
+            raise ParameterError(f"uncertainty.{name}", getattr(self.uncertainty, name), allowed)
         for optics in self.uncertainty.extremes(self.simulation.optics):
             replace(self.simulation, optics=optics).check(corners)
 

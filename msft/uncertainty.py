@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class Uncertainty:
         return tuple(field.name for field in fields(self) if getattr(self, field.name) > 0)
 
     def extremes(self, optics: Optics) -> list[Optics]:
-        """The optics whose values are all farthest below or all farthest above.
+        """The optics whose values are each farthest below or farthest above, in every combination.
 
         Raises
         ------
@@ -62,8 +63,11 @@ class Uncertainty:
             If one of them is impossible.
         """
         found = []
-        for side in (-FARTHEST, FARTHEST):
-            values = {name: getattr(optics, name) + side * getattr(self, name) for name in self.varying}
+        for sides in product((-FARTHEST, FARTHEST), repeat=len(self.varying)):
+            values = {
+                name: getattr(optics, name) + side * getattr(self, name)
+                for name, side in zip(self.varying, sides, strict=True)
+            }
             try:
                 found.append(replace(optics, **values))
             except ParameterError as error:

@@ -232,5 +232,10 @@ def _drawn(file: h5py.File, patterns: PatternFile, chosen: NDArray[np.int64]) ->
         wrong = ~close.all(axis=tuple(range(1, close.ndim)))
         if wrong.any():
             return f"the {name} of pattern {chosen[wrong][0]} is another"
+    optics = patterns.shots.optics
+    for name, values in again.optics.items():
+        wrong = ~np.isclose(values, optics[name][chosen], rtol=1e-12, atol=1e-12)
+        if wrong.any():
+            return f"the {name} of pattern {chosen[wrong][0]} is another"
     wrong = again.particles.bodies != stored.bodies
     return f"the body of pattern {chosen[wrong][0]} is another" if wrong.any() else ""

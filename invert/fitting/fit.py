@@ -129,6 +129,8 @@ def fit(
     for image, valid, number in zip(grey, frames.valid, frames.numbers, strict=True):
         try:
             models = [ForwardModel(image, valid, simulation, name, beam) for name in bodies]
+            if search.polished and search.free_beam:  # as many pixels as are left when the beam may move
+                models[0].around(beam, BEAM_REACH)
         except ParameterError as error:
             refused = error
             fits.append(None)

@@ -51,6 +51,8 @@ class Fitted:
         Grey images (H, W) in [0, 1]; the second has the measured one's contrast and offset.
     valid
         Compared pixels, bool, shape (H, W).
+    beam_on_bound
+        Whether the beam of the answer lies as far off as was looked for it.
     """
 
     body: str
@@ -61,6 +63,7 @@ class Fitted:
     measured: NDArray[np.float32]
     resimulated: NDArray[np.float32]
     valid: NDArray[np.bool_]
+    beam_on_bound: bool = False
 
 
 def different(candidates: Sequence[Candidate], misfits: Sequence[float], count: int, body: str) -> list[int]:
@@ -115,7 +118,9 @@ def conclude(model: ForwardModel, answers: Sequence[Polished], patterns: int) ->
     best, rival = best_and_rival(answers, model.body)
     picture = as_displayed(model, best.candidate)
     patterns += PICTURE
-    return Fitted(model.body, best, rival, model.body, patterns, model.grey, picture, model.valid)
+    off = np.abs(np.subtract(best.candidate.beam, model.beam)).max()
+    on_bound = bool(model.reach and off > (1 - BOUND) * model.free_reach)
+    return Fitted(model.body, best, rival, model.body, patterns, model.grey, picture, model.valid, on_bound)
 
 
 def as_displayed(model: ForwardModel, candidate: Candidate) -> NDArray[np.float32]:
@@ -171,6 +176,8 @@ def gather(
             flags[row] |= FLAGS["poor_agreement"]
         if not radius_range[0] + margin <= radius[row] <= radius_range[1] - margin:
             flags[row] |= FLAGS["radius_on_bound"]
+        if fit.beam_on_bound:
+            flags[row] |= FLAGS["beam_on_bound"]
         if fit.alternative is not None:
             flags[row] |= FLAGS["ambiguous"]
             other, group = fit.alternative.candidate, rotation_group(fit.alternative_body)

@@ -31,6 +31,9 @@ Beam = tuple[float, float]
 
 CENTRE: Beam = (0.0, 0.0)
 
+BEAM_STEP = 1e-2
+"""Pixels by which the beam is moved to see what changes."""
+
 MARGIN = 4
 """Pixels over which a point spread brings light from one into another."""
 
@@ -116,13 +119,15 @@ class ForwardModel:
         self.grey, self.simulation, self.body = grey, simulation, body
         self.beam, self.reach, self.margin = beam, reach, margin
         self.patterns = 0
-        self.valid = valid & ~saturated(grey, valid)
-        self._compared = self.valid.ravel().copy()
+        lit = np.ones(grey.size, dtype=bool)
         # without reach the corners are one
         for corner in {(beam[0] + a * reach, beam[1] + b * reach) for a in (-1, 1) for b in (-1, 1)}:
             dark = np.ones(grey.size, dtype=bool)
             dark[simulation.scattering_vectors(corner).pixel] = False
-            self._compared[dark] = False
+            lit[dark] = False
+        self._given = valid
+        self.valid = valid & ~saturated(grey, valid & lit.reshape(grey.shape))
+        self._compared = self.valid.ravel() & lit
         seen = grey.ravel()[self._compared]
         if seen.size < FEWEST_PIXELS:
             raise ParameterError(
@@ -137,9 +142,15 @@ class ForwardModel:
         self._simulated = around.ravel()
         self._vectors: dict[Beam, ScatteringVectors] = {}
 
+    @property
+    def free_reach(self) -> float:
+        """How far the beam of an answer may be off: what changes is looked for a little further."""
+        return self.reach - BEAM_STEP
+
     def around(self, beam: Beam, reach: float, margin: int = 0) -> ForwardModel:
         """The same frame, compared within reach of another beam position; patterns are counted from 0."""
-        return ForwardModel(self.grey, self.valid, self.simulation, self.body, beam, reach, margin)
+        # of what was given: the next brightest pixels are not saturated because the brightest ones are
+        return ForwardModel(self.grey, self._given, self.simulation, self.body, beam, reach, margin)
 
     def intensity(self, radius: FloatArray, orientation: FloatArray, beam: Beam | None = None) -> Images:
         """Intensities of N particles at the S simulated pixels, float32, shape (N, S).

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
 from invert.fitting.comparison import Comparison
-from invert.fitting.forward import Beam, Candidate, ForwardModel, Images, log_above_floor
+from invert.fitting.forward import BEAM_STEP, Beam, Candidate, ForwardModel, Images, log_above_floor
 from msft.rotation import from_rotation_vector, multiply
 
 FloatArray = NDArray[np.float64]
 
-DIFFERENCE = np.array([3e-4, 3e-4, 3e-4, 1e-2, 1e-2, 1e-2, 1e-2, 1e-2])
+DIFFERENCE = np.array([3e-4, 3e-4, 3e-4, 1e-2, 1e-2, BEAM_STEP, BEAM_STEP, 1e-2])
 """Of the forward differences: rad three times, nm, decades, pixels twice, and square pixels."""
 
 LARGEST_STEP = np.array([0.1, 0.1, 0.1, 5.0, 0.5, 1.0, 1.0, 0.5])
@@ -210,6 +210,10 @@ def _inward(
 ) -> FloatArray:
     """The slopes, 0 where a parameter sits on the end of its range and would leave it."""
     ranges = {3: (candidate.radius, radius_range), 4: (candidate.floor, FLOORS)}
+    if model.reach:
+        for axis in (0, 1):
+            middle, reach = model.beam[axis], model.free_reach
+            ranges[5 + axis] = (candidate.beam[axis], (middle - reach, middle + reach))
     if model.margin:
         ranges[slopes.shape[1] - 1] = (candidate.blur, (0.0, LARGEST_BLUR))
     slopes = slopes.copy()
@@ -233,10 +237,9 @@ def _moved(
 ) -> Candidate:
     beam: Beam = candidate.beam
     if model.reach:
-        # the differences look a little further than the beam goes
-        reach = model.reach - DIFFERENCE[5]
+        middle = np.array(model.beam)
         row, column = np.clip(
-            np.array(beam) + step[5:7], np.array(model.beam) - reach, np.array(model.beam) + reach
+            np.array(beam) + step[5:7], middle - model.free_reach, middle + model.free_reach
         )
         beam = (float(row), float(column))
     return Candidate(

@@ -43,7 +43,8 @@ def choose(expression: str, labelling: Labelling) -> Chosen:
     """
     if len(expression) > LONGEST:
         raise ParameterError("keep", f"{len(expression)} characters", f"at most {LONGEST}")
-    return _Parser(expression, labelling).whole()
+    # a frame that was not looked at has no label, and lacks none
+    return _Parser(expression, labelling).whole() & ~np.isnan(labelling.probabilities).all(axis=1)
 
 
 @dataclass(frozen=True)

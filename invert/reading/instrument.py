@@ -16,12 +16,19 @@ LARGEST_JOULE = 1e-10
 """A photon energy above is in eV, where the file has no unit."""
 
 UNITS = {
-    **{"m": 1.0, "metre": 1.0, "meter": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9},
-    **{"angstrom": 1e-10, "angstroms": 1e-10, "a": 1e-10, "å": 1e-10},
-    **{"j": 1.0, "ev": ELECTRONVOLT, "kev": 1e3 * ELECTRONVOLT},
+    **{"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "\u00b5m": 1e-6, "\u03bcm": 1e-6, "nm": 1e-9},
+    **{
+        f"{prefix}{metre}": size
+        for prefix, size in {"": 1.0, "centi": 1e-2, "milli": 1e-3, "micro": 1e-6, "nano": 1e-9}.items()
+        for metre in ("meter", "metre", "meters", "metres")
+    },
+    **{"micron": 1e-6, "microns": 1e-6},
+    **dict.fromkeys(("angstrom", "angstroms", "\u00e5ngstr\u00f6m", "a", "\u00e5", "\u212b"), 1e-10),
+    **{"j": 1.0, "joule": 1.0, "ev": ELECTRONVOLT, "kev": 1e3 * ELECTRONVOLT},
     **{"1/m": 1.0, "m^-1": 1.0, "1/nm": 1e9, "nm^-1": 1e9, "1/angstrom": 1e10},
+    **dict.fromkeys(("pixel", "pixels", "px"), 1.0),
 }
-"""Units by name, in SI."""
+"""Units by name in lower case, in SI."""
 
 MILLIMETRE = 1e-3
 
@@ -159,12 +166,17 @@ def _first(file: h5py.File, groups: list[str], name: str, per: float) -> float |
 
 
 def _number(file: h5py.File, place: str, per: float, unit: float) -> float | None:
-    """A number above 0 as a multiple of `per`, in the unit that it names or else in `unit` (both in SI)."""
+    """A number above 0 as a multiple of `per`, in the unit that it names or else in `unit` (both in SI).
+
+    None if there is no such number, or its unit is none of `UNITS`.
+    """
     item = dataset_at(file, place)
     if item is None or item.size != 1 or item.dtype.kind not in "iuf":
         return None
-    named = UNITS.get((attribute(item, "units") or "").strip().lower(), unit)
-    value = float(np.asarray(item[()]).item()) * (named / per)
+    stated = (attribute(item, "units") or "").strip().lower()
+    if stated and stated not in UNITS:
+        return None
+    value = float(np.asarray(item[()]).item()) * (UNITS.get(stated, unit) / per)
     return value if math.isfinite(value) and value > 0 else None
 
 

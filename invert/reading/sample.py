@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import h5py
+import numpy as np
 
 from invert.reading.places import group_at
 from msft.configuration import from_mapping
@@ -22,7 +23,8 @@ def read_truth(file: h5py.File, rows: slice, count: int) -> Particles | None:
         return None
     try:
         radius, orientation = sample["radius"][rows] / NANOMETRE, sample["orientation"][rows]
-        truth = Particles(radius, orientation, sample["body"].asstr()[rows].astype(str))
+        stretch = sample["stretch"][rows] if "stretch" in sample else np.ones(len(radius))
+        truth = Particles(radius, orientation, sample["body"].asstr()[rows].astype(str), stretch)
     except (ValueError, TypeError, AttributeError, KeyError, OSError):  # somebody else's sample_1
         return None
     return truth if len(truth) == count else None

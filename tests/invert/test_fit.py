@@ -16,10 +16,10 @@ from scipy.stats import kstest
 
 from augment import CentralHole, UniformNoise, log_scale
 from invert.estimate import FLAGS, Inversion
-from invert.fitting.fit import MonteCarloSimplex, Starts, descend, fit
-from invert.fitting.fitted import best_of_bodies, conclude
+from invert.fitting.fit import BEAM_REACH, MonteCarloSimplex, Starts, descend, fit
+from invert.fitting.fitted import best_of_bodies, conclude, gather
 from invert.fitting.forward import Candidate, ForwardModel
-from invert.fitting.polish import Polished
+from invert.fitting.polish import Polished, polish
 from invert.predictions import open_predictions, write_predictions, write_table
 from msft.bodies.rotations import rotation_group
 from msft.detector import PAPER_Q_STEP, EwaldDetector
@@ -467,3 +467,31 @@ def test_searches_that_are_none(field: str, value: Any) -> None:
     with pytest.raises(ParameterError) as caught:
         MonteCarloSimplex(**{field: value})
     assert caught.value.field == field
+
+
+def test_pixels_are_saturated_once(clean: NDArray[np.float32]) -> None:
+    grey = np.round(grey_of(clean)[0] * 20) / 20  # many pixels of every value
+    model = ForwardModel(grey, np.ones(grey.shape, dtype=bool), SMALL, "icosahedron")
+    assert not model.valid.all()
+    again = model.around((0.0, 0.0), 0.0).around((0.0, 0.0), 0.0)
+    assert np.array_equal(again.valid, model.valid)
+
+
+def test_a_frame_with_no_pixels_left_where_the_beam_may_be_is_flagged_and_the_others_stay() -> None:
+    simulation = Simulation()
+    patterns = simulation.intensity(Particles([60.0, 60.0], [[1.0, 0, 0, 0], [0.9, 0.2, 0.1, 0.3]]))
+    y, x = np.indices(patterns.shape[1:]) - 64
+    valid = np.stack([np.ones(y.shape, dtype=bool), np.hypot(y, x) > 59.6])
+    search = MonteCarloSimplex(2, 2, (40.0, 80.0))
+    estimates = fit(frames_of(patterns, valid=valid), simulation, "icosahedron", search).estimates
+    assert [bool(flags & FLAGS["no_signal"]) for flags in estimates.flags] == [False, True]
+
+
+def test_a_beam_on_the_end_of_its_reach_is_flagged(clean: NDArray[np.float32]) -> None:
+    grey, everywhere = grey_of(clean)[0], np.ones((32, 32), dtype=bool)
+    model = ForwardModel(grey, everywhere, SMALL, "icosahedron", reach=BEAM_REACH)
+    for row, on_bound in ((-model.free_reach, True), (1.0, False)):
+        start = Candidate(60.0, PARTICLES.orientation[0], 5.0, (row, 0.5))
+        found = conclude(model, [polish(model, start, (40.0, 80.0), iterations=0)], 0)
+        flags = gather([found], grey[None], np.arange(1), "icosahedron", (40.0, 80.0)).estimates.flags
+        assert bool(flags[0] & FLAGS["beam_on_bound"]) == on_bound
