@@ -34,6 +34,7 @@ class Outputs:
         cls, out: Path | None, frames: Path, others: Sequence[Path | None], page: bool | None
     ) -> Outputs:
         """Where they go; refused before any work if one could not be written."""
+        from msft.errors import ParameterError
         from msft.output import beside, check_writable
 
         from .reporting import wants_page
@@ -42,6 +43,8 @@ class Outputs:
         html = target.with_suffix(".html") if wants_page(page) else None
         no_plotly = page is None and html is None
         outputs = cls(target, target.with_suffix(".csv"), target.with_suffix(".png"), html, no_plotly)
+        if out is None and (about := _about_others(target, frames)):
+            raise ParameterError("out", target, f"--out with a new name: it holds answers about {about}")
         inputs = [frames, *(path for path in others if path)]
         check_writable(outputs.predictions, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
         for path in (outputs.table, outputs.picture, *([html] if html else [])):
@@ -127,6 +130,22 @@ class Outputs:
         ]
         report(result, text, quiet, as_json)
         _warn(notes)
+
+
+def _about_others(path: Path, frames: Path) -> str | None:
+    """Which other file than these frames there are predictions about."""
+    from invert.predictions import open_predictions
+    from msft.errors import ParameterError
+
+    if not path.exists():
+        return None
+    try:
+        with open_predictions(path) as predictions:
+            sources = predictions.sources
+    except ParameterError:
+        return None
+    others = [source for source in sources if not source.startswith(f"{frames.name}:")]
+    return others[0].partition(":")[0] if others else None
 
 
 def _fitted(path: Path) -> bool:

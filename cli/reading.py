@@ -18,7 +18,11 @@ Dataset = Annotated[
 ]
 Mask = Annotated[Path | None, typer.Option("--mask", help="NumPy or HDF5 file of CXI bits (y, x), 0 = good.")]
 MaskGood = Annotated[
-    int, typer.Option("--mask-good", help="Value of a good pixel in --mask: 0 (CXI bits), or 1.")
+    int,
+    typer.Option(
+        "--mask-good",
+        help="Value of a good pixel in --mask, or without it in the file's masks: 0 (CXI bits), or 1.",
+    ),
 ]
 Scale = Annotated[str, typer.Option("--scale", help="auto, linear or log.")]
 Rows = Annotated[str, typer.Option("--frames", help="Which frames, as FIRST:LAST.")]

@@ -21,6 +21,7 @@ FLAGS = {
     "unreadable": 64,
     "beam_on_bound": 128,
     "not_refined": 256,
+    "uncertain": 512,
 }
 """Bits of `Estimates.flags`."""
 

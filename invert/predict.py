@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -144,14 +145,22 @@ def predict(
     particles = _joined([part[0] for part in parts], configuration.body)
     answers, signs = [part[1] for part in parts], quality.joined([part[2] for part in parts])
     count, score = len(particles), quality.score(signs)
+    sigma = np.stack(
+        [
+            np.concatenate([part.radius_sigma for part in answers]),
+            np.concatenate([part.orientation_sigma for part in answers]),
+        ]
+    )
+    flags = _flags(particles, sigma[0], signs.agreement, score, frames, grey, configuration)
+    sigma[:, flags & (FLAGS["no_signal"] | FLAGS["unreadable"]) > 0] = np.nan
     estimates = Estimates(
         particles=particles,
-        radius_sigma=np.concatenate([part.radius_sigma for part in answers]),
-        orientation_sigma=np.concatenate([part.orientation_sigma for part in answers]),
+        radius_sigma=sigma[0],
+        orientation_sigma=sigma[1],
         agreement=signs.agreement,
         beam=np.zeros((count, 2)),
         alternatives=Alternatives.none(count),
-        flags=_flags(particles, signs.agreement, score, frames, grey, configuration),
+        flags=flags,
         patterns_used=np.full(count, PATTERNS),
         frames=frames.numbers,
         score=score,
@@ -267,6 +276,7 @@ def _joined(parts: Sequence[Particles], body: str) -> Particles:
 
 def _flags(
     particles: Particles,
+    radius_sigma: NDArray[np.float64],
     agreement: NDArray[np.float64],
     score: NDArray[np.float64],
     frames: Frames,
@@ -274,8 +284,11 @@ def _flags(
     configuration: ModelConfiguration,
 ) -> NDArray[np.uint32]:
     flags = np.zeros(len(particles), dtype=np.uint32)
+    # no better than a radius drawn from the range
+    anything = np.ptp(configuration.radius_range) / math.sqrt(12)
     for name, applies in (
         ("radius_outside_training", quality.outside(particles, configuration.radius_range)),
+        ("uncertain", radius_sigma > anything),
         ("poor_agreement", agreement < POOR_AGREEMENT),
         ("not_explained", score < quality.LEAST_SCORE),
         ("no_signal", grey.amax(dim=(1, 2)).cpu().numpy() == 0),

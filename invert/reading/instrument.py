@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import h5py
@@ -31,6 +32,15 @@ UNITS = {
 """Units by name in lower case, in SI."""
 
 MILLIMETRE = 1e-3
+
+SAME, APART = 0.01, 0.5
+"""Part by which what is stated for each frame may differ, and pixels by which centres may."""
+
+LOOKED_AT = 256
+"""Of many arrays, those whose instruments are compared."""
+
+MOST = 10**7
+"""Numbers that are read to know one: a frame each."""
 
 _SOURCES = ("instrument_1/source_1", "instrument/source", "instrument/beam", "sample/beam")
 _DETECTORS = ("instrument_1/detector_1", "instrument/detector", "instrument/detector_1")
@@ -81,6 +91,16 @@ class Instrument:
             mine = replace(mine, q_step=None, geometry="flat")
         return replace(mine, **known)
 
+    def differs(self, other: Instrument) -> str | None:
+        """The first number but the centre that the other one states otherwise, by more than `SAME`."""
+        for name in ("wavelength", "q_step", "pixel_size", "distance"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if (mine is None) != (theirs is None):
+                return name
+            if mine is not None and not np.allclose(theirs, mine, rtol=SAME, atol=0.0):
+                return name
+        return None
+
     def line(self) -> str:
         """What is known, in words; what is not is said, too."""
         light = "unknown wavelength" if self.wavelength is None else f"{self.wavelength:.4g} nm"
@@ -99,7 +119,41 @@ class Instrument:
         return None
 
 
-def read_instrument(file: h5py.File, images: str) -> Instrument:
+def read_instruments(
+    file: h5py.File, names: Sequence[str], given: Instrument, notes: list[str]
+) -> Instrument:
+    """What a file says of the first of several arrays of images, and agrees with of the others.
+
+    Parameters
+    ----------
+    file, notes
+        As for `read_instrument`.
+    names
+        Of the images; of many, `LOOKED_AT` are asked.
+    given
+        What the user says, which wins.
+
+    Raises
+    ------
+    ParameterError
+        If they say different things that the user does not settle.
+    """
+    stated, apart = read_instrument(file, names[0], notes).overridden(given), 0.0
+    for place in np.unique(np.linspace(0, len(names) - 1, min(len(names), LOOKED_AT)).astype(int))[1:]:
+        other = read_instrument(file, names[place]).overridden(given)
+        if field := stated.differs(other):
+            found = f"{getattr(stated, field)} of {names[0]} and {getattr(other, field)} of {names[place]}"
+            raise ParameterError(field, found, "one for all frames, or an option that states it")
+        if stated.center is not None and other.center is not None:
+            apart = max(apart, *(abs(a - b) for a, b in zip(stated.center, other.center, strict=True)))
+    if apart > APART:
+        notes.append(
+            f"warning: the beam's centres differ by up to {apart:.1f} pixels: the first one's is taken"
+        )
+    return stated
+
+
+def read_instrument(file: h5py.File, images: str, notes: list[str] | None = None) -> Instrument:
     """What a file says; what it says in a way that cannot be understood is as if it were not there.
 
     Parameters
@@ -108,76 +162,112 @@ def read_instrument(file: h5py.File, images: str) -> Instrument:
         Open.
     images
         Name of the images, whose entry is asked.
+    notes
+        To which a warning is added about every number that is there and not used.
     """
+    notes = [] if notes is None else notes
     sources = [name for place in _SOURCES for name in beside(images, place)]
     detectors = [name for place in _DETECTORS for name in beside(images, place)]
-    sizes = (
-        _first(file, detectors, "y_pixel_size", MILLIMETRE),
-        _first(file, detectors, "x_pixel_size", MILLIMETRE),
-    )
-    square = _first(file, detectors, "pixel_size", MILLIMETRE)
+
+    def first(name: str, per: float) -> float | None:
+        """Of the first detector that has it."""
+        numbers = (_number(file, f"{place}/{name}", per, 1.0, notes) for place in detectors)
+        return next((number for number in numbers if number is not None), None)
+
+    sizes = [first(f"{axis}_pixel_size", MILLIMETRE) for axis in "yx"]
+    square = first("pixel_size", MILLIMETRE)
     height, width = (size or square for size in sizes)
+    size = (height, width) if height is not None and width is not None else None
     return Instrument(
-        wavelength=_wavelength(file, sources),
+        wavelength=_wavelength(file, sources, notes),
         geometry=next((text for place in detectors if (text := _text(file, f"{place}/geometry"))), None),
-        q_step=_first(file, detectors, "q_step", 1 / NANOMETRE),
-        pixel_size=(height, width) if height is not None and width is not None else None,
-        distance=_first(file, detectors, "distance", MILLIMETRE)
-        or _first(file, detectors, "detector_distance", MILLIMETRE),
-        center=_center(file, beside(images, ""), detectors),
+        q_step=first("q_step", 1 / NANOMETRE),
+        pixel_size=size,
+        distance=first("distance", MILLIMETRE) or first("detector_distance", MILLIMETRE),
+        center=_center(file, beside(images, ""), detectors, size, notes),
     )
 
 
-def _wavelength(file: h5py.File, sources: list[str]) -> float | None:
+def _wavelength(file: h5py.File, sources: list[str], notes: list[str]) -> float | None:
     """From the wavelength in m (NeXus' beam: angstrom), else from the photon energy in J (some hold eV)."""
     for place in sources:
         for name, unit in (("wavelength", 1.0), ("incident_wavelength", 1e-10)):
-            if found := _number(file, f"{place}/{name}", NANOMETRE, unit):
+            if found := _number(file, f"{place}/{name}", NANOMETRE, unit, notes):
                 return found
-        if energy := _number(file, f"{place}/energy", 1.0, 1.0):
-            return wavelength_of_energy(energy if energy < LARGEST_JOULE else energy * ELECTRONVOLT)
-        if energy := _number(file, f"{place}/incident_energy", 1.0, ELECTRONVOLT):
+        for name in ("energy", "photon_energy"):
+            if energy := _number(file, f"{place}/{name}", 1.0, 1.0, notes):
+                return wavelength_of_energy(energy if energy < LARGEST_JOULE else energy * ELECTRONVOLT)
+        if energy := _number(file, f"{place}/incident_energy", 1.0, ELECTRONVOLT, notes):
             return wavelength_of_energy(energy)
     return None
 
 
-def _center(file: h5py.File, entries: list[str], detectors: list[str]) -> tuple[float, float] | None:
-    """CXI's (x, y, z), which is (0.5, 0.5) in the first pixel's middle; NeXus' beam centre in pixels."""
+def _center(
+    file: h5py.File,
+    entries: list[str],
+    detectors: list[str],
+    pixel_size: tuple[float, float] | None,
+    notes: list[str],
+) -> tuple[float, float] | None:
+    """CXI's (x, y, z), (0.5, 0.5) in the first pixel's middle; NeXus' beam centre in pixels or as lengths."""
     for name in (f"{entry}{group}/image_center" for entry in entries for group in ("data_1", "image_1")):
         item = dataset_at(file, name)
-        if item is not None and item.dtype.kind in "iuf" and 2 <= item.size <= 3:
-            x, y = np.asarray(item[()], dtype=np.float64).ravel()[:2]
-            if math.isfinite(x) and math.isfinite(y):
-                return float(y) - 0.5, float(x) - 0.5
+        if item is None or item.dtype.kind not in "iuf" or not 2 <= item.size <= MOST:
+            continue
+        if item.shape[-1] not in (2, 3):
+            continue
+        centers = np.asarray(item[()], dtype=np.float64).reshape(-1, item.shape[-1])[:, :2]
+        x, y = np.median(centers, axis=0)
+        if not (math.isfinite(x) and math.isfinite(y)):
+            continue
+        if (spread := float(np.ptp(centers, axis=0).max())) > APART:
+            notes.append(
+                f"warning: {name} differs by {spread:.1f} pixels from frame to frame: its median is taken"
+            )
+        return float(y) - 0.5, float(x) - 0.5
     for place in detectors:
-        found = [_number(file, f"{place}/beam_center_{axis}", 1.0, 1.0) for axis in "yx"]
-        units = dataset_at(file, f"{place}/beam_center_x")
-        in_pixels = units is not None and (attribute(units, "units") or "pixel").startswith("pixel")
-        if found[0] is not None and found[1] is not None and in_pixels:
-            return found[0], found[1]
+        stated = dataset_at(file, f"{place}/beam_center_x")
+        unit = "" if stated is None else (attribute(stated, "units") or "").strip().lower()
+        per = (1.0, 1.0)
+        if unit and not unit.startswith(("pixel", "px")):
+            if pixel_size is None:
+                if stated is not None:
+                    notes.append(
+                        f"warning: {place}/beam_center_x is in {unit}, and the width of a pixel unknown"
+                    )
+                continue
+            per = (pixel_size[0] * MILLIMETRE, pixel_size[1] * MILLIMETRE)
+        row, column = (
+            _number(file, f"{place}/beam_center_{axis}", width, 1.0, notes)
+            for axis, width in zip("yx", per, strict=True)
+        )
+        if row is not None and column is not None:
+            return row, column
     return None
 
 
-def _first(file: h5py.File, groups: list[str], name: str, per: float) -> float | None:
-    for group in groups:
-        if (found := _number(file, f"{group}/{name}", per, 1.0)) is not None:
-            return found
-    return None
-
-
-def _number(file: h5py.File, place: str, per: float, unit: float) -> float | None:
+def _number(file: h5py.File, place: str, per: float, unit: float, notes: list[str]) -> float | None:
     """A number above 0 as a multiple of `per`, in the unit that it names or else in `unit` (both in SI).
 
-    None if there is no such number, or its unit is none of `UNITS`.
+    Of one for each frame the median, if they agree within `SAME`. None if there is no such number, or its
+    unit is none of `UNITS`.
     """
     item = dataset_at(file, place)
-    if item is None or item.size != 1 or item.dtype.kind not in "iuf":
+    if item is None or not 1 <= item.size <= MOST or item.dtype.kind not in "iuf":
         return None
     stated = (attribute(item, "units") or "").strip().lower()
     if stated and stated not in UNITS:
+        notes.append(f"warning: {place} is in {stated!r}, which is no known unit: it is not used")
         return None
-    value = float(np.asarray(item[()]).item()) * (UNITS.get(stated, unit) / per)
-    return value if math.isfinite(value) and value > 0 else None
+    values = np.asarray(item[()], dtype=np.float64).ravel() * (UNITS.get(stated, unit) / per)
+    value = float(np.median(values))
+    if not (math.isfinite(value) and value > 0):
+        return None
+    if np.ptp(values) > SAME * value:
+        low, high = values.min() * per, values.max() * per
+        notes.append(f"warning: {place} differs from frame to frame, {low:g} to {high:g}: it is not used")
+        return None
+    return value
 
 
 def _text(file: h5py.File, place: str) -> str | None:

@@ -29,6 +29,9 @@ IN_ENTRY = (
 MOST_MARKS = 2
 """Different negative numbers by which a detector marks pixels: gaps and dead ones."""
 
+REPEATED = 16
+"""Pixels that have them in frames of fractions: of darkness, so few numbers do not stand there so often."""
+
 MOSTLY = 0.5
 """A mask that leaves less of the frames was perhaps meant the other way round."""
 
@@ -60,7 +63,7 @@ def read_mask(path: Path, good: int) -> NDArray[np.bool_]:
             bits = _only_array(file, path)
     if bits.ndim not in (2, 3):
         raise ParameterError("mask", f"shape {bits.shape}", "(y, x) or (N, y, x)")
-    return _good(bits) if good == 0 else np.asarray(bits != 0)
+    return _good(bits, good)
 
 
 def mask_note(good: NDArray[np.bool_], value: int) -> str:
@@ -84,8 +87,12 @@ def masks_beside(file: h5py.File, images: str) -> list[str]:
     return [name for name in names if dataset_at(file, name) is not None]
 
 
-def good_in_file(file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+def good_in_file(
+    file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64], good: int = 0
+) -> NDArray[np.bool_]:
     """Good pixels of some frames by the masks in their file, bool, broadcastable to (n, H, W).
+
+    `good` as for `read_mask`.
 
     Raises
     ------
@@ -104,7 +111,7 @@ def good_in_file(file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64])
             with turn():
                 found = list(filter(None, (dataset_at(file, name) for name in beside(owners[0][0], place))))
             for mask in found:
-                result = result & _rows(mask, numbers, stack.size, len(stack))
+                result = result & _rows(mask, numbers, stack.size, len(stack), good)
             continue
         with turn():
             masks = [dataset_at(file, beside(name, place)[0]) for name, _ in owners]
@@ -112,7 +119,7 @@ def good_in_file(file: h5py.File, stack: ImageStack, numbers: NDArray[np.int64])
             whole = np.ones((len(numbers), *stack.size), dtype=bool)
             for row, (mask, (name, within)) in enumerate(zip(masks, owners, strict=True)):
                 if mask is not None:
-                    whole[row] = _rows(mask, np.array([within]), stack.size, stack.count(name))[0]
+                    whole[row] = _rows(mask, np.array([within]), stack.size, stack.count(name), good)[0]
             result = result & whole
     return result
 
@@ -157,8 +164,8 @@ def measured(values: NDArray[Any], scale: str) -> NDArray[np.bool_]:
 
     NaN and infinities are none. Nor are the largest number of an integer of 16 bits or more, by which
     detectors mark dead or saturated pixels, and, in intensities, a negative number that a frame of whole
-    numbers repeats, as -1 for a gap. Negative numbers of many values are what dark subtraction leaves of
-    darkness.
+    numbers has, as -1 for a gap, or one of fractions repeats. Negative numbers of many values are what dark
+    subtraction leaves of darkness.
     """
     whole_numbers = values.dtype.kind in "iu"
     if not whole_numbers:
@@ -173,13 +180,14 @@ def measured(values: NDArray[Any], scale: str) -> NDArray[np.bool_]:
                 continue
             seen = image[usable]
             below = seen[seen < 0]
-            if below.size and (seen == np.rint(seen)).all() and len(np.unique(below)) <= MOST_MARKS:
+            counts = (seen == np.rint(seen)).all() or below.size >= REPEATED
+            if below.size and counts and len(np.unique(below)) <= MOST_MARKS:
                 usable[usable] = seen >= 0
     return np.asarray(valid)
 
 
 def _rows(
-    mask: h5py.Dataset, numbers: NDArray[np.int64], size: tuple[int, int], count: int
+    mask: h5py.Dataset, numbers: NDArray[np.int64], size: tuple[int, int], count: int, good: int
 ) -> NDArray[np.bool_]:
     """Good pixels of some of an array's `count` frames: (H, W), (N, H, W), (N, 1, H, W) or (1, N, H, W)."""
     with turn():
@@ -190,13 +198,15 @@ def _rows(
     if not several:
         with turn():
             bits = np.asarray(mask[()])
-        return _good(bits.reshape(1, *size))
+        return _good(bits.reshape(1, *size), good)
     first, last = int(numbers[0]), int(numbers[-1]) + 1
     bits = read_rows(mask, first, last)
-    return _good(bits if len(bits) == len(numbers) else bits[numbers - first])
+    return _good(bits if len(bits) == len(numbers) else bits[numbers - first], good)
 
 
-def _good(bits: NDArray[Any]) -> NDArray[np.bool_]:
+def _good(bits: NDArray[Any], good: int) -> NDArray[np.bool_]:
+    if good == 1:
+        return np.asarray(bits != 0)
     if bits.dtype.kind not in "iub":
         raise ParameterError("mask", f"values of type {bits.dtype}", "integers or booleans, 0 = good")
     if bits.itemsize > 1:  # a byte has no such bit

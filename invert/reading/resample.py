@@ -16,8 +16,8 @@ from msft.errors import ParameterError
 
 FloatArray = NDArray[np.float64]
 
-SAME = 0.01
-"""Relative difference below which two widths or distances are the same."""
+SAME, EQUAL = 0.01, 1e-3
+"""Relative differences below which two wavelengths are near enough, and two widths or distances equal."""
 
 FEWEST_COVERED, FEW_COVERED = 0.05, 0.5
 """Parts of a model's pixels that frames must reach, and below which that is said."""
@@ -209,6 +209,9 @@ def resampling(
         name for name, known in (("wavelength", stated), ("pixels", instrument.pixels())) if known is None
     ]
     notes = [f"taken as the model's: {' and '.join(unknown)}"] if unknown else []
+    if stated is not None and abs(stated / wavelength - 1) > EQUAL and instrument.geometry != "ewald":
+        off = f"radii come out {100 * (wavelength / stated - 1):+.1f} % off"
+        notes.append(f"warning: frames at {stated:.4g} nm, the model's at {wavelength:.4g} nm: {off}")
     if _same(source, target):
         return None, notes
     coarser = _width_ratio(target, source)
@@ -251,7 +254,7 @@ def _same(source: Grid, target: Grid) -> bool:
         source.size == target.size
         and source.center == target.center
         and source.flat == target.flat
-        and all(abs(mine / yours - 1) <= SAME for mine, yours in steps)
+        and all(abs(mine / yours - 1) <= EQUAL for mine, yours in steps)
     )
 
 

@@ -12,7 +12,17 @@ LINEAR_SKEWNESS = 12.0
 """Simulated patterns of 30 to 160 nm around a hole of 10 pixels have a median of 109, and their logarithms
 of 7 over 4 decades and 2 over 5, but 30 over 3 (benchmarks/quality.py, 40 patterns); in a window, less."""
 
+LOGARITHMIC_SKEWNESS = 6.0
+"""Below, numbers that are too large for logarithms are perhaps scaled ones, as of a picture of 16 bits."""
+
 FEWEST = 32
+
+
+def looks_scaled(images: NDArray[np.float32], valid: NDArray[np.bool_]) -> bool:
+    """Whether frames (n, H, W), too bright for logarithms, are spread as logarithms are."""
+    seen = [image[usable] for image, usable in zip(images, valid, strict=True) if usable.sum() >= FEWEST]
+    seen = [values for values in seen if np.ptp(values) > 0]
+    return bool(seen) and bool(np.median([skewness(values) for values in seen]) < LOGARITHMIC_SKEWNESS)
 
 
 def looks_linear(images: NDArray[np.float32], valid: NDArray[np.bool_], eight_bit: bool = False) -> bool:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from invert.reading.centring import MOST_FRAMES, center_note, estimated_center
 from invert.reading.frames import Frames
-from invert.reading.instrument import read_instrument
+from invert.reading.instrument import read_instruments
 from invert.reading.isolation import survived
-from invert.reading.mask import convert, good_in_file, mask_note, masks_beside, read_mask
+from invert.reading.mask import MOSTLY, convert, good_in_file, mask_note, masks_beside, read_mask
 from invert.reading.options import ESTIMATE, Reading, chosen, parse_center
 from invert.reading.places import attribute, find_images
 from invert.reading.resample import Resampling, grey_of, resampling
 from invert.reading.sample import read_simulation, read_truth
-from invert.reading.scale import looks_linear
+from invert.reading.scale import looks_linear, looks_scaled
 from invert.reading.stack import ImageStack
 from msft.dataset import Scale, open_hdf5
 from msft.detector import Detector
@@ -54,12 +54,18 @@ class FrameSource:
         self._stack = ImageStack(file, path, self.found.names)
         self.notes = [f"images {self.found.title} ({self.found.rule})"]
         masks = masks_beside(file, self.found.names[0])
+        # of the masks in the file, unless another one is given
+        self._good_value = 0 if reading.mask is not None else reading.mask_good
         if masks:
             self.notes.append("masked by " + ", ".join(masks))
+            first = np.arange(min(SAMPLED, len(self._stack)))
+            left = good_in_file(file, self._stack, first, self._good_value)
+            if 0 < left.mean() < MOSTLY:
+                self.notes.append(mask_note(left, self._good_value))
         others = [other for other in self.found.others if other.partition(" ")[0] not in masks]
         if others:
             self.notes.append("other arrays: " + ", ".join(others))
-        self.instrument = read_instrument(file, self.found.names[0]).overridden(reading.instrument)
+        self.instrument = read_instruments(file, self.found.names, reading.instrument, self.notes)
         self._good = (
             None
             if reading.mask is None
@@ -171,7 +177,7 @@ class FrameSource:
             part = numbers[rows]
             try:
                 values = self._stack.read(int(part[0]), len(part))
-                good = good_in_file(self._file, self._stack, part)
+                good = good_in_file(self._file, self._stack, part, self._good_value)
             except OSError:  # this part of the file is damaged
                 continue
             convert(values, good, self.scale, images[rows], valid[rows])
@@ -203,6 +209,8 @@ class FrameSource:
         images, valid, _ = self._read(np.arange(min(SAMPLED, len(self._stack), self._stack.block)))
         if looks_linear(images, valid, eight_bit=self._stack.dtype.itemsize == 1):
             self.notes.append("the values look like intensities and are taken so")
+            if looks_scaled(images, valid):
+                self.notes.append("warning: they are spread as logarithms are; --scale log takes them so")
             return "linear"
         self.notes.append("warning: the values look like logarithms and are taken so; --scale says otherwise")
         return "log"

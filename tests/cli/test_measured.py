@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import re
+import shutil
 from pathlib import Path
 
 import h5py
@@ -452,3 +453,16 @@ def test_polishing_can_be_left_out(workplace: Path, tmp_path: Path) -> None:
         assert (file[RESULT]["patterns_used"][:] < fine[RESULT]["patterns_used"][:]).all()
         assert (file[RESULT]["beam"][:] == 0).all()
     assert not raw.with_suffix(".png").exists()
+
+
+def test_answers_about_another_file_are_not_replaced(workplace: Path, tmp_path: Path) -> None:
+    for name in ("run.h5", "run.cxi"):
+        shutil.copy(workplace / "exp.h5", tmp_path / name)
+    first, second = (
+        run(invert, "predict", tmp_path / name, "--model", workplace / "model", "--pictures", 0)
+        for name in ("run.h5", "run.cxi")
+    )
+    assert first.exit_code == 0, first.output
+    assert_refused(second, "out")
+    again = run(invert, "predict", tmp_path / "run.h5", "--model", workplace / "model", "--pictures", 0)
+    assert again.exit_code == 0, again.output

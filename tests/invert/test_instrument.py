@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from invert.frames import Reading, open_frames, read_frames
 from invert.reading.instrument import Instrument, read_instrument
 from invert.reading.mask import measured, read_mask
-from invert.reading.scale import looks_linear
+from invert.reading.scale import looks_linear, looks_scaled
 from msft.errors import ParameterError
 
 
@@ -198,3 +198,87 @@ def test_intensities_and_logarithms_are_told_apart() -> None:
     log = np.log(patterns + 1e-2)
     grey = 255 * (log - log[valid].min()) / np.ptp(log[valid])
     assert not looks_linear(grey.round(), valid, eight_bit=True)
+
+
+@pytest.mark.parametrize(
+    ("unit", "value"),
+    [("micron", 75.0), ("\u03bcm", 75.0), ("micrometers", 75.0), ("millimetre", 0.075), ("Meter", 75e-6)],
+)
+def test_units_are_known_by_many_names(tmp_path: Path, unit: str, value: float) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry/instrument/detector/pixel_size"] = value
+        file["entry/instrument/detector/pixel_size"].attrs["units"] = unit
+        assert read_instrument(file, "/entry/data/data").pixel_size == pytest.approx((0.075, 0.075))
+
+
+def test_what_a_file_says_and_is_not_used_is_warned_of(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        beam, detector = (file.create_group(f"entry/instrument/{name}") for name in ("beam", "detector"))
+        beam["incident_energy"] = np.array([90.0, 120.0])
+        detector["distance"] = 2.0
+        detector["distance"].attrs["units"] = "furlong"
+        notes: list[str] = []
+        assert read_instrument(file, "/entry/data/data", notes) == Instrument()
+        assert sorted(note.split()[1].rpartition("/")[2] for note in notes) == ["distance", "incident_energy"]
+        assert all(note.startswith("warning: ") for note in notes)
+        del beam["incident_energy"]
+        beam["incident_energy"] = np.array([91.8, 91.9])
+        assert read_instrument(file, "/entry/data/data").wavelength == pytest.approx(13.5, rel=1e-3)
+
+
+def test_a_beam_centre_may_be_a_length_or_one_for_each_frame(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        detector = file.create_group("entry/instrument/detector")
+        for name, value in (("pixel_size", 75e-6), ("beam_center_x", 0.0075), ("beam_center_y", 0.015)):
+            detector[name] = value
+            detector[name].attrs["units"] = "m"
+        assert read_instrument(file, "/entry/data/data").center == pytest.approx((200.0, 100.0))
+        notes: list[str] = []
+        file["entry_1/data_1/image_center"] = np.array(
+            [[100.5, 50.5, 0.0], [100.5, 50.5, 0], [103.5, 50.5, 0]]
+        )
+        assert read_instrument(file, "/entry_1/data_1/data", notes).center == (50.0, 100.0)
+        assert "differs by 3.0 pixels" in notes[0]
+
+
+def test_entries_that_were_recorded_otherwise_are_not_taken_together(tmp_path: Path) -> None:
+    path = tmp_path / "a.cxi"
+    with h5py.File(path, "w") as file:
+        for number, distance in ((1, 0.05), (2, 0.06)):
+            file[f"entry_{number}/data_1/data"] = np.random.default_rng(number).random((12, 12))
+            detector = file.create_group(f"entry_{number}/instrument_1/detector_1")
+            detector["distance"], detector["pixel_size"] = distance, 3e-4
+            file[f"entry_{number}/data_1/image_center"] = [6.5 + number, 6.5, 0.0]
+    with pytest.raises(ParameterError, match="distance: got 50.*and 60"):
+        read_frames(path)
+    with open_frames(path, Reading(instrument=Instrument(distance=55.0))) as source:
+        assert any("differ by up to 1.0 pixels" in note for note in source.warnings)
+
+
+def test_a_mask_of_the_file_may_be_the_other_way_round(tmp_path: Path) -> None:
+    good = np.ones((12, 12), dtype=np.uint8)
+    good[3, 4] = 0
+    with h5py.File(tmp_path / "a.cxi", "w") as file:
+        file["entry_1/data_1/data"] = np.random.default_rng(0).lognormal(0, 3, (2, 12, 12))
+        file["entry_1/data_1/mask"] = good
+    with open_frames(tmp_path / "a.cxi") as source:
+        assert any("--mask-good 1" in note for note in source.warnings)
+    assert (read_frames(tmp_path / "a.cxi", mask_good=1).valid == (good > 0)).all()
+
+
+def test_a_gap_among_fractions_is_no_darkness() -> None:
+    values = np.random.default_rng(0).exponential(5.0, (1, 32, 32)) * 1.37
+    values[0, :, 7] = -9999.0
+    assert np.array_equal(measured(values, "linear")[0], values[0] > 0)
+
+
+def test_logarithms_scaled_to_more_than_bytes_are_told() -> None:
+    generator = np.random.default_rng(1)
+    q = np.hypot(*(np.indices((96, 96)) - 48)) + 1
+    patterns = generator.exponential(1e6 * q**-4.0, (4, 96, 96)).astype(np.float32)
+    valid = np.broadcast_to(q > 6, patterns.shape)
+    log = np.log(patterns + 1e-2)
+    grey = (65535 * (log - log.min()) / np.ptp(log)).astype(np.float32)
+    assert looks_linear(grey, valid)
+    assert looks_scaled(grey, valid)
+    assert not looks_scaled(patterns, valid)

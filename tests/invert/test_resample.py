@@ -124,7 +124,7 @@ def test_masked_pixels_have_no_weight_and_half_of_a_pixel_is_enough() -> None:
 
 
 def test_what_is_there_already_is_left_alone() -> None:
-    for instrument in (Instrument(), Instrument(13.5, "ewald", 0.01485), Instrument(center=(24.0, 24.0))):
+    for instrument in (Instrument(), Instrument(13.5, "ewald", 0.014806), Instrument(center=(24.0, 24.0))):
         assert resampling(instrument, (48, 48), TARGET, WAVELENGTH)[0] is None
     assert resampling(Instrument(center=(24.0, 25.0)), (48, 48), TARGET, WAVELENGTH)[0] is not None
 
@@ -156,7 +156,7 @@ def test_what_is_taken_as_the_models_is_said() -> None:
     for instrument, expected in (
         (Instrument(), ["taken as the model's: wavelength and pixels"]),
         (Instrument(13.5), ["taken as the model's: pixels"]),
-        (Instrument(13.5, "ewald", 0.01485), []),
+        (Instrument(13.5, "ewald", 0.014806), []),
     ):
         assert resampling(instrument, (48, 48), TARGET, WAVELENGTH)[1] == expected
 
