@@ -63,7 +63,9 @@ def train(
     ] = "quick",
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = ModelFolder,
     images: Annotated[int | None, typer.Option(help="Training images shown in all [by the preset].")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of every random number [0].")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of every random number [0; with --start the next one].")
+    ] = None,
     online: Annotated[
         bool,
         typer.Option("--online", help="Simulate a new particle for every image, by the dataset's recipe."),
@@ -113,6 +115,8 @@ def train(
         if begun:
             of_model = to_mapping(begun.model.configuration)
             base |= {name: of_model[name] for name in ("network", "target")}
+            # the same seed would show the same images again, in the same order
+            base["training"]["seed"] = begun.training["seed"] + 1
         chosen = from_mapping(Preset, merged(base, file, {"training": given}))
         from invert.model import pick_device
         from invert.training.hardware import Hardware, leading

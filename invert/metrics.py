@@ -120,7 +120,8 @@ def best_constant_guess(truth: Particles, radius_range: tuple[float, float]) -> 
     component = np.abs(component - np.median(component, axis=0))
     radius = np.abs(truth.radius - np.median(truth.radius))
     candidates = random_orientations(np.random.default_rng(0), 50)
-    angles = np.degrees(misorientation(candidates[:, None], truth.orientation[None]))
-    angle = angles[np.argmin(np.median(angles, axis=1))]
+    # one after the other: each takes 60 quaternions for every pattern
+    angles = (np.degrees(misorientation(candidate, truth.orientation)) for candidate in candidates)
+    angle = min(angles, key=np.median)
     relative = _relative(component, radius, radius_range)
     return summarise(Errors(relative, relative, angle, radius))

@@ -42,11 +42,16 @@ class Joined(NamedTuple):
 
 
 def _scale(value: FloatArray, low: float, high: float) -> FloatArray:
-    return (value - low) / ((high - low) or 1.0)
+    return (value - low) / _span(low, high)
 
 
 def _unscale(value: FloatArray, low: float, high: float) -> FloatArray:
-    return low + value * ((high - low) or 1.0)
+    return low + value * _span(low, high)
+
+
+def _span(low: float, high: float) -> float:
+    """Of the radii, in nm; of one radius alone, 1."""
+    return (high - low) or 1.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ class CodeTarget:
         back = np.concatenate([codes, numbers[..., -1:]], axis=-1)
         mean = back.mean(axis=0)
         away = ((back - mean) ** 2).mean(axis=0)
-        width = (self.radius_range[1] - self.radius_range[0]) / RADIUS_WEIGHT
+        width = _span(*self.radius_range) / RADIUS_WEIGHT
         angle = np.sqrt(away[:, :-1].sum(axis=1)) / icosahedral_code.slope()
         return Joined(mean, np.column_stack([width * np.sqrt(away[:, -1]), angle]))
 

@@ -305,6 +305,8 @@ def test_training_goes_on_from_a_model_whose_network_it_keeps(workplace: Path, t
     )
     assert after["model"]["network"] == before["model"]["network"] != to_mapping(PRESETS["quick"].network)
     assert after["start"]["command"] == before["command"]
+    # not the same images again, in the same order
+    assert after["training"]["seed"] == before["training"]["seed"] + 1
     (tmp_path / "wide.toml").write_text("[network]\nwidth = 20\n")
     refused = run(invert, "train", *begin, "-o", tmp_path / "wide", "--config", tmp_path / "wide.toml")
     assert_refused(refused, "start")

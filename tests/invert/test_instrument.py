@@ -249,7 +249,7 @@ def test_entries_that_were_recorded_otherwise_are_not_taken_together(tmp_path: P
             detector = file.create_group(f"entry_{number}/instrument_1/detector_1")
             detector["distance"], detector["pixel_size"] = distance, 3e-4
             file[f"entry_{number}/data_1/image_center"] = [6.5 + number, 6.5, 0.0]
-    with pytest.raises(ParameterError, match="distance: got 50.*and 60"):
+    with pytest.raises(ParameterError, match=r"distance: got 50.*and 60"):
         read_frames(path)
     with open_frames(path, Reading(instrument=Instrument(distance=55.0))) as source:
         assert any("differ by up to 1.0 pixels" in note for note in source.warnings)

@@ -81,6 +81,8 @@ def test_a_constant_image_has_no_correlation_and_is_flagged(small_model: Path, t
     assert (prediction.estimates.agreement == 0).all()
     assert (prediction.estimates.flags & FLAGS["no_signal"] > 0).all()
     assert (prediction.estimates.flags & FLAGS["poor_agreement"] > 0).all()
+    assert np.isnan(prediction.estimates.radius_sigma).all()  # what stands beside them means nothing
+    assert np.isnan(prediction.estimates.orientation_sigma).all()
 
 
 def test_masked_pixels_change_nothing(small_model: Path, held_out: Path, tmp_path: Path) -> None:
