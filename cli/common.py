@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from msft.errors import ParameterError
+
+if TYPE_CHECKING:
+    from msft.optics import Optics
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -87,6 +90,16 @@ def one_line_errors() -> Iterator[None]:
         place = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print("error: " + " ".join(place.split()), file=sys.stderr)
         raise typer.Exit(1) from None
+
+
+def require_used(given: Mapping[str, Any], optics: Optics) -> None:
+    """Refuse options of the optics for which the model of absorption has no use."""
+    if given["absorption"] not in (None, optics.absorption):
+        raise ParameterError("absorption", given["absorption"], f"{optics.absorption} for this solver")
+    for name in ("absorption_length", "delta", "beta"):
+        if given[name] is not None and name not in optics.used:
+            allowed = f"no such option where absorption is {optics.absorption}"
+            raise ParameterError(name, given[name], allowed)
 
 
 @contextmanager

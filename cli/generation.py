@@ -28,6 +28,7 @@ from .common import (
     progress_bar,
     read_configuration,
     report,
+    require_used,
 )
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def _recipe(
     if preset is not None:
         file = merged(read_configuration(PRESET, ()), file)
     recipe = recipe_of(merged(file, simulation), seed)
+    require_used(simulation["optics"], recipe.simulation.optics)
     for name in recipe.uncertainty.varying if isinstance(recipe.uncertainty, HeliumLight) else ():
         if simulation["optics"][name] is not None:
             allowed = "no such option: every pattern has light of its own"

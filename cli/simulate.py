@@ -28,6 +28,7 @@ from .common import (
     one_line_errors,
     read_configuration,
     report,
+    require_used,
 )
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ if TYPE_CHECKING:
 
 def simulate(
     body: Annotated[
-        str,
-        typer.Option(help="Name, as icosahedron, ellipsoid(1,0.8,0.6), capsule(2); or a file .npy or .txt."),
-    ] = "icosahedron",
+        str | None,
+        typer.Option(help="Name, as ellipsoid(1,0.8,0.6), capsule(2); or a file .npy or .txt [icosahedron]."),
+    ] = None,
     radius: Annotated[float | None, typer.Option(help="Circumsphere radius in nm [80].")] = None,
     orientation: Annotated[str, typer.Option(help="Quaternion w,x,y,z.")] = "1,0,0,0",
     stretch: Annotated[float, typer.Option(help="Stretch along the body's z axis.")] = 1.0,
@@ -98,7 +99,10 @@ def simulate(
         for path, suffixes in ((out, ()), (png, (".png",))):
             if path is not None:
                 given = voxels, half_spaces, config
-                inputs = [*files_among([body]), *(source for source in given if source is not None)]
+                inputs = [
+                    *files_among([body] if body else []),
+                    *(source for source in given if source is not None),
+                ]
                 check_writable(path, force, inputs=inputs, suffixes=suffixes)
 
         name = _only_one(body, voxels, half_spaces)
@@ -118,20 +122,23 @@ def simulate(
             raise ParameterError("radius", radius, f"{SMALLEST_RADIUS:g} or more, in nm")
 
         # compiling the kernel takes longer than one pattern does without it
-        closed = isinstance(shape, ConvexPolyhedron) and solver in (None, "exact")
+        file = read_configuration(config, (*TRAINING_TABLES, *SEARCH_TABLES, *POPULATION_TABLES))
+        asked = solver or file.get("solver")
+        closed = isinstance(shape, ConvexPolyhedron) and asked in (None, "exact")
+        optics = {
+            "wavelength": _wavelength(wavelength, energy),
+            "absorption": absorption,
+            "absorption_length": absorption_length,
+            "delta": delta,
+            "beta": beta,
+        }
         simulation = from_mapping(
             Simulation,
             merged(
                 {"solver": "exact", "backend": "numpy"} if closed else {"solver": "chebyshev"},
-                read_configuration(config, (*TRAINING_TABLES, *SEARCH_TABLES, *POPULATION_TABLES)),
+                file,
                 {
-                    "optics": {
-                        "wavelength": _wavelength(wavelength, energy),
-                        "absorption": absorption,
-                        "absorption_length": absorption_length,
-                        "delta": delta,
-                        "beta": beta,
-                    },
+                    "optics": optics,
                     "detector": {
                         "geometry": detector,
                         "pixels": pixels,
@@ -145,6 +152,7 @@ def simulate(
                 },
             ),
         )
+        require_used(optics, simulation.optics)
         with compilation_told(quiet):
             pattern = simulation.intensity(particle)
         size = float(particle.radius[0])
@@ -169,7 +177,7 @@ def simulate(
         )
 
 
-def _only_one(body: str, voxels: Path | None, half_spaces: Path | None) -> str:
+def _only_one(body: str | None, voxels: Path | None, half_spaces: Path | None) -> str:
     """The name of the body, or the absolute path of the file that holds it."""
     from msft.errors import ParameterError
 
@@ -177,10 +185,12 @@ def _only_one(body: str, voxels: Path | None, half_spaces: Path | None) -> str:
         raise ParameterError("voxels", voxels, "--voxels or --half-spaces, not both")
     for option, path, suffix in (("voxels", voxels, ".npy"), ("half_spaces", half_spaces, ".txt")):
         if path is not None:
+            if body is not None:
+                raise ParameterError("body", body, f"no body beside --{option.replace('_', '-')}")
             if path.suffix != suffix or not path.is_file():
                 raise ParameterError(option, path, f"a file that exists, with a name in {suffix}")
             return str(path.absolute())
-    return body
+    return body or "icosahedron"
 
 
 def _numbers(orientation: str) -> list[float]:

@@ -113,7 +113,8 @@ class Recipe:
         """
         corners = self.distribution.corners()
         self.simulation.check(corners)
-        for name in sorted(set(self.uncertainty.varying) - self.simulation.optics.used):
+        own = self.uncertainty.varying if isinstance(self.uncertainty, Uncertainty) else ()
+        for name in sorted(set(own) - self.simulation.optics.used):
             allowed = f"0 where absorption is {self.simulation.optics.absorption}, which does not use it"
             raise ParameterError(f"uncertainty.{name}", getattr(self.uncertainty, name), allowed)
         for optics in self.uncertainty.extremes(self.simulation.optics):

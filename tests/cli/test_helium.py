@@ -42,6 +42,8 @@ def test_the_preset_and_its_file_give_the_same_set(tmp_path: Path) -> None:
         ("", ["--preset", "helium", "--body", "cube"], "body"),
         ("", ["--preset", "helium", "--solver", "chebyshev", "--absorption", "amplitude"], "absorption"),
         ("", ["--preset", "helium", "--solver", "exact"], "solver"),
+        ("", ["--preset", "helium", "--wavelength", "30"], "wavelength"),
+        ("[uncertainty]\nbeta = 0.01\n", [], "uncertainty.beta"),
         ("[particles]\nscenes = {square = 1.0}\n", ["--preset", "helium"], "scenes"),
         ("[particles]\nkind = 'argon'\n", [], "particles.kind"),
         ("[particles]\nbody = 'cube'\n", ["--preset", "helium"], "particles.body"),

@@ -139,6 +139,18 @@ def promising(folder: Path) -> Path:
             "bound",
         ),
         (lambda f: ["--half-spaces", rows(f, "1 0 0 1\n")], "half_spaces", "four or more"),
+        (
+            lambda f: ["--voxels", saved(f, np.ones((4, 4, 4))), "--box", 9, "--body", "cube"],
+            "body",
+            "--voxels",
+        ),
+        (lambda f: ["--delta", 0.5], "delta", "where absorption is amplitude"),
+        (
+            lambda f: ["--absorption", "refractive", "--absorption-length", 9],
+            "absorption_length",
+            "refractive",
+        ),
+        (lambda f: ["--solver", "propagation", "--absorption", "none"], "absorption", "refractive"),
         (lambda f: ["--stretch", 0], "stretch", "0.01 to 100"),
         (lambda f: ["--stretch", "nan"], "stretch", "0.01 to 100"),
         (lambda f: ["--q-step", 1.0], "q_step", "below k"),
