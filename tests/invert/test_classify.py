@@ -169,6 +169,17 @@ def test_what_is_no_expression_is_refused(expression: str) -> None:
         choose(expression, ALL)
 
 
+def test_a_frame_that_was_not_looked_at_is_not_chosen_for_what_it_lacks() -> None:
+    unseen = dataclasses.replace(
+        ALL, probabilities=np.where(np.arange(8)[:, None] == 2, np.nan, COMBINATIONS)
+    )
+    for expression in ("~a", "a < 0.5", "~(a & b)"):
+        expected = choose(expression, ALL)
+        assert expected[2]
+        expected[2] = False
+        assert np.array_equal(choose(expression, unseen), expected)
+
+
 def test_brackets_as_deep_as_allowed_are_no_crash() -> None:
     depth = (LONGEST - 1) // 2
     assert choose("(" * depth + "a" + ")" * depth, ALL).any()

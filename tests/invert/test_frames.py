@@ -10,6 +10,10 @@ import pytest
 
 from invert.frames import parse_rows, read_frames
 from msft.errors import ParameterError
+from msft.generate import generate
+from msft.particle import ParticleDistribution
+
+from .conftest import SMALL
 
 
 def write(path: Path, **arrays: object) -> Path:
@@ -146,3 +150,11 @@ def test_rows_are_parsed() -> None:
     assert parse_rows(":") == slice(None)
     with pytest.raises(ParameterError, match="frames"):
         parse_rows("3")
+
+
+def test_the_truth_has_its_stretch(tmp_path: Path) -> None:
+    distribution = ParticleDistribution((40.0, 60.0), "cube", stretch_range=(0.5, 0.8))
+    generate(tmp_path / "d.h5", 3, 0, distribution, SMALL)
+    truth = read_frames(tmp_path / "d.h5").truth
+    assert truth is not None
+    assert ((truth.stretch >= 0.5) & (truth.stretch <= 0.8)).all()

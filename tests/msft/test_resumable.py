@@ -23,6 +23,7 @@ from msft.errors import ParameterError
 from msft.generate import generate
 from msft.journal import journal_of
 from msft.particle import ParticleDistribution
+from msft.pattern import Simulation
 from msft.resumable import unfinished
 from msft.uncertainty import Uncertainty
 from msft.workers import BATCH
@@ -313,3 +314,17 @@ def test_real_kills_at_random_moments_cost_nothing_but_time(tmp_path: Path, work
     generate(tmp_path / "whole.h5", count, SEED, simulation=SIMULATION)
     assert_same(path, tmp_path / "whole.h5")
     assert sorted(place.name for place in tmp_path.iterdir()) == ["d.h5", "whole.h5"]
+
+
+def test_a_body_is_told_by_what_its_file_holds(tmp_path: Path) -> None:
+    body, path = tmp_path / "v.npy", tmp_path / "d.h5"
+    np.save(body, np.ones((4, 4, 4)))
+    common: dict[str, Any] = {
+        "simulation": Simulation(detector=SIMULATION.detector, solver="chebyshev"),
+        "distribution": ParticleDistribution((30.0, 40.0), str(body)),
+    }
+    generate(path, 2, SEED, **common)
+    generate(path, 2, SEED, **common, resume=True)
+    np.save(body, np.ones((4, 4, 8)))
+    with pytest.raises(ParameterError, match="bodies"):
+        generate(path, 2, SEED, **common, resume=True)

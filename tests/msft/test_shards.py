@@ -12,16 +12,17 @@ import h5py
 import numpy as np
 import pytest
 
-from msft.dataset import digest, open_patterns
+from msft.dataset import digest, missing_pixels, open_patterns
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 from msft.generate import generate, generate_shard
+from msft.optics import Optics
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 from msft.resumable import unfinished
 from msft.shards import Shard, merge
 from msft.shots import Recipe
-from msft.uncertainty import Uncertainty
+from msft.uncertainty import FARTHEST, Uncertainty
 
 RECIPE = Recipe(
     7,
@@ -182,3 +183,22 @@ def test_no_output_replaces_a_shard_or_without_force_a_file(folder: Path) -> Non
             merge([folder / "shards"], out)
         assert caught.value.field == "out"
         assert out.read_bytes() == before
+
+
+def test_folders_may_have_a_percent_sign(folder: Path, tmp_path: Path) -> None:
+    shards = shutil.move(folder / "shards", tmp_path / "50%b%%d")
+    merge([Path(shards)], tmp_path / "merged.h5")
+    with open_patterns(tmp_path / "merged.h5") as merged, open_patterns(folder / "whole.h5") as whole:
+        assert np.array_equal(merged.patterns(slice(None)), whole.patterns(slice(None)))
+        assert len(merged.shards) == 3
+
+
+def test_the_mask_names_what_is_dark_at_the_longest_wavelength(made: Path) -> None:
+    recipe = Recipe(0, simulation=Simulation(), uncertainty=Uncertainty(wavelength=0.2))
+    longest = Optics(13.5 + FARTHEST * 0.2)
+    assert recipe.smallest_wavenumber == pytest.approx(longest.wavenumber)
+    generate(made / "light.h5", 2, 0, simulation=Simulation(), uncertainty=recipe.uncertainty)
+    with h5py.File(made / "light.h5") as file:
+        mask = file["/entry_1/instrument_1/detector_1/mask"][:]
+    assert np.array_equal(mask, missing_pixels(Simulation(longest)))
+    assert (mask != missing_pixels(Simulation())).any()

@@ -135,6 +135,15 @@ def test_what_cannot_be_simulated_is_refused_before_it_is_drawn(field: str, reci
     assert caught.value.field == field
 
 
+def test_every_corner_of_uncertain_optics_is_looked_at() -> None:
+    found = Uncertainty(wavelength=0.1, delta=0.01, beta=0.02).extremes(Optics(absorption="refractive"))
+    assert len({(optics.wavelength, optics.delta, optics.beta) for optics in found}) == 8
+    light = Uncertainty(wavelength=0.3, delta=0.02)
+    coarse = Simulation(Optics(beta=0.08), solver="propagation", propagation_accuracy=0.003)
+    with pytest.raises(ParameterError):  # short waves and a large delta together take too large a grid
+        Recipe(0, ParticleDistribution((200.0, 240.0)), coarse, light).check()
+
+
 def test_an_unknown_table_is_told_all_that_there_are() -> None:
     with pytest.raises(ParameterError, match=r"particle: .*particles, uncertainty, optics, detector"):
         recipe_of({"particle": {"body": "cube"}})
