@@ -35,6 +35,9 @@ REPEATED = 16
 MOSTLY = 0.5
 """A mask that leaves less of the frames was perhaps meant the other way round."""
 
+HARDLY = 0.1
+"""The same of one beside the frames, for which CXI says what it means."""
+
 
 def read_mask(path: Path, good: int) -> NDArray[np.bool_]:
     """Good pixels of a mask in a file of its own, bool, shape (H, W) or (N, H, W).

@@ -16,7 +16,7 @@ from invert.reading.centring import MOST_FRAMES, center_note, estimated_center
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instruments
 from invert.reading.isolation import survived
-from invert.reading.mask import MOSTLY, convert, good_in_file, mask_note, masks_beside, read_mask
+from invert.reading.mask import HARDLY, convert, good_in_file, mask_note, masks_beside, read_mask
 from invert.reading.options import ESTIMATE, Reading, chosen, parse_center
 from invert.reading.places import attribute, find_images
 from invert.reading.resample import Resampling, grey_of, resampling
@@ -60,7 +60,7 @@ class FrameSource:
             self.notes.append("masked by " + ", ".join(masks))
             first = np.arange(min(SAMPLED, len(self._stack)))
             left = good_in_file(file, self._stack, first, self._good_value)
-            if 0 < left.mean() < MOSTLY:
+            if 0 < left.mean() < HARDLY:
                 self.notes.append(mask_note(left, self._good_value))
         others = [other for other in self.found.others if other.partition(" ")[0] not in masks]
         if others:
