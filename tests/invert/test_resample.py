@@ -127,6 +127,15 @@ def test_what_is_there_already_is_left_alone() -> None:
     for instrument in (Instrument(), Instrument(13.5, "ewald", 0.014806), Instrument(center=(24.0, 24.0))):
         assert resampling(instrument, (48, 48), TARGET, WAVELENGTH)[0] is None
     assert resampling(Instrument(center=(24.0, 25.0)), (48, 48), TARGET, WAVELENGTH)[0] is not None
+    # a percent would be a percent of the radius
+    assert resampling(Instrument(13.5, "ewald", 0.0149), (48, 48), TARGET, WAVELENGTH)[0] is not None
+
+
+def test_what_another_wavelength_makes_of_radii_is_said() -> None:
+    flat = Instrument(13.4, "flat", None, (0.5, 0.5), 60.0)
+    assert any("+0.7 % off" in note for note in resampling(flat, (48, 48), TARGET, WAVELENGTH)[1])
+    same = resampling(replace(flat, wavelength=13.5), (48, 48), TARGET, WAVELENGTH)[1]
+    assert not any("% off" in note for note in same)
 
 
 @pytest.mark.parametrize(

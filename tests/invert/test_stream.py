@@ -27,7 +27,7 @@ from invert.stream import Inverter, invert_stream
 from msft.detector import PAPER_Q_STEP, FlatDetector
 from msft.errors import ParameterError
 from msft.generate import generate
-from msft.particle import ParticleDistribution
+from msft.particle import ParticleDistribution, Particles
 from tests.full_disk import FullDisk
 
 from .conftest import SMALL
@@ -319,3 +319,33 @@ def test_frames_recorded_by_another_detector_are_inverted_as_well(
     seen, known = columns(tmp_path / "p.h5"), columns(tmp_path / "q.h5")
     assert np.median(abs(seen["radius"] - known["radius"])) < 3e-9
     assert np.median(seen["agreement"]) > 0.9
+
+
+def test_what_cannot_be_refined_keeps_the_networks_answer(
+    frames: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, some = checkpoint.load(small_model), read_frames(frames, rows=slice(0, 4))
+    answer = predict(loaded, some)
+    flags = np.array([0, 4, 0, 0], dtype=np.uint32)  # the second shows nothing that can be fitted
+    fitted = replace(
+        answer,
+        resimulated=np.zeros_like(answer.resimulated),
+        estimates=replace(
+            answer.estimates,
+            particles=Particles(np.full(4, 55.0), np.tile([1.0, 0, 0, 0], (4, 1)), "icosahedron"),
+            flags=flags,
+        ),
+    )
+    monkeypatch.setattr("invert.stream.refine", lambda *given: fitted)
+    found = Inverter(loaded, Refinement((40.0, 80.0), patterns=40, starts=1, free_beam=False))(some)
+    radius = answer.estimates.particles.radius
+    assert found.estimates.particles.radius.tolist() == [55.0, radius[1], 55.0, 55.0]
+    assert [bool(flag & FLAGS["not_refined"]) for flag in found.estimates.flags] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert not found.estimates.flags[1] & FLAGS["no_signal"]
+    assert np.array_equal(found.resimulated[1], answer.resimulated[1])
+    assert (found.resimulated[[0, 2, 3]] == 0).all()
