@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from invert.estimate import Estimates, flag_names
+from invert.estimate import FLAGS, Estimates, flag_names
 from msft.bodies.rotations import rotation_group
 from msft.output import whole
 from msft.particle import Particles
@@ -21,7 +21,7 @@ COLUMNS = (
     *("frame", "radius_nm", "radius_sigma_nm", "q_w", "q_x", "q_y", "q_z"),
     *("orientation_sigma_degrees", "agreement", "patterns_used", "flags"),
     *("alternative_radius_nm", "alternative_degrees_away", "alternative_agreement", "score"),
-    *("body", "alternative_body"),
+    *("body", "alternative_body", "beam_row_px", "beam_column_px"),
 )
 """Of the CSV table."""
 
@@ -40,13 +40,18 @@ def write_table(path: Path, estimates: Estimates | Iterable[Estimates]) -> None:
 
 
 def cells(estimates: Estimates, row: int) -> list[str]:
-    """A row of the table."""
+    """A row of the table; of a frame that shows nothing, no particle."""
+    seen = not estimates.flags[row] & (FLAGS["no_signal"] | FLAGS["unreadable"])
+
+    def number(value: float, digits: int) -> str:
+        return f"{value:.{digits}f}" if seen and not np.isnan(value) else ""
+
     return [
         str(estimates.frames[row]),
-        f"{estimates.particles.radius[row]:.3f}",
-        f"{estimates.radius_sigma[row]:.3f}",
-        *(f"{component:.6f}" for component in estimates.particles.orientation[row]),
-        f"{np.degrees(estimates.orientation_sigma[row]):.3f}",
+        number(estimates.particles.radius[row], 3),
+        number(estimates.radius_sigma[row], 3),
+        *(number(component, 6) for component in estimates.particles.orientation[row]),
+        number(np.degrees(estimates.orientation_sigma[row]), 3),
         f"{estimates.agreement[row]:.4f}",
         str(estimates.patterns_used[row]),
         " ".join(flag_names(int(estimates.flags[row]))),
@@ -54,6 +59,7 @@ def cells(estimates: Estimates, row: int) -> list[str]:
         "" if estimates.score is None or np.isnan(estimates.score[row]) else f"{estimates.score[row]:.4f}",
         str(estimates.particles.bodies[row]),
         str(estimates.alternatives.bodies[row]),
+        *(number(pixels, 2) for pixels in estimates.beam[row]),
     ]
 
 
