@@ -199,8 +199,9 @@ def _chunks(grids: list[PropagationGrid], radii: FloatArray, batch_bytes: int) -
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use, fewer where numba may, as one of several workers."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(there, int(os.environ.get("NUMBA_NUM_THREADS") or there))
 
 
 @lru_cache(maxsize=4)
