@@ -262,6 +262,7 @@ def fit(
         search = replace(search, radius_range=(low, high))
         chosen_rows = parse_rows(rows)
         with open_frames(frames, reading) as source:
+            source.agree()
             measured = source.read(chosen(chosen_rows, len(source)))
             notes = source_notes(source)
         require_readable(frames, measured.readable)

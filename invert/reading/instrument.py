@@ -121,8 +121,8 @@ class Instrument:
 
 def read_instruments(
     file: h5py.File, names: Sequence[str], given: Instrument, notes: list[str]
-) -> Instrument:
-    """What a file says of the first of several arrays of images, and agrees with of the others.
+) -> tuple[Instrument, ParameterError | None]:
+    """What a file says of the first of several arrays of images, and what is wrong if of others it says else.
 
     Parameters
     ----------
@@ -132,25 +132,20 @@ def read_instruments(
         Of the images; of many, `LOOKED_AT` are asked.
     given
         What the user says, which wins.
-
-    Raises
-    ------
-    ParameterError
-        If they say different things that the user does not settle.
     """
     stated, apart = read_instrument(file, names[0], notes).overridden(given), 0.0
     for place in np.unique(np.linspace(0, len(names) - 1, min(len(names), LOOKED_AT)).astype(int))[1:]:
         other = read_instrument(file, names[place]).overridden(given)
         if field := stated.differs(other):
             found = f"{getattr(stated, field)} of {names[0]} and {getattr(other, field)} of {names[place]}"
-            raise ParameterError(field, found, "one for all frames, or an option that states it")
+            return stated, ParameterError(field, found, "one for all frames, or an option that states it")
         if stated.center is not None and other.center is not None:
             apart = max(apart, *(abs(a - b) for a, b in zip(stated.center, other.center, strict=True)))
     if apart > APART:
         notes.append(
             f"warning: the beam's centres differ by up to {apart:.1f} pixels: the first one's is taken"
         )
-    return stated
+    return stated, None
 
 
 def read_instrument(file: h5py.File, images: str, notes: list[str] | None = None) -> Instrument:
@@ -231,10 +226,7 @@ def _center(
         per = (1.0, 1.0)
         if unit and not unit.startswith(("pixel", "px")):
             if pixel_size is None:
-                if stated is not None:
-                    notes.append(
-                        f"warning: {place}/beam_center_x is in {unit}, and the width of a pixel unknown"
-                    )
+                notes.append(f"warning: {place}/beam_center_x is in {unit}, the width of a pixel unknown")
                 continue
             per = (pixel_size[0] * MILLIMETRE, pixel_size[1] * MILLIMETRE)
         row, column = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -58,14 +58,17 @@ class FrameSource:
         self._good_value = 0 if reading.mask is not None else reading.mask_good
         if masks:
             self.notes.append("masked by " + ", ".join(masks))
-            first = np.arange(min(SAMPLED, len(self._stack)))
-            left = good_in_file(file, self._stack, first, self._good_value)
-            if 0 < left.mean() < HARDLY:
-                self.notes.append(mask_note(left, self._good_value))
+            with suppress(OSError):  # one that is damaged costs its frames alone
+                first = np.arange(min(SAMPLED, len(self._stack)))
+                left = good_in_file(file, self._stack, first, self._good_value)
+                if 0 < left.mean() < HARDLY:
+                    self.notes.append(mask_note(left, self._good_value))
         others = [other for other in self.found.others if other.partition(" ")[0] not in masks]
         if others:
             self.notes.append("other arrays: " + ", ".join(others))
-        self.instrument = read_instruments(file, self.found.names, reading.instrument, self.notes)
+        self.instrument, self._disagreement = read_instruments(
+            file, self.found.names, reading.instrument, self.notes
+        )
         self._good = (
             None
             if reading.mask is None
@@ -106,8 +109,9 @@ class FrameSource:
         Raises
         ------
         ParameterError
-            See `invert.reading.resample.resampling`.
+            See `invert.reading.resample.resampling` and `agree`.
         """
+        self.agree()
         other_size = self._stack.size != (detector.pixels, detector.pixels)
         if self.instrument.center is None and other_size:
             # whether they can be brought there at all comes first
@@ -116,6 +120,17 @@ class FrameSource:
         found, notes = resampling(self.instrument, self._stack.size, detector, wavelength)
         self.notes += [self.instrument.line(), *notes]
         self._resampling = found
+
+    def agree(self) -> None:
+        """Refuse arrays of which the file says that they were not recorded alike; to labels that is all one.
+
+        Raises
+        ------
+        ParameterError
+            If light, pixels or distance differ.
+        """
+        if self._disagreement is not None:
+            raise self._disagreement
 
     def truth(self, numbers: NDArray[np.int64]) -> Particles | None:
         """The particles that successive frames show, if the file is a simulation."""

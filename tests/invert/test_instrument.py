@@ -15,6 +15,7 @@ from invert.frames import Reading, open_frames, read_frames
 from invert.reading.instrument import Instrument, read_instrument
 from invert.reading.mask import measured, read_mask
 from invert.reading.scale import looks_linear, looks_scaled
+from msft.detector import EwaldDetector
 from msft.errors import ParameterError
 
 
@@ -249,8 +250,10 @@ def test_entries_that_were_recorded_otherwise_are_not_taken_together(tmp_path: P
             detector = file.create_group(f"entry_{number}/instrument_1/detector_1")
             detector["distance"], detector["pixel_size"] = distance, 3e-4
             file[f"entry_{number}/data_1/image_center"] = [6.5 + number, 6.5, 0.0]
-    with pytest.raises(ParameterError, match=r"distance: got 50.*and 60"):
-        read_frames(path)
+    assert len(read_frames(path).images) == 2  # which a classifier may look at
+    detector = EwaldDetector(pixels=12)
+    with open_frames(path) as source, pytest.raises(ParameterError, match=r"distance: got 50.*and 60"):
+        source.onto(detector, 13.5)
     with open_frames(path, Reading(instrument=Instrument(distance=55.0))) as source:
         assert any("differ by up to 1.0 pixels" in note for note in source.warnings)
 
