@@ -285,7 +285,7 @@ def _flags(
 ) -> NDArray[np.uint32]:
     flags = np.zeros(len(particles), dtype=np.uint32)
     # no better than a radius drawn from the range
-    anything = np.ptp(configuration.radius_range) / math.sqrt(12)
+    anything = np.ptp(configuration.radius_range) / math.sqrt(12) or math.inf
     for name, applies in (
         ("radius_outside_training", quality.outside(particles, configuration.radius_range)),
         ("uncertain", radius_sigma > anything),

@@ -126,20 +126,20 @@ def fit(
     grey = frames.grey(FLOOR_DECADES).numpy()
     fits: list[Fitted | None] = []
     refused: ParameterError | None = None
+    begun = False
     for image, valid, number in zip(grey, frames.valid, frames.numbers, strict=True):
         try:
             models = [ForwardModel(image, valid, simulation, name, beam) for name in bodies]
-            if search.polished and search.free_beam:  # as many pixels as are left when the beam may move
-                models[0].around(beam, BEAM_REACH)
+            if not begun:
+                progress(len(fits))
+            begun = True
+            # where the beam may move fewer pixels are left to compare, perhaps too few
+            found = [fit_frame(model, search, generator_of(seed, int(number))) for model in models]
+            fits.append(best_of_bodies(found))
         except ParameterError as error:
             refused = error
             fits.append(None)
-        else:
-            if not any(fits):
-                progress(len(fits))
-            found = [fit_frame(model, search, generator_of(seed, int(number))) for model in models]
-            fits.append(best_of_bodies(found))
-        if any(fits):
+        if begun:
             progress(1)
     if refused is not None and not any(fits):
         raise refused
