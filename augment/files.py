@@ -17,6 +17,7 @@ from augment.scaling import FLOOR_DECADES
 from msft.dataset import MASK_MISSING, PatternFile, create, missing_pixels, open_patterns
 from msft.errors import ParameterError
 from msft.output import check_apart, check_writable
+from msft.pattern import Simulation
 from msft.seeding import check_seed
 
 BATCH = 64
@@ -110,15 +111,17 @@ def augment_file(
         count = len(names) * len(patterns)
         progress(0)
         optics, labels = patterns.shots.optics, patterns.label_names
-        longest = optics.get("wavelength", np.array([patterns.simulation.optics.wavelength])).max()
+        simulation = patterns.simulation
+        nominal = np.full(len(patterns), simulation.optics.wavelength)
+        wavenumbers = 2 * np.pi / optics.get("wavelength", nominal)
         with create(
             out,
             count,
-            patterns.simulation,
+            simulation,
             provenance,
             scale="log",
             varying=list(optics),
-            wavenumber=float(2 * np.pi / longest),
+            wavenumber=float(wavenumbers.min()),
             labels=labels,
         ) as writer:
             for start in range(0, len(patterns), BATCH):
@@ -127,7 +130,7 @@ def augment_file(
                 made = [chosen(intensity, generator) for chosen in recordings]
                 # from one batch for each recording to all recordings of each pattern
                 images = torch.stack([image for image, _ in made], dim=1).flatten(0, 1)
-                lit = torch.from_numpy(_lit(patterns, rows))
+                lit = torch.from_numpy(_lit(simulation, wavenumbers[rows]))
                 seen = torch.stack([record.measured(size, lit) for _, record in made], dim=1).flatten(0, 1)
                 steps = [json.dumps(asdict(record[k])) for k in range(len(intensity)) for _, record in made]
                 # every image of a pattern shows what the pattern does
@@ -139,9 +142,7 @@ def augment_file(
         return count
 
 
-def _lit(patterns: PatternFile, rows: slice) -> NDArray[np.bool_]:
-    """Where light could arrive, shape (H, W), or (n, H, W) where each pattern has a wavelength of its own."""
-    if "wavelength" not in patterns.shots.optics:
-        return np.asarray(missing_pixels(patterns.simulation) == 0)
-    own = [missing_pixels(patterns.simulation_of(row)) for row in range(len(patterns))[rows]]
-    return np.asarray(np.stack(own) == 0)
+def _lit(simulation: Simulation, wavenumbers: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where light can arrive in patterns of these wavenumbers (n,) in nm^-1, bool, shape (n, H, W)."""
+    different, of_pattern = np.unique(wavenumbers, return_inverse=True)
+    return np.stack([missing_pixels(simulation, float(k)) == 0 for k in different])[of_pattern]

@@ -22,6 +22,7 @@ from torch import nn
 from invert.model import Model, ModelConfiguration
 from msft.configuration import from_mapping, to_mapping
 from msft.errors import ParameterError
+from msft.output import check_writable
 
 WEIGHTS = "weights.safetensors"
 FORMAT = "msft-invert 3"
@@ -150,6 +151,19 @@ def write(
     }
     # written by Python, which says why if it fails
     (folder / WEIGHTS).write_bytes(serialise(state, metadata))
+
+
+def check_folder(out: Path, force: bool) -> None:
+    """Refuse a folder for a model that is there, unless `force` may replace the model that it holds.
+
+    Raises
+    ------
+    ParameterError
+        If it is there and may not be replaced, or cannot be written.
+    """
+    check_writable(out, force, folder=True)
+    if force and out.exists() and not (out / WEIGHTS).exists():
+        raise ParameterError("out", out, "a new name, or a folder that `invert train` wrote")
 
 
 def write_records(

@@ -110,20 +110,18 @@ def _with_what_could_not_be_refined(polished: Inversion, answer: Inversion) -> I
     if not rows.any():
         return polished
 
-    def chosen(name: str, whole: Any = polished, other: Any = answer) -> Any:
-        one, two = getattr(whole, name), getattr(other, name)
-        return np.where(rows.reshape(-1, *[1] * (one.ndim - 1)), two, one)
+    def kept(one: Any, two: Any, *names: str) -> dict[str, Any]:
+        """Columns of the first, with those rows of the second."""
+        pairs = {name: (getattr(one, name), getattr(two, name)) for name in names}
+        return {name: np.where(rows.reshape(-1, *[1] * (a.ndim - 1)), b, a) for name, (a, b) in pairs.items()}
 
     one, two = polished.estimates, answer.estimates
     columns = ("radius_sigma", "orientation_sigma", "agreement", "beam", "flags", "patterns_used")
-    values = {name: chosen(name, one, two) for name in columns}
+    values = kept(one, two, *columns)
     values["flags"][rows] |= FLAGS["not_refined"]
-    particles = Particles(
-        np.where(rows, two.particles.radius, one.particles.radius),
-        np.where(rows[:, None], two.particles.orientation, one.particles.orientation),
-        np.where(rows, two.particles.bodies, one.particles.bodies),
-    )
-    pictures = {name: chosen(name) for name in ("measured", "resimulated", "valid")}
+    particle = kept(one.particles, two.particles, "radius", "orientation", "bodies")
+    particles = Particles(particle["radius"], particle["orientation"], particle["bodies"])
+    pictures = kept(polished, answer, "measured", "resimulated", "valid")
     return replace(polished, estimates=replace(one, particles=particles, **values), **pictures)
 
 

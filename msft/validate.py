@@ -226,15 +226,14 @@ def _drawn(file: h5py.File, patterns: PatternFile, chosen: NDArray[np.int64]) ->
     attributes = file[PROCESS].attrs
     again = read_recipe(attributes).shots(chosen + int(attributes["first"]))
     stored = patterns.particles[chosen]
-    for name in ("radius", "orientation", "stretch"):
-        one, other = getattr(again.particles, name), getattr(stored, name)
+    pairs = {
+        name: (getattr(again.particles, name), getattr(stored, name))
+        for name in ("radius", "orientation", "stretch")
+    }
+    pairs |= {name: (values, patterns.shots.optics[name][chosen]) for name, values in again.optics.items()}
+    for name, (one, other) in pairs.items():
         close = np.isclose(one, other, rtol=1e-12, atol=1e-12)
         wrong = ~close.all(axis=tuple(range(1, close.ndim)))
-        if wrong.any():
-            return f"the {name} of pattern {chosen[wrong][0]} is another"
-    optics = patterns.shots.optics
-    for name, values in again.optics.items():
-        wrong = ~np.isclose(values, optics[name][chosen], rtol=1e-12, atol=1e-12)
         if wrong.any():
             return f"the {name} of pattern {chosen[wrong][0]} is another"
     wrong = again.particles.bodies != stored.bodies

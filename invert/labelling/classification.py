@@ -26,7 +26,7 @@ from invert.training.resumption import resumable
 from invert.training.trainer import Batch, Draw, Plan, Progress
 from msft.configuration import to_mapping
 from msft.errors import ParameterError
-from msft.output import check_writable, whole
+from msft.output import whole
 from msft.seeding import generator_of
 
 Rows = NDArray[np.intp]
@@ -219,9 +219,7 @@ def train(
     ParameterError
         If the frames or the folder cannot be used, or the disk is full.
     """
-    check_writable(out, force, folder=True)
-    if force and out.exists() and not (out / checkpoint.WEIGHTS).exists():
-        raise ParameterError("out", out, "a new name, or a folder that `invert train` wrote")
+    checkpoint.check_folder(out, force)
     source = {"frames": labelled.frames.source, "sha256": labelled.digest(), "images": len(labelled.labels)}
     identity = {"version": msft.__version__, "dataset": source["sha256"], **to_mapping(preset)}
     with resumable(out, identity) as resumption:

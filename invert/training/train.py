@@ -32,7 +32,7 @@ from invert.training.trainer import Batch, Draw, Examples, Left, Plan, Progress
 from msft.configuration import to_mapping
 from msft.dataset import digest
 from msft.errors import ParameterError
-from msft.output import check_writable, whole
+from msft.output import whole
 
 SMOOTH = 0.03
 """Deviation of a number at which the smooth loss turns from quadratic to linear: as of 2 degrees."""
@@ -245,9 +245,7 @@ def train(
     ParameterError
         If the dataset or the folder cannot be used, or the disk is full.
     """
-    check_writable(out, force, folder=True)
-    if force and out.exists() and not (out / checkpoint.WEIGHTS).exists():
-        raise ParameterError("out", out, "a new name, or a folder that `invert train` wrote")
+    checkpoint.check_folder(out, force)
     patterns = read_dataset(dataset)
     source = {"file": dataset.name, "sha256": digest(dataset), "patterns": len(patterns)}
     provenance: dict[str, Any] = {"command": command, "dataset": source}
