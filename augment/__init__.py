@@ -49,7 +49,7 @@ from augment.mask import CentralHole
 from augment.noise import ReadoutNoise, SaltAndPepper, ShotNoise, UniformNoise
 from augment.photons import PhotonStatistics
 from augment.pipeline import Composite, InOrder, OneOf, RandomCombination
-from augment.presets import PAPER_FILTERS, PAPER_GROUPS, RECORDINGS, experiment, paper, recording
+from augment.presets import PAPER_FILTERS, PAPER_GROUPS, RECORDINGS, any_window, experiment, paper, recording
 from augment.recording import LogScale, Recording
 from augment.response import FullWell, Saturation, UnevenSensitivity
 from augment.scaling import linear_scale, log_scale, stretch
@@ -88,6 +88,7 @@ __all__ = [
     "UnevenSensitivity",
     "UniformNoise",
     "Window",
+    "any_window",
     "correlation_images",
     "experiment",
     "linear_scale",

@@ -8,14 +8,14 @@ import torch
 from matplotlib.figure import Figure
 
 from augment.files import check_linear
-from augment.presets import EXPERIMENT, PAPER_GROUPS, recording
+from augment.presets import ANY_WINDOW, EXPERIMENT, PAPER_GROUPS, recording
 from augment.scaling import FLOOR_DECADES
 from msft.dataset import open_patterns
 from msft.errors import ParameterError
 from msft.plot import draw_pattern, extent
 from msft.seeding import check_seed
 
-DRAWS = 10
+DRAWS = 5
 """How often the preset experiment is drawn."""
 
 _COLUMNS = 7
@@ -53,11 +53,13 @@ def preview(dataset: Path, pattern: int = 0, seed: int = 0, floor_decades: float
         for group, names in PAPER_GROUPS.items()
         for name in names
     ]
-    images, record = recording(EXPERIMENT, floor_decades)(intensity.repeat(DRAWS, 1, 1), generator)
-    for index, image in enumerate(images):
-        drawn = {step.name: step.values for step in record[index].steps}
-        photons, decades = drawn["photon_statistics"]["photons"], drawn["log_scale"]["decades"]
-        panels.append((f"experiment {index + 1}\n{photons:.0e} photons, {decades:.1f} decades", image))
+    for name in (EXPERIMENT, ANY_WINDOW):
+        images, record = recording(name, floor_decades)(intensity.repeat(DRAWS, 1, 1), generator)
+        for index, image in enumerate(images):
+            drawn = {step.name: step.values for step in record[index].steps}
+            photons, decades = drawn["photon_statistics"]["photons"], drawn["log_scale"]["decades"]
+            title = f"{name.replace('_', ' ')} {index + 1}\n{photons:.0e} photons, {decades:.1f} decades"
+            panels.append((title, image))
     rows = -(-len(panels) // _COLUMNS)
     figure = Figure(figsize=(2.2 * _COLUMNS + 1.1, 2.45 * rows + 0.9), layout="constrained")
     grid = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True)

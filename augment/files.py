@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import msft
-from augment.presets import EXPERIMENT, PAPER_FILTERS, recording
+from augment.presets import ANY_WINDOW, EXPERIMENT, PAPER_FILTERS, recording
 from augment.scaling import FLOOR_DECADES
 from msft.dataset import MASK_MISSING, PatternFile, create, missing_pixels, open_patterns
 from msft.errors import ParameterError
@@ -22,7 +22,11 @@ from msft.seeding import check_seed
 
 BATCH = 64
 
-PRESETS: dict[str, tuple[str, ...]] = {"paper": PAPER_FILTERS, "experiment": (EXPERIMENT,)}
+PRESETS: dict[str, tuple[str, ...]] = {
+    "paper": PAPER_FILTERS,
+    EXPERIMENT: (EXPERIMENT,),
+    ANY_WINDOW: (ANY_WINDOW,),
+}
 """The recordings of each pattern that a preset makes."""
 
 

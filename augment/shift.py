@@ -14,14 +14,15 @@ from augment.ranges import check_count
 
 @dataclass(frozen=True)
 class Shift(Filter):
-    """Move the image by whole pixels; what comes in from outside is 0.
+    """Move the image by whole pixels.
 
     Parameters
     ----------
     reach
         Largest shift in whole pixels, either way along each axis.
     hides
-        Whether what comes in from outside counts as not measured, rather than as measured and dark.
+        Whether what comes in from outside is 0 and counts as not measured. Otherwise the light goes on there
+        as bright as in the outermost pixels, and is measured.
 
     Raises
     ------
@@ -48,7 +49,8 @@ class Shift(Filter):
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         count, height, width = images.shape
-        around = pad(images, (self.reach,) * 4).flatten()
+        mode = "constant" if self.hides else "replicate"
+        around = pad(images[:, None], (self.reach,) * 4, mode).flatten()
         # every row that is to come is one stretch of this memory: where it begins, and all that there are
         stride, rows = width + 2 * self.reach, height + 2 * self.reach
         first = torch.arange(count) * (rows * stride) + (self.reach - parameters["dy"]) * stride

@@ -27,11 +27,11 @@ def augment(
     ] = None,
     preset: Annotated[
         str,
-        typer.Option("--preset", help="paper: eleven images of each pattern; experiment: one."),
+        typer.Option("--preset", help="paper: eleven images of each pattern; experiment or any_window: one."),
     ] = "experiment",
     preview: Annotated[
         bool,
-        typer.Option("--preview", help="Draw one pattern under all filters and ten experiments, as PNG."),
+        typer.Option("--preview", help="Draw one pattern under all filters and recordings, as PNG."),
     ] = False,
     pattern: Annotated[int, typer.Option("--pattern", help="The pattern that --preview draws.")] = 0,
     seed: Seed = 0,
