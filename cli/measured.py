@@ -241,8 +241,8 @@ def fit(
         from invert.fitting.setting import beam_at, instrument_of, simulation_of
         from invert.frames import open_frames, parse_rows
         from invert.predictions import write_predictions
+        from invert.reading.opening import require_readable
         from invert.reading.options import chosen
-        from invert.reading.source import require_readable
         from invert.stream import CURVATURE
         from msft.configuration import from_mapping
 

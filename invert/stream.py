@@ -34,8 +34,8 @@ from invert.labelling.keep import Selection
 from invert.predict import BATCHES, predict, unreadable
 from invert.prediction_layout import COLUMNS, TEXTS
 from invert.predictions import RESULT, Compressed, append, complete, compressed, lay_out, truncate
+from invert.reading.opening import require_readable
 from invert.reading.options import chosen
-from invert.reading.source import require_readable
 from invert.table import Summary
 from msft.errors import ParameterError
 from msft.journal import JournaledFile

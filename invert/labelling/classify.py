@@ -17,8 +17,8 @@ from invert.frames import Frames, FrameSource
 from invert.labelling.classifier import Classifier, check_size
 from invert.labelling.inputs import inputs
 from invert.labelling.scores import THRESHOLD
+from invert.reading.opening import require_readable
 from invert.reading.options import chosen
-from invert.reading.source import require_readable
 from msft.dataset import CXI_VERSION, open_hdf5
 from msft.errors import ParameterError
 from msft.helium import labels as helium

@@ -13,24 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invert.reading.centring import MOST_FRAMES, center_note, estimated_center
+from invert.reading.defects import RATIO, Defects
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instruments
-from invert.reading.isolation import survived
 from invert.reading.mask import HARDLY, convert, good_in_file, mask_note, masks_beside, read_mask
-from invert.reading.options import ESTIMATE, Reading, chosen, parse_center
+from invert.reading.options import ESTIMATE, Reading, parse_center
 from invert.reading.places import attribute, find_images
 from invert.reading.resample import Resampling, grey_of, resampling
 from invert.reading.sample import read_simulation, read_truth
-from invert.reading.scale import looks_linear, looks_scaled
+from invert.reading.scale import PEDESTAL, darkness, looks_linear, looks_scaled
 from invert.reading.stack import ImageStack
-from msft.dataset import Scale, open_hdf5
+from msft.dataset import Scale
 from msft.detector import Detector
 from msft.errors import ParameterError
 from msft.particle import Particles
 from msft.turns import turn
 
 SAMPLED = 16
-"""Frames that tell the scale."""
+"""Frames that tell the scale, a pedestal and defective pixels."""
 
 
 class FrameSource:
@@ -112,6 +112,7 @@ class FrameSource:
             See `invert.reading.resample.resampling` and `agree`.
         """
         self.agree()
+        self._look_for_defects()
         other_size = self._stack.size != (detector.pixels, detector.pixels)
         if self.instrument.center is None and other_size:
             # whether they can be brought there at all comes first
@@ -157,7 +158,7 @@ class FrameSource:
             If a mask has another size than the frames.
         """
         numbers = np.asarray(wanted, dtype=np.int64)
-        with _damage(self.path):
+        with damage(self.path):
             images, valid, readable = self._read(numbers)
         in_place = self._resampling is None
         if self._resampling is not None:
@@ -230,72 +231,36 @@ class FrameSource:
         self.notes.append("warning: the values look like logarithms and are taken so; --scale says otherwise")
         return "log"
 
+    def _look_for_defects(self) -> None:
+        """Tell a pedestal, and take defective pixels as hidden; of logarithms nobody knows the base."""
+        if self.scale == "log":
+            return
+        darknesses, defects = [], Defects(self._stack.size)
+        first = np.arange(min(SAMPLED, len(self._stack)))
+        with damage(self.path):
+            for start in range(0, len(first), self._stack.block):
+                images, valid, _ = self._read(first[start : start + self._stack.block])
+                for image, usable in zip(images, valid, strict=True):
+                    darknesses.append(darkness(image[usable]))
+                    defects.see(image, usable)
+        dark, bad = float(np.median(darknesses or [0.0])), defects.pixels
+        if dark > PEDESTAL:
+            self.notes.append(
+                f"warning: the darkest pixels hold {dark:.2g} of the median: a dark frame not subtracted, or "
+                "stray light that no model knows; answers may be off without a flag"
+            )
+        if bad.any():
+            self.notes.append(
+                f"warning: {bad.sum()} pixels are {RATIO:g} times brighter or darker than each neighbour in "
+                "most frames: hidden as defective"
+            )
+            self._good = ~bad if self._good is None else self._good & ~bad
+
     def _estimate_center(self) -> None:
         images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))
         center, spread = estimated_center(grey_of(images, valid, self.scale), valid)
         self.instrument = replace(self.instrument, center=center)
         self.notes.append(center_note(center, spread, self._stack.size))
-
-
-@contextmanager
-def open_frames(path: Path, reading: Reading | None = None, growing: bool = False) -> Iterator[FrameSource]:
-    """Open a file with frames, which is not changed.
-
-    Parameters
-    ----------
-    path
-        HDF5.
-    reading
-        How it is read.
-    growing
-        Whether it may be one that is still being written, in HDF5's single-writer mode.
-
-    Raises
-    ------
-    ParameterError
-        If there is no image, or the file or an option cannot be used.
-    """
-    reading = reading or Reading()
-    if any("\ud800" <= letter <= "\udfff" for letter in path.name):  # how Python has bytes that are no text
-        raise ParameterError("frames", ascii(path.name), "a name in UTF-8; every answer names its file")
-    if path.is_file():
-        # without PyTorch, whose threads do not outlive a fork: the centre is estimated with it
-        look = replace(reading, center=None)
-        survived(path, lambda: _look(path, look, growing))
-    with open_hdf5(path, "frames", growing=growing) as file:
-        with _damage(path):
-            source = FrameSource(path, file, reading)
-        yield source
-
-
-def read_frames(
-    path: Path,
-    dataset: str | None = None,
-    mask: Path | None = None,
-    scale: str = "auto",
-    rows: slice = slice(None),
-    *,
-    mask_good: int = 0,
-    center: str | None = None,
-) -> Frames:
-    """Read frames from an HDF5 file into memory, all at once; see `Reading` for the options.
-
-    Raises
-    ------
-    ParameterError
-        If there is no image, none can be read, or the file or an option cannot be used.
-    """
-    with open_frames(path, Reading(dataset, mask, mask_good, scale, center)) as source:
-        wanted = chosen(rows, len(source))
-        frames = source.read(wanted)
-    require_readable(path, frames.readable)
-    return frames
-
-
-def require_readable(path: Path, readable: NDArray[np.bool_] | None) -> None:
-    """Raise ParameterError if a file gave none of its frames."""
-    if readable is not None and not readable.any():
-        raise ParameterError("frames", path, "frames that can be read; the file is damaged")
 
 
 def _together_or_alone(count: int) -> Iterator[slice]:
@@ -304,19 +269,8 @@ def _together_or_alone(count: int) -> Iterator[slice]:
     yield from (slice(row, row + 1) for row in range(count))
 
 
-def _look(path: Path, reading: Reading, growing: bool) -> None:
-    """What reading a file does to it, at its first, middle and last frame and to the list of its chunks."""
-    with open_hdf5(path, "frames", growing=growing) as file:
-        source = FrameSource(path, file, reading)
-        for number in sorted({0, len(source) // 2, len(source) - 1}):
-            source.read(range(number, number + 1))
-        for name in source.found.names[:100]:
-            if file[name].chunks:
-                file[name].id.chunk_iter(lambda chunk: None)
-
-
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def damage(path: Path) -> Iterator[None]:
     """What h5py says of damaged structures and strange types in other ways than by OSError."""
     try:
         yield
