@@ -21,6 +21,7 @@ from invert.stream import Inverter
 from invert.table import write_table
 from msft.errors import ParameterError
 from msft.output import check_writable, whole
+from msft.superblock import has_writer
 
 SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs")
 PREDICTIONS = ".predictions.h5"
@@ -94,7 +95,7 @@ def watch_folder(
         Told of every frame and of every file that is done.
     warn
         Told of a file what needs a look, or ``error: `` and why it cannot be used; it is tried again when it
-        changes.
+        changes. Of the folder, how many files of it are done already.
     interval
         Seconds between two looks.
     until_idle
@@ -112,6 +113,9 @@ def watch_folder(
     refused: dict[Path, State] = {}
     inverted: dict[Path, State | None] = {}
     last_news = time.monotonic()
+    done = sum(twin is None and has_predictions(path) for path, twin in files_in(folder))
+    if done:
+        warn(folder, f"{done} files have predictions already, of whatever model and options; they are left")
     while True:
         for path, twin in files_in(folder):
             state = _state(path)
@@ -170,7 +174,8 @@ def invert_as_it_grows(
 ) -> State | None:
     """Invert the frames of one file as they are written; predictions appear when its writer has closed it.
 
-    A writer that has added nothing for `patience` seconds counts as gone, which is told as a warning.
+    A writer that has added nothing for `patience` seconds counts as gone, which is told as a warning; so is a
+    file that has vanished.
 
     Returns
     -------
@@ -179,19 +184,25 @@ def invert_as_it_grows(
     Raises
     ------
     ParameterError
-        If the file cannot be used.
+        If the file cannot be used, or another one has taken its name meanwhile.
     """
     survived(path, lambda: being_written(path))
     target = path.with_suffix(PREDICTIONS)
     check_writable(target)
     simulation = inverter.checkpoint.model.configuration.simulation
-    done, last_news = 0, time.monotonic()
+    done, last_news, begun = 0, time.monotonic(), _number(path)
     with whole(target) as temporary, ExitStack() as stack:
         file = stack.enter_context(h5py.File(temporary, "w", track_order=True))
         while True:
             state = _state(path)
+            if done and state is None:
+                warn(path, "warning: it is gone; taken as far as it was read")
+                break
+            if _number(path) != begun:
+                allowed = "one file under a name until it is done"
+                raise ParameterError("frames", f"{path.name}, which is another file now", allowed)
             growing = being_written(path)
-            with open_frames(path, reading, growing=True) as source:
+            with open_frames(path, reading, growing=growing) as source:
                 source.onto(simulation.detector, simulation.optics.wavelength)
                 if not done:
                     facts = {
@@ -204,6 +215,8 @@ def invert_as_it_grows(
                     lay_out(file, source.size, simulation, facts, inverter.sigma_means)
                 done = _catch_up(source, done, inverter, file, path, say)
                 while growing and being_written(path) and time.monotonic() - last_news < patience:
+                    if _number(path) != begun:
+                        break
                     time.sleep(interval)
                     source.refresh()
                     before, done = done, _catch_up(source, done, inverter, file, path, say)
@@ -211,7 +224,7 @@ def invert_as_it_grows(
                         last_news = time.monotonic()
             if not growing:
                 break
-            if time.monotonic() - last_news >= patience:
+            if _number(path) == begun and time.monotonic() - last_news >= patience:
                 warn(path, f"warning: taken as it is, since its writer has added nothing for {patience:g} s")
                 break
             # once more, now that the writer has gone, for what came last
@@ -232,6 +245,14 @@ def _state(path: Path) -> State | None:
     return (found.st_size, found.st_mtime_ns) if S_ISREG(found.st_mode) else None
 
 
+def _number(path: Path) -> int | None:
+    """By which a file is told from another one that has taken its name."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
 def being_written(path: Path) -> bool:
     """Whether a single writer (SWMR) has the file open: then it opens in no other way than his readers do."""
     try:
@@ -239,6 +260,8 @@ def being_written(path: Path) -> bool:
             return False
     except (OSError, RuntimeError):
         pass
+    if not has_writer(path):
+        return False
     try:
         with h5py.File(path, "r", swmr=True):
             return True

@@ -53,6 +53,7 @@ from msft.layout import (
 from msft.particle import Particles
 from msft.pattern import Simulation
 from msft.shots import Light, Population, Recipe, Shots
+from msft.superblock import has_writer
 from msft.units import NANOMETRE
 
 __all__ = [
@@ -106,7 +107,7 @@ def open_hdf5(path: Path, field: str = "dataset", *, growing: bool = False) -> I
         file = h5py.File(path, "r")
     except (OSError, RuntimeError) as error:  # HDF5 2 calls a damaged superblock a RuntimeError
         try:
-            if not growing:
+            if not (growing and has_writer(path)):  # else it is shorter than it should be
                 raise error
             file = h5py.File(path, "r", swmr=True)
         except (OSError, RuntimeError, ValueError):

@@ -22,15 +22,21 @@ from msft.pattern import Simulation
 
 from .conftest import SMALL
 
-KILLED_WRITER = """
+WRITER = """
 import os, signal, sys, h5py, numpy as np
 with h5py.File(sys.argv[1], "w", libver="latest") as file:
-    images = np.random.default_rng(1).lognormal(0, 3, (3, 32, 32)).astype(np.float32)
+    images = np.random.default_rng(int(sys.argv[2])).lognormal(0, 3, (3, 32, 32)).astype(np.float32)
     data = file.create_dataset("data", data=images, maxshape=(None, 32, 32), chunks=(1, 32, 32))
     file.swmr_mode = True
     data.flush()
-    os.kill(os.getpid(), signal.SIGKILL)
+    if sys.argv[3] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+def write_growing(path: Path, seed: int = 1, end: str = "killed") -> None:
+    """A file whose writer (SWMR) was killed, which looks as if he were still there; or has closed it."""
+    subprocess.run([sys.executable, "-c", WRITER, str(path), str(seed), end], check=False)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +123,7 @@ def test_files_that_differ_in_their_endings_do_not_share_predictions(
 
 
 def test_a_writer_that_was_killed_holds_nothing_up(inverter: Inverter, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", KILLED_WRITER, str(tmp_path / "a.h5")], check=False)
+    write_growing(tmp_path / "a.h5")
     write(tmp_path / "b.h5")
     said, warned = watched(tmp_path, inverter)
     assert finished(said) == ["a.h5", "b.h5"]
@@ -125,6 +131,68 @@ def test_a_writer_that_was_killed_holds_nothing_up(inverter: Inverter, tmp_path:
     with h5py.File(tmp_path / "a.predictions.h5") as file:
         assert file["/entry_1/process_1"].attrs["complete"]
         assert len(file["/entry_1/result_1/frame"]) == 3
+
+
+@pytest.mark.parametrize("libver", ["single writer", "latest"])
+def test_half_of_a_copy_is_refused_until_the_rest_is_there(
+    libver: str, inverter: Inverter, tmp_path: Path
+) -> None:
+    folder, original = tmp_path / "in", tmp_path / "original.h5"
+    folder.mkdir()
+    if libver == "single writer":
+        write_growing(original, end="closed")
+    else:
+        with h5py.File(original, "w", libver="latest") as file:
+            file["data"] = np.random.default_rng(1).lognormal(0, 3, (3, 32, 32)).astype(np.float32)
+    content = original.read_bytes()
+    (folder / "a.h5").write_bytes(content[: len(content) * 2 // 3])
+    said, warned = watched(folder, inverter)
+    assert said == []
+    assert len(warned) == 1
+    assert warned[0].startswith("a.h5: error: frames: got ")
+    assert [path.name for path in folder.iterdir()] == ["a.h5"]
+    (folder / "a.h5").write_bytes(content)
+    said, warned = watched(folder, inverter)
+    assert finished(said) == ["a.h5"]
+    assert warned == []
+
+
+def test_frames_of_two_growing_files_of_one_name_do_not_mix(inverter: Inverter, tmp_path: Path) -> None:
+    write_growing(tmp_path / "a.h5", seed=1)
+    write_growing(tmp_path / "new", seed=2)
+
+    def replace(found: Watched) -> None:
+        if (tmp_path / "new").exists():
+            os.replace(tmp_path / "new", tmp_path / "a.h5")
+
+    said, warned = watched(tmp_path, inverter, replace)
+    assert finished(said) == ["a.h5"]
+    assert warned[0].startswith("a.h5: error: frames: got a.h5, which is another file now; allowed: one file")
+    images = np.random.default_rng(2).lognormal(0, 3, (3, 32, 32))
+    with h5py.File(tmp_path / "a.predictions.h5") as file:
+        measured = file["/entry_1/result_1/measured"]
+        assert [int(frame.argmax()) for frame in measured] == [int(image.argmax()) for image in images]
+
+
+def test_what_was_read_of_a_growing_file_that_vanishes_is_kept(inverter: Inverter, tmp_path: Path) -> None:
+    write_growing(tmp_path / "a.h5")
+    said, warned = watched(tmp_path, inverter, lambda found: (tmp_path / "a.h5").unlink(missing_ok=True))
+    assert finished(said) == ["a.h5"]
+    assert warned == ["a.h5: warning: it is gone; taken as far as it was read"]
+    with h5py.File(tmp_path / "a.predictions.h5") as file:
+        assert file["/entry_1/process_1"].attrs["complete"]
+        assert len(file["/entry_1/result_1/frame"]) == 3
+
+
+def test_files_that_are_done_are_counted(inverter: Inverter, tmp_path: Path) -> None:
+    for name in ("a.h5", "b.h5"):
+        write(tmp_path / name)
+    watched(tmp_path, inverter)
+    said, warned = watched(tmp_path, inverter)
+    assert said == []
+    assert warned == [
+        f"{tmp_path.name}: 2 files have predictions already, of whatever model and options; they are left"
+    ]
 
 
 def test_a_name_that_is_no_text_is_reported(inverter: Inverter, tmp_path: Path) -> None:
