@@ -175,6 +175,7 @@ def evaluate(
         from invert.data import read_dataset
         from invert.evaluate import evaluate as judge
         from invert.model import pick_device
+        from msft.dataset import digest
 
         loaded = checkpoint.load(shipped.find(model))
         loaded.model.to(pick_device(device))
@@ -187,6 +188,9 @@ def evaluate(
             temporary.write_text(json.dumps(written, indent=2) + "\n")
         figures.save(figures.evaluation(result), picture)
         report(result.as_dict(), [*result.lines(), str(target), str(picture)], quiet, as_json)
+        if digest(dataset) in checkpoint.learned_from(loaded.provenance):
+            text = "warning: the network was trained on these very patterns; on others it errs more"
+            typer.echo(text, err=True)
 
 
 app.command()(predict)

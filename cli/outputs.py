@@ -103,7 +103,7 @@ class Outputs:
 
                 from .reporting import labels_of
 
-                write_report(self.page, predictions, labels=labels_of(classes))
+                write_report(self.page, predictions, labels=labels_of(classes, predictions.sources))
                 files.append(self.page)
             first = predictions.estimates(slice(0, 10))
         result = {

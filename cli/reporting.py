@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -41,19 +42,30 @@ def report(
         from invert.report import write_report
 
         with open_predictions(predictions) as opened:
-            shown = write_report(target, opened, pictures, labels_of(classes))
+            shown = write_report(target, opened, pictures, labels_of(classes, opened.sources))
             count = len(opened)
         lines = [f"{target}: {count} frames, {shown} of them with pictures"]
         say({"file": target, "frames": count, "pictures": shown}, lines, quiet, as_json)
 
 
-def labels_of(classes: Path | None) -> dict[int, str] | None:
-    """The labels of each frame, if there is a file of them."""
+def labels_of(classes: Path | None, sources: Sequence[str]) -> dict[int, str] | None:
+    """The labels of each frame, if there is a file of them.
+
+    Raises
+    ------
+    ParameterError
+        If the file is no such file, or its labels are of other frames than those of the sources.
+    """
     if classes is None:
         return None
     from invert.labelling.classify import read_labelling
+    from msft.errors import ParameterError
 
-    return read_labelling(classes).by_frame()
+    labelling = read_labelling(classes)
+    if [labelling.source] != list(sources):
+        given = f"{classes.name} of {labelling.source}"
+        raise ParameterError("classes", given, "labels of " + ", ".join(sources))
+    return labelling.by_frame()
 
 
 def wants_page(wanted: bool | None) -> bool:

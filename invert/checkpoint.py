@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +110,15 @@ def save(
         Store matrices and filters in half precision; reading makes single precision of them again.
     """
     write(folder, FORMAT, model, training, errors, provenance, half)
+
+
+def learned_from(provenance: Mapping[str, Any]) -> set[str]:
+    """SHA-256 of the datasets that weights were trained on, and those of the weights that they began with."""
+    found, stage = set(), provenance
+    while stage:
+        found.add(str(stage.get("dataset", {}).get("sha256")))
+        stage = stage.get("start", {})
+    return found
 
 
 def load(path: Path) -> Checkpoint:

@@ -103,7 +103,7 @@ class Evaluation:
             for name, row, (radius, angle) in rows
         ]
         guess = f"{'best constant guess':20} {_relative(self.constant)} {_quantiles(self.constant)}"
-        return [f"{self.constant.patterns} held-out patterns", *head, *table, guess]
+        return [f"{self.constant.patterns} patterns", *head, *table, guess]
 
 
 def evaluate(

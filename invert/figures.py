@@ -226,7 +226,10 @@ def first_of(predictions: Predictions, count: int, truth: TruthOf) -> Comparison
 def comparison(shown: Comparison) -> Figure:
     """Measured | reconstruction | re-simulated, a row per frame (Stielow et al. 2020, figure 5)."""
     count = len(shown.frames)
-    figure = Figure(figsize=(9.2, 2.75 * count + 0.6), layout="constrained")
+    titles = [_titles(shown, row) for row in range(count)]
+    # pictures are as wide as they are, so that the layout has no room for titles but what is added for them
+    lines = sum(max(title.count("\n") for title in of_row) for of_row in titles)
+    figure = Figure(figsize=(9.2, 2.75 * count + 0.15 * lines + 0.6), layout="constrained")
     grid = figure.add_gridspec(count, 3, width_ratios=(1, 1.35, 1))
     edges, x_label, y_label = extent(shown.detector)
     largest = 1.05 * float(shown.estimate.radius.max())
@@ -239,22 +242,26 @@ def comparison(shown: Comparison) -> Figure:
             axes.tick_params(labelsize=7)
             axes.set_ylabel(y_label, fontsize=8)
             axes.set_xlabel(x_label, fontsize=8)
-            title = f"frame {shown.frames[row]}" if column == 0 else f"agreement {shown.agreement[row]:.3f}"
-            if column and shown.flags[row]:
-                flags = fill(", ".join(flag_names(int(shown.flags[row]))), LONGEST)
-                title += "\n" + flags.replace("_", " ")
-            if row == 0:
-                title = f"{('measured', '', 're-simulated')[column]}\n{title}"
-            axes.set_title(title, fontsize=8)
+            axes.set_title(titles[row][column], fontsize=8)
         body = figure.add_subplot(grid[row, 1], projection="3d")
         particle = shown.estimate
         radius, orientation = float(particle.radius[row]), particle.orientation[row]
         draw_body(body, str(particle.bodies[row]), orientation, radius, largest)
-        body.set_title(("reconstruction\n" if row == 0 else "") + _describe(shown, row), fontsize=8)
+        body.set_title(titles[row][1], fontsize=8)
     bar = figure.colorbar(image, ax=figure.axes, shrink=min(1.0, 2.0 / count), pad=0.01, aspect=30)
     bar.set_label("log intensity, scaled to [0, 1]; grey: not measured", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     return figure
+
+
+def _titles(shown: Comparison, row: int) -> tuple[str, str, str]:
+    """What stands above the three pictures of a row; above the first row, what they are."""
+    flags = fill(", ".join(flag_names(int(shown.flags[row]))), LONGEST).replace("_", " ")
+    agreement = f"agreement {shown.agreement[row]:.3f}" + (f"\n{flags}" if flags else "")
+    frame = f"frame {shown.frames[row]}"
+    if row:
+        return frame, _describe(shown, row), agreement
+    return f"measured\n{frame}", f"reconstruction\n{_describe(shown, row)}", f"re-simulated\n{agreement}"
 
 
 def _describe(shown: Comparison, row: int) -> str:

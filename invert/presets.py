@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from augment.presets import EXPERIMENT, PAPER_FILTERS, RECORDINGS
+from augment.presets import ANY_WINDOW, EXPERIMENT, PAPER_FILTERS, RECORDINGS
 from augment.scaling import FLOOR_DECADES
 from invert.backbone import ResidualConfiguration
 from invert.targets import TargetName
@@ -107,7 +107,7 @@ PRESETS: dict[str, Preset] = {
             batch=128,
             learning_rate=4e-3,
             weight_decay=0.05,
-            filters=("identity", EXPERIMENT, EXPERIMENT, EXPERIMENT),
+            filters=("identity", EXPERIMENT, EXPERIMENT, ANY_WINDOW),
         ),
     ),
     # Minutes on two CPU cores.
@@ -117,7 +117,10 @@ PRESETS: dict[str, Preset] = {
         # After as many images better on both, and on the patterns of Barke et al., than with the paper's
         # filters among them.
         TrainingConfiguration(
-            images=100_000, learning_rate=8e-3, weight_decay=0.05, filters=("identity", EXPERIMENT)
+            images=100_000,
+            learning_rate=8e-3,
+            weight_decay=0.05,
+            filters=("identity", EXPERIMENT, ANY_WINDOW),
         ),
     ),
 }

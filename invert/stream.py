@@ -147,7 +147,8 @@ def invert_stream(
         What inverts them.
     target
         The file to write. It grows beside it, as ``NAME.partial``; what an earlier call with the same frames
-        and the same options left there is gone on with, and anything else is begun anew.
+        and the same options left there is gone on with, and anything else is begun anew, which is told among
+        the source's notes.
     options
         Everything that the answers depend on, as JSON takes it.
     provenance
@@ -176,7 +177,7 @@ def invert_stream(
             "version": msft.__version__,
             "columns": [*COLUMNS, *TEXTS],
             "weights": inverter.checkpoint.digest,
-            "file": _fingerprint(source.path),
+            "file": [source.path.name, *source.state],
             "images": source.found.names[0],
             "frames": [wanted.start, wanted.stop] if kept is None else kept,
             **options,
@@ -184,7 +185,7 @@ def invert_stream(
         sort_keys=True,
     )
     provenance = {**provenance, "identity": identity, "notes": json.dumps(source.notes)}
-    with _growing(target, identity) as (journaled, file):
+    with _growing(target, identity, source.notes) as (journaled, file):
         if PROCESS not in file:
             lay_out(file, source.size, simulation, provenance, inverter.sigma_means)
         done = before = truncate(file)
@@ -241,13 +242,13 @@ def compressing(device: torch.device) -> Iterator[Executor | None]:
 
 
 @contextmanager
-def _growing(target: Path, identity: str) -> Iterator[tuple[JournaledFile, h5py.File]]:
+def _growing(target: Path, identity: str, notes: list[str]) -> Iterator[tuple[JournaledFile, h5py.File]]:
     """The file that grows beside the target and takes its place when the block ends without an exception.
 
     On any exception, what was done is kept if there was anything to keep.
     """
     partial = target.with_name(target.name + ".partial")
-    keep = _begun_alike(partial, identity)
+    keep = _begun_alike(partial, identity, notes)
     with JournaledFile(partial, keep=keep) as journaled:
         try:
             with h5py.File(journaled, "r+" if journaled.committed else "w", track_order=True) as file:
@@ -271,8 +272,8 @@ def _growing(target: Path, identity: str) -> Iterator[tuple[JournaledFile, h5py.
             raise KeyboardInterrupt(_kept(journaled)) from None
 
 
-def _begun_alike(partial: Path, identity: str) -> bool:
-    """Whether what grows there was begun with the same frames and options."""
+def _begun_alike(partial: Path, identity: str, notes: list[str]) -> bool:
+    """Whether what grows there was begun with the same frames and options; if not, what is lost is noted."""
     if not partial.exists():
         return False
     try:
@@ -280,17 +281,18 @@ def _begun_alike(partial: Path, identity: str) -> bool:
             if not journaled.committed:
                 return False
             with h5py.File(journaled, "r") as file:
-                return bool(file[PROCESS].attrs["identity"] == identity)
+                if file[PROCESS].attrs["identity"] == identity:
+                    return True
+                done = int(file[PROCESS].attrs["written"])
+                notes.append(
+                    f"warning: {done} frames in {partial.name} were of other options or another state of the "
+                    "file: all are done anew"
+                )
+                return False
     except (OSError, KeyError, RuntimeError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EIO):
             raise  # a disk that is still full, say: what is there can be gone on with later
         return False  # damaged, the journal too: nobody can go on with it
-
-
-def _fingerprint(path: Path) -> list[Any]:
-    """By which a file that has changed is told: name, size and time of the last change."""
-    state = path.stat()
-    return [path.name, state.st_size, state.st_mtime_ns]
 
 
 def _kept(journaled: JournaledFile) -> str:

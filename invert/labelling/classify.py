@@ -24,7 +24,8 @@ from msft.errors import ParameterError
 from msft.helium import labels as helium
 from msft.output import beside, whole
 
-RESULT = "/entry_1/result_1"
+RESULT, PROCESS = "/entry_1/result_1", "/entry_1/process_1"
+STATE = "source_bytes_and_changed_ns"
 CHUNK = 256
 
 
@@ -44,6 +45,8 @@ class Labelling:
         The file and the array in it.
     threshold
         Probability from which on a frame has a label.
+    state
+        Bytes and time of the last change, in ns, of the file when it was looked at; None if nobody knows.
     """
 
     names: tuple[str, ...]
@@ -51,6 +54,7 @@ class Labelling:
     frames: NDArray[np.int64]
     source: str
     threshold: float = THRESHOLD
+    state: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         """The number of frames."""
@@ -144,6 +148,7 @@ def classify_stream(
         If no frame is chosen, or none can be read; and see `classify`.
     """
     chosen(rows, len(source))
+    state = source.state
     parts, readable = [], []
     for frames in source.batches(rows):
         parts.append(classify(classifier, frames, threshold, progress))
@@ -153,6 +158,7 @@ def classify_stream(
         parts[0],
         probabilities=np.concatenate([part.probabilities for part in parts]),
         frames=np.concatenate([part.frames for part in parts]),
+        state=state,
     )
 
 
@@ -173,6 +179,8 @@ def write_labelling(path: Path, labelling: Labelling, provenance: dict[str, Any]
         process = entry.create_group("process_1")
         process.attrs.update(NX_class="NXprocess", version=msft.__version__)
         process.attrs.update(provenance)
+        if labelling.state is not None:
+            process.attrs[STATE] = labelling.state
 
 
 def write_table(path: Path, labelling: Labelling) -> None:
@@ -182,7 +190,7 @@ def write_table(path: Path, labelling: Labelling) -> None:
         writer.writerow(["frame", "labels", *labelling.names])
         for row, frame in enumerate(labelling.frames):
             probabilities = (f"{value:.4f}" for value in labelling.probabilities[row])
-            writer.writerow([frame, " ".join(labelling.names_of(row)), *probabilities])
+            writer.writerow([frame, "; ".join(labelling.names_of(row)), *probabilities])
 
 
 def read_labelling(path: Path) -> Labelling:
@@ -204,6 +212,9 @@ def read_labelling(path: Path) -> Labelling:
                 str(result["source"].asstr()[0]) if len(probabilities) else "",
                 float(result.attrs["threshold"]),
             )
+            if STATE in file[PROCESS].attrs:
+                size, changed = map(int, file[PROCESS].attrs[STATE])
+                labelling = replace(labelling, state=(size, changed))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ParameterError("classes", path, "a file that `invert classify` wrote") from None
     if probabilities.shape != (len(labelling), len(labelling.names)):

@@ -63,7 +63,7 @@ def explanations(
     Raises
     ------
     ParameterError
-        If a label is unknown, or the frames are too small.
+        If a label is unknown, the frames are too small, or none has a valid pixel.
     """
     configuration = classifier.configuration
     if not labels:
@@ -73,6 +73,13 @@ def explanations(
     seen = inputs(frames, configuration.input)
     grey = inputs(frames, replace(configuration.input, scale="log"))
     probabilities = classifier.probabilities(seen).numpy()
+    there = frames.valid.any(axis=(1, 2))
+    if frames.readable is not None:
+        there &= frames.readable
+    if not there.any():
+        raise ParameterError("frames", frames.source, "frames with a valid pixel")
+    probabilities[~there] = -np.inf  # last of all
+    count = min(count, int(there.sum()))
     rows = np.stack([np.argsort(-probabilities[:, column], kind="stable")[:count] for column in columns])
     pairs = zip(labels, rows, strict=True)
     heat = [relevance(classifier, seen[torch.from_numpy(chosen)], label) for label, chosen in pairs]

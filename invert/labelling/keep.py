@@ -1,7 +1,8 @@
 """Frames chosen by their labels: expressions such as ``prolate & ~(bent | streak > 0.9)``.
 
 A name stands for having the label, ``name > 0.9`` (or ``<``, ``>=``, ``<=``) compares its probability; ``~``
-binds tighter than ``&``, and ``&`` tighter than ``|``. Nothing of an expression is evaluated as Python.
+binds tighter than ``&``, and ``&`` tighter than ``|``; a name with blanks stands in double quotes. Nothing of
+an expression is evaluated as Python.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ Chosen = NDArray[np.bool_]
 LONGEST = 400
 """Characters of an expression; its parser calls itself for every bracket."""
 
-_TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w/-]*)|(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(<=|>=|[<>&|~()]))")
+_TOKEN = re.compile(
+    r"""\s*(?:("[^"]+"|[^\W\d][\w/-]*)|(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(<=|>=|[<>&|~()]))"""
+)
 _COMPARISONS: dict[str, Callable[[NDArray[np.float32], float], Chosen]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -93,12 +96,15 @@ def select(expression: str, classes: Path, source: FrameSource) -> Selection:
     Raises
     ------
     ParameterError
-        If the expression is wrong, or the labels are of another file.
+        If the expression is wrong, or the labels are of another file, or of this one before it was changed.
     """
     labelling = read_labelling(classes)
     chosen = dict(zip(labelling.frames.tolist(), choose(expression, labelling).tolist(), strict=True))
     if labelling.source != source.title:
         raise ParameterError("classes", f"{classes.name} of {labelling.source}", f"labels of {source.title}")
+    if labelling.state not in (None, source.state):
+        given = f"{classes.name}, older than the last change of {source.path.name}"
+        raise ParameterError("classes", given, "labels of the file as it is, by `invert classify`")
     return Selection(expression, chosen)
 
 
@@ -111,6 +117,12 @@ def _rows_of(frames: Frames, rows: NDArray[np.intp]) -> Frames:
         truth=None if frames.truth is None else frames.truth[rows],
         readable=None if frames.readable is None else frames.readable[rows],
     )
+
+
+def _plain(name: str) -> bool:
+    """Whether a label needs no quotes."""
+    found = _TOKEN.fullmatch(name)
+    return found is not None and found.group(1) == name
 
 
 class _Parser:
@@ -159,7 +171,7 @@ class _Parser:
         return self._label()
 
     def _label(self) -> Chosen:
-        name = self._take()
+        name = self._take().strip('"')
         if name not in self.labelling.names:
             raise self._wrong(f"{name!r} for a label")
         column = self.labelling.names.index(name)
@@ -183,5 +195,5 @@ class _Parser:
         return self.tokens.pop(0)
 
     def _wrong(self, what: str) -> ParameterError:
-        names = ", ".join(self.labelling.names)
+        names = ", ".join(name if _plain(name) else f'"{name}"' for name in self.labelling.names)
         return ParameterError("keep", f"{self.expression!r} with {what}", f"& | ~ ( ) and < > with {names}")

@@ -92,6 +92,12 @@ class FrameSource:
         return f"{self.path.name}:{self.found.title}"
 
     @property
+    def state(self) -> tuple[int, int]:
+        """By which a file that has changed is told: bytes, and time of the last change in ns."""
+        found = self.path.stat()
+        return found.st_size, found.st_mtime_ns
+
+    @property
     def size(self) -> tuple[int, int]:
         """Rows and columns of a frame as it will be read."""
         return self._stack.size if self._resampling is None else self._resampling.target.size

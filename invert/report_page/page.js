@@ -36,7 +36,7 @@
     const used = data.flags.map((flag, index) => [flag, counts[index]]).filter((pair) => pair[1] > 0);
     used.push(["no flag", data.rows.filter((row) => row[FLAGS] === "").length]);
     const layout = axes("frames", "");
-    layout.margin.l = 120;
+    layout.yaxis.automargin = true;  // names of flags are of any length
     Plotly.newPlot(places[3], [{ y: used.map((pair) => pair[0].replaceAll("_", " ")), x: used.map((pair) => pair[1]),
       type: "bar", orientation: "h", marker: { color: "#2b6cb0" } }], layout, QUIET);
   }

@@ -177,3 +177,17 @@ def test_predict_keeps_the_frames_of_an_expression(workplace: Path, tmp_path: Pa
     assert_refused(run(*arguments, "--keep", "line < 0"), "keep")
     assert_refused(run(*arguments, "--keep", "line", "--classes", tmp_path / "none.h5"), "classes")
     assert_refused(run(*arguments, "--keep", "line", "--out", tmp_path / "exp.classes.h5"), "out")
+    # labels of other frames are not shown in a page, those of a file that has changed choose nothing
+    kept = run("report", tmp_path / "exp.predictions.h5", "--classes", tmp_path / "exp.classes.h5")
+    assert kept.exit_code == 0, kept.output
+    others = tmp_path / "other.classes.h5"
+    assert run("classify", workplace / "exp.h5", "--model", workplace / "model", "-o", others).exit_code == 0
+    page = ("report", tmp_path / "exp.predictions.h5", "--out", tmp_path / "wrong.html")
+    with h5py.File(others, "a") as file:
+        file["/entry_1/result_1/source"][:] = "m.h5:/data"
+    assert_refused(run(*page, "--classes", others), "classes")
+    assert not (tmp_path / "wrong.html").exists()
+    generate(exp, 9, 2, ParticleDistribution((40.0, 80.0)), simulation, force=True)
+    assert_refused(run(*arguments, "--keep", f"line > {above:.7f}"), "classes")
+    assert run("classify", exp, "--model", workplace / "model").exit_code == 0
+    assert run(*arguments, "--keep", "line >= 0").exit_code == 0

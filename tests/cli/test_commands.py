@@ -65,13 +65,18 @@ def test_the_whole_path_leaves_its_files(workplace: Path) -> None:
     assert not [path for path in workplace.iterdir() if "partial" in path.name]
 
 
-def test_show_info_evaluate_and_augment(workplace: Path) -> None:
+def test_show_info_evaluate_and_augment(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(msft, "show", workplace / "dataset.h5", "--count", 4).exit_code == 0
     assert (workplace / "dataset.png").read_bytes().startswith(b"\x89PNG")
     information = json.loads(run(msft, "info", workplace / "dataset.h5", "--json").stdout)
     assert information["patterns"] == 300
     evaluated = run(invert, "evaluate", workplace / "model", workplace / "exp.h5", "--json")
     assert set(json.loads(evaluated.stdout)) == {*RECORDINGS, "best_constant_guess"}
+    assert evaluated.stderr == ""
+    monkeypatch.setattr("augment.presets.RECORDINGS", ("identity",))
+    known = run(invert, "evaluate", workplace / "model", workplace / "dataset.h5", "--json")
+    assert known.exit_code == 0, known.output
+    assert known.stderr.startswith("warning: the network was trained on these very patterns")
     written = json.loads((workplace / "exp.evaluation.json").read_text())
     assert sum(written["trends"]["radius_nm"]["patterns"]) == 12
     assert (workplace / "exp.evaluation.png").read_bytes().startswith(b"\x89PNG")

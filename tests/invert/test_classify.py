@@ -145,6 +145,20 @@ def test_expressions_choose_the_frames_that_python_would(expression: str, python
     assert chosen.tolist() == [bool(eval(python, {}, value)) for value in values]
 
 
+@pytest.mark.parametrize(
+    ("expression", "name"),
+    [('"newton rings"', "newton rings"), ('~"a & b"|"newton rings" > 0.5', "newton rings"), ("groß", "groß")],
+)
+def test_labels_of_any_name_can_be_asked_for(expression: str, name: str) -> None:
+    names = ("newton rings", "a & b", "groß")
+    labelling = dataclasses.replace(ALL, names=names)
+    alone = COMBINATIONS[:, names.index(name)] > 0.5
+    expected = alone | (COMBINATIONS[:, 1] <= 0.5) if "a & b" in expression else alone
+    assert np.array_equal(choose(expression, labelling), expected)
+    with pytest.raises(ParameterError, match='with "newton rings", "a & b", groß'):
+        choose("newton", labelling)
+
+
 @given(st.recursive(
     st.sampled_from("abc"),
     lambda inner: st.one_of(

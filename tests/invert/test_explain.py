@@ -113,5 +113,12 @@ def test_explained_frames_are_the_most_probable_ones(classifier_folder: Path) ->
     chances = model.probabilities(inputs(frames, model.configuration.input)).numpy()
     assert shown.probabilities[0].tolist() == sorted(chances[:, 0].tolist(), reverse=True)[:2]
     assert explanations(model, frames, ["line"], 99).frames.shape == (1, 16)
+    lost = np.ones(images.shape, dtype=bool)
+    lost[shown.frames[0] - 10] = False
+    others = explanations(model, frames_of(images, valid=lost, numbers=np.arange(10, 26)), ["line"], 99)
+    assert others.frames.shape == (1, 14)
+    assert not set(shown.frames[0].tolist()) & set(others.frames[0].tolist())
+    with pytest.raises(ParameterError, match="frames with a valid pixel"):
+        explanations(model, frames_of(images, valid=np.zeros_like(lost)), ["line"])
     with pytest.raises(ParameterError, match="label: got streak; allowed: one of line, cross"):
         explanations(model, frames, ["streak"])

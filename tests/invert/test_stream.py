@@ -186,6 +186,7 @@ def test_what_other_frames_or_weights_left_is_begun_anew(
     with open_frames(frames) as source:
         inverter = Inverter(checkpoint.load(small_model))
         assert invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {"a": 2}, {}) == 0
+        assert source.warnings[-1].startswith("warning: 16 frames in p.h5.partial were of other options")
     stop_after(24)
     journal = tmp_path / "p.h5.partial.journal"
     journal.write_bytes(journal.read_bytes()[:-1])
