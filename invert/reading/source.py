@@ -118,7 +118,7 @@ class FrameSource:
             See `invert.reading.resample.resampling` and `agree`.
         """
         self.agree()
-        self._look_for_defects()
+        self.hide_defects()
         other_size = self._stack.size != (detector.pixels, detector.pixels)
         if self.instrument.center is None and other_size:
             # whether they can be brought there at all comes first
@@ -237,8 +237,11 @@ class FrameSource:
         self.notes.append("warning: the values look like logarithms and are taken so; --scale says otherwise")
         return "log"
 
-    def _look_for_defects(self) -> None:
-        """Tell a pedestal, and take defective pixels as hidden; of logarithms nobody knows the base."""
+    def hide_defects(self) -> None:
+        """Tell a pedestal among the notes, and from here on take defective pixels as hidden.
+
+        Of logarithms nobody knows the base: there neither is looked for.
+        """
         if self.scale == "log":
             return
         darknesses, defects = [], Defects(self._stack.size)

@@ -7,7 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from msft_cli.inversion import app
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
 from invert.frames import Reading, open_frames
 from msft.detector import EwaldDetector
@@ -73,6 +75,17 @@ def test_no_good_pixel_is_hidden_for_its_photons(
 def test_few_frames_and_logarithms_are_left_alone(tmp_path: Path, counts: NDArray[np.float32]) -> None:
     assert seen(tmp_path / "few.h5", spoilt(counts)[:7])[1].all()
     assert seen(tmp_path / "log.h5", np.log10(spoilt(counts) + 1), scale="log")[1].all()
+
+
+def test_forward_fits_do_without_them_too(tmp_path: Path, counts: NDArray[np.float32]) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = spoilt(counts)[:8]
+    options = ("--starts", "2", "--steps", "1", "--no-polish", "--pictures", "0", "--no-report")
+    result = CliRunner().invoke(app, ["fit", str(tmp_path / "a.h5"), *options])
+    assert result.exit_code == 0, result.output
+    with h5py.File(tmp_path / "a.predictions.h5") as file:
+        valid = file["/entry_1/result_1/mask"][:] == 0
+    assert not valid[:, *np.transpose([*HOT, *DEAD])].any()
 
 
 @pytest.mark.parametrize(("pedestal", "told"), [(0.0, False), (1.0, False), (100.0, True), (5e3, True)])
