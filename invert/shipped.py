@@ -28,8 +28,8 @@ LARGEST = 10e6
 
 LIMITS = (
     "Icosahedra only, of the radii and with the optics and the detector above.",
-    "Frames must look like those of the preset `experiment`: another background or a beam several pixels off "
-    "the centre need a network of their own.",
+    "Frames must look like those of the recordings `experiment` and `any_window`: another background or a "
+    "beam several pixels off the centre need a network of their own.",
     "The stated uncertainties hold for patterns as in the training, not for what a simulation leaves out.",
 )
 
