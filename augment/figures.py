@@ -16,13 +16,13 @@ from msft.plot import draw_pattern, extent
 from msft.seeding import check_seed
 
 DRAWS = 5
-"""How often the preset experiment is drawn."""
+"""How often `experiment` and `any_window` are drawn each."""
 
 _COLUMNS = 7
 
 
 def preview(dataset: Path, pattern: int = 0, seed: int = 0, floor_decades: float = FLOOR_DECADES) -> Figure:
-    """One pattern under the eleven filters of the paper, and under ten draws of the preset experiment.
+    """One pattern under the eleven filters of the paper, and under draws of `experiment` and `any_window`.
 
     Parameters
     ----------

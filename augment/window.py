@@ -1,4 +1,4 @@
-"""The window of a detector: a rectangle around the beam with rounded corners."""
+"""The window of a detector: a rectangle with rounded corners."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from augment.ranges import Range, check_range, draw
 
 @dataclass(frozen=True)
 class Window(Filter):
-    """Hide what lies outside a rectangle around the beam, or outside a circle that cuts its corners.
+    """Hide what lies outside a rectangle, or outside a circle around the beam that cuts its corners.
 
     Parameters
     ----------
     half_height, half_width
-        Ranges of the distance from the beam to the outermost pixels, in pixels, >= 0.
+        Ranges of the distance from the rectangle's middle to its outermost pixels, in pixels, >= 0.
     corner
         Range of the circle's radius as a fraction of the distance to the rectangle's corners, >= 0; from 1 on
         it cuts nothing of a rectangle whose middle is the beam.
     off_middle
         Range of how far the rectangle's middle is from the beam along each axis, as a fraction of the
-        distances above, within [0, 1]; to either side.
+        distances above, within [0, 1]; to either side. By default it is on the beam.
     hidden
         What hidden pixels hold: 0, or NaN where the logarithm is still to come.
 

@@ -188,7 +188,7 @@ def evaluate(
             temporary.write_text(json.dumps(written, indent=2) + "\n")
         figures.save(figures.evaluation(result), picture)
         report(result.as_dict(), [*result.lines(), str(target), str(picture)], quiet, as_json)
-        if digest(dataset) in checkpoint.learned_from(loaded.provenance):
+        if digest(dataset) in checkpoint.learned_from(loaded.training, loaded.provenance):
             text = "warning: the network was trained on these very patterns; on others it errs more"
             typer.echo(text, err=True)
 

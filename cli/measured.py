@@ -263,7 +263,7 @@ def fit(
         chosen_rows = parse_rows(rows)
         with open_frames(frames, reading) as source:
             source.agree()
-            source.hide_defects()
+            source.doubt()
             measured = source.read(chosen(chosen_rows, len(source)))
             notes = source_notes(source)
         require_readable(frames, measured.readable)

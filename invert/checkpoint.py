@@ -112,12 +112,14 @@ def save(
     write(folder, FORMAT, model, training, errors, provenance, half)
 
 
-def learned_from(provenance: Mapping[str, Any]) -> set[str]:
-    """SHA-256 of the datasets that weights were trained on, and those of the weights that they began with."""
-    found, stage = set(), provenance
-    while stage:
-        found.add(str(stage.get("dataset", {}).get("sha256")))
-        stage = stage.get("start", {})
+def learned_from(training: Mapping[str, Any], provenance: Mapping[str, Any]) -> set[str]:
+    """SHA-256 of the datasets whose patterns weights have seen, and the weights that they began with."""
+    found: set[str] = set()
+    while provenance:
+        if not training.get("online"):
+            found.add(str(provenance.get("dataset", {}).get("sha256")))
+        provenance = provenance.get("start", {})
+        training = provenance.get("training", {})
     return found
 
 

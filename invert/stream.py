@@ -184,8 +184,14 @@ def invert_stream(
         },
         sort_keys=True,
     )
+    keep, lost = _left(_partial(target), identity)
+    if lost:
+        source.notes.append(
+            f"warning: {lost} frames in {_partial(target).name} were of other options or another state of "
+            "the file: all are done anew"
+        )
     provenance = {**provenance, "identity": identity, "notes": json.dumps(source.notes)}
-    with _growing(target, identity, source.notes) as (journaled, file):
+    with _growing(target, keep) as (journaled, file):
         if PROCESS not in file:
             lay_out(file, source.size, simulation, provenance, inverter.sigma_means)
         done = before = truncate(file)
@@ -242,14 +248,12 @@ def compressing(device: torch.device) -> Iterator[Executor | None]:
 
 
 @contextmanager
-def _growing(target: Path, identity: str, notes: list[str]) -> Iterator[tuple[JournaledFile, h5py.File]]:
+def _growing(target: Path, keep: bool) -> Iterator[tuple[JournaledFile, h5py.File]]:
     """The file that grows beside the target and takes its place when the block ends without an exception.
 
     On any exception, what was done is kept if there was anything to keep.
     """
-    partial = target.with_name(target.name + ".partial")
-    keep = _begun_alike(partial, identity, notes)
-    with JournaledFile(partial, keep=keep) as journaled:
+    with JournaledFile(_partial(target), keep=keep) as journaled:
         try:
             with h5py.File(journaled, "r+" if journaled.committed else "w", track_order=True) as file:
                 try:
@@ -267,32 +271,31 @@ def _growing(target: Path, identity: str, notes: list[str]) -> Iterator[tuple[Jo
             failure = journaled.failure or error
             if not isinstance(failure, OSError) or failure.errno is None:
                 raise
-            raise OSError(failure.errno, f"{failure.strerror}; {_kept(journaled)}", str(partial)) from None
+            text = f"{failure.strerror}; {_kept(journaled)}"
+            raise OSError(failure.errno, text, str(_partial(target))) from None
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_kept(journaled)) from None
 
 
-def _begun_alike(partial: Path, identity: str, notes: list[str]) -> bool:
-    """Whether what grows there was begun with the same frames and options; if not, what is lost is noted."""
+def _partial(target: Path) -> Path:
+    return target.with_name(target.name + ".partial")
+
+
+def _left(partial: Path, identity: str) -> tuple[bool, int]:
+    """Whether what grows there was begun with the same frames and options; if not, how many frames it has."""
     if not partial.exists():
-        return False
+        return False, 0
     try:
         with JournaledFile(partial, keep=True) as journaled:
             if not journaled.committed:
-                return False
+                return False, 0
             with h5py.File(journaled, "r") as file:
-                if file[PROCESS].attrs["identity"] == identity:
-                    return True
-                done = int(file[PROCESS].attrs["written"])
-                notes.append(
-                    f"warning: {done} frames in {partial.name} were of other options or another state of the "
-                    "file: all are done anew"
-                )
-                return False
+                alike = bool(file[PROCESS].attrs["identity"] == identity)
+                return alike, 0 if alike else int(file[PROCESS].attrs["written"])
     except (OSError, KeyError, RuntimeError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EIO):
             raise  # a disk that is still full, say: what is there can be gone on with later
-        return False  # damaged, the journal too: nobody can go on with it
+        return False, 0  # damaged, the journal too: nobody can go on with it
 
 
 def _kept(journaled: JournaledFile) -> str:

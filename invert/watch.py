@@ -12,6 +12,8 @@ from stat import S_ISREG
 from typing import Any
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
 from invert.estimate import Estimates, flag_names
 from invert.frames import FrameSource, Reading, open_frames
@@ -20,6 +22,7 @@ from invert.reading.isolation import survived
 from invert.stream import Inverter
 from invert.table import write_table
 from msft.errors import ParameterError
+from msft.layout import PROCESS
 from msft.output import check_writable, whole
 from msft.superblock import has_writer
 
@@ -190,7 +193,8 @@ def invert_as_it_grows(
     target = path.with_suffix(PREDICTIONS)
     check_writable(target)
     simulation = inverter.checkpoint.model.configuration.simulation
-    done, last_news, begun = 0, time.monotonic(), _number(path)
+    done, last_news = 0, time.monotonic()
+    begun: tuple[int | None, NDArray[np.float32] | None] = (None, None)
     with whole(target) as temporary, ExitStack() as stack:
         file = stack.enter_context(h5py.File(temporary, "w", track_order=True))
         while True:
@@ -198,13 +202,10 @@ def invert_as_it_grows(
             if done and state is None:
                 warn(path, "warning: it is gone; taken as far as it was read")
                 break
-            if _number(path) != begun:
-                allowed = "one file under a name until it is done"
-                raise ParameterError("frames", f"{path.name}, which is another file now", allowed)
             growing = being_written(path)
             with open_frames(path, reading, growing=growing) as source:
                 source.onto(simulation.detector, simulation.optics.wavelength)
-                if not done:
+                if PROCESS not in file:
                     facts = {
                         **provenance,
                         "weights_sha256": inverter.checkpoint.digest,
@@ -213,9 +214,16 @@ def invert_as_it_grows(
                     for warning in source.warnings:
                         warn(path, warning)
                     lay_out(file, source.size, simulation, facts, inverter.sigma_means)
-                done = _catch_up(source, done, inverter, file, path, say)
+                # not the file alone: one that is written anew in its place stays the same to the file system
+                number, head = _number(path), source.read(range(1)).images if len(source) else None
+                if done and (number != begun[0] or len(source) < done or not _alike(head, begun[1])):
+                    allowed = "one file under a name until it is done"
+                    raise ParameterError("frames", f"{path.name}, which is another file now", allowed)
+                begun = number, head
+                if done < (done := _catch_up(source, done, inverter, file, path, say)):
+                    last_news = time.monotonic()
                 while growing and being_written(path) and time.monotonic() - last_news < patience:
-                    if _number(path) != begun:
+                    if _number(path) != number:
                         break
                     time.sleep(interval)
                     source.refresh()
@@ -224,7 +232,7 @@ def invert_as_it_grows(
                         last_news = time.monotonic()
             if not growing:
                 break
-            if _number(path) == begun and time.monotonic() - last_news >= patience:
+            if _number(path) == number and time.monotonic() - last_news >= patience:
                 warn(path, f"warning: taken as it is, since its writer has added nothing for {patience:g} s")
                 break
             # once more, now that the writer has gone, for what came last
@@ -251,6 +259,10 @@ def _number(path: Path) -> int | None:
         return path.stat().st_ino
     except OSError:
         return None
+
+
+def _alike(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> bool:
+    return one is not None and other is not None and np.array_equal(one, other, equal_nan=True)
 
 
 def being_written(path: Path) -> bool:

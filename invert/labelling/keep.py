@@ -102,10 +102,18 @@ def select(expression: str, classes: Path, source: FrameSource) -> Selection:
     chosen = dict(zip(labelling.frames.tolist(), choose(expression, labelling).tolist(), strict=True))
     if labelling.source != source.title:
         raise ParameterError("classes", f"{classes.name} of {labelling.source}", f"labels of {source.title}")
-    if labelling.state not in (None, source.state):
-        given = f"{classes.name}, older than the last change of {source.path.name}"
+    if _outdated(labelling, classes, source):
+        given = f"{classes.name}, written before {source.path.name} was changed"
         raise ParameterError("classes", given, "labels of the file as it is, by `invert classify`")
     return Selection(expression, chosen)
+
+
+def _outdated(labelling: Labelling, classes: Path, source: FrameSource) -> bool:
+    """Whether labels are of another state of the file; copies of both, whose times mean less, are no such."""
+    if labelling.state in (None, source.state):
+        return False
+    (size, _), (size_now, changed) = labelling.state, source.state
+    return size_now != size or changed > classes.stat().st_mtime_ns
 
 
 def _rows_of(frames: Frames, rows: NDArray[np.intp]) -> Frames:

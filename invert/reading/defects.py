@@ -1,22 +1,27 @@
-"""Pixels that are unlike their neighbours in frame after frame: hot ones and dead ones that no mask names."""
+"""Hot pixels that no mask names: far brighter than their neighbours in frame after frame."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-RATIO = 4.0
-"""From pixel to pixel a pattern changes less: fringes of the largest particles are 2.6 pixels wide."""
+RATIO = 10.0
+"""Spots of the largest particles, 160 nm, come every 2.6 pixels of the default detector: one in the middle of
+a pixel is at most 1 / cos(pi / 2.6)^2 = 8 times brighter than its neighbours."""
 
 MOST = 0.75
 """Of the frames. Single photons fall on one pixel of otherwise dark ones in 4 % at most."""
+
+BRIGHT = 0.9
+"""Quantile of a frame. Pixels beside brighter ones are not judged: a coarse detector sees the middle of a
+pattern, which falls by more than `RATIO` from one pixel to the next, as the brightest few."""
 
 FEWEST = 8
 """Frames of which anything can be said."""
 
 
-class Defects:
-    """Looks at frames, one after another, for pixels that are unlike their neighbours in most of them.
+class HotPixels:
+    """Looks at frames, one after another, for pixels that are brighter than their neighbours in most of them.
 
     Parameters
     ----------
@@ -25,31 +30,29 @@ class Defects:
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
-        self._hot, self._dead, self._counted = (np.zeros(size, dtype=np.int64) for _ in range(3))
+        self._hot, self._counted = (np.zeros(size, dtype=np.int64) for _ in range(2))
 
     def see(self, image: NDArray[np.float32], good: NDArray[np.bool_]) -> None:
         """Look at the intensities (H, W) of a frame and the pixels that count."""
-        darkest, brightest = _neighbours(np.where(good, image, np.nan))
-        self._hot += good & (image > RATIO * np.maximum(brightest, 0.0))
-        self._dead += good & (RATIO * image < darkest)
+        if not good.any():
+            return
+        around = _brightest_neighbours(np.where(good, image, -np.inf))
+        ordinary = around <= np.quantile(image[good][:: max(1, image.size >> 16)], BRIGHT)
+        self._hot += good & ordinary & (image > RATIO * np.maximum(around, 0.0))
         self._counted += good
 
     @property
-    def pixels(self) -> NDArray[np.bool_]:
-        """Those brighter, or darker, than all their neighbours by `RATIO`; none before `FEWEST` frames."""
-        most = np.maximum(self._hot, self._dead) > MOST * self._counted
-        return np.asarray(most & (self._counted >= FEWEST))
+    def pixels(self) -> NDArray[np.int64]:
+        """Rows and columns (N, 2) of those that are brighter by `RATIO`; none before `FEWEST` frames."""
+        return np.argwhere((self._hot > MOST * self._counted) & (self._counted >= FEWEST))
 
 
-def _neighbours(image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Least and largest of the eight pixels around each, of those that are numbers; else NaN."""
+def _brightest_neighbours(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Largest of the eight pixels around each; beyond the rim there is nothing, -inf."""
     height, width = image.shape
-    around = np.full((height + 2, width + 2), np.nan, dtype=np.float32)
-    around[1:-1, 1:-1] = image
-    least, largest = (np.full_like(image, np.nan) for _ in range(2))
+    around = np.pad(image, 1, constant_values=-np.inf)
+    largest = np.full_like(image, -np.inf)
     for row, column in np.ndindex(3, 3):
         if (row, column) != (1, 1):
-            beside = around[row : row + height, column : column + width]
-            np.fmin(least, beside, out=least)
-            np.fmax(largest, beside, out=largest)
-    return least, largest
+            np.maximum(largest, around[row : row + height, column : column + width], out=largest)
+    return largest

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invert.reading.centring import MOST_FRAMES, center_note, estimated_center
-from invert.reading.defects import RATIO, Defects
+from invert.reading.defects import FEWEST, RATIO, HotPixels
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instruments
 from invert.reading.mask import HARDLY, convert, good_in_file, mask_note, masks_beside, read_mask
@@ -30,7 +30,10 @@ from msft.particle import Particles
 from msft.turns import turn
 
 SAMPLED = 16
-"""Frames that tell the scale, a pedestal and defective pixels."""
+"""Frames that tell the scale, a pedestal and hot pixels."""
+
+NAMED = 10
+"""Hot pixels whose places are told."""
 
 
 class FrameSource:
@@ -118,7 +121,7 @@ class FrameSource:
             See `invert.reading.resample.resampling` and `agree`.
         """
         self.agree()
-        self.hide_defects()
+        self.doubt()
         other_size = self._stack.size != (detector.pixels, detector.pixels)
         if self.instrument.center is None and other_size:
             # whether they can be brought there at all comes first
@@ -237,33 +240,35 @@ class FrameSource:
         self.notes.append("warning: the values look like logarithms and are taken so; --scale says otherwise")
         return "log"
 
-    def hide_defects(self) -> None:
-        """Tell a pedestal among the notes, and from here on take defective pixels as hidden.
+    def doubt(self) -> None:
+        """Tell among the notes a pedestal and hot pixels of the first frames.
 
         Of logarithms nobody knows the base: there neither is looked for.
         """
         if self.scale == "log":
             return
-        darknesses, defects = [], Defects(self._stack.size)
+        darknesses, hot = [], HotPixels(self._stack.size)
         first = np.arange(min(SAMPLED, len(self._stack)))
         with damage(self.path):
             for start in range(0, len(first), self._stack.block):
                 images, valid, _ = self._read(first[start : start + self._stack.block])
                 for image, usable in zip(images, valid, strict=True):
-                    darknesses.append(darkness(image[usable]))
-                    defects.see(image, usable)
-        dark, bad = float(np.median(darknesses or [0.0])), defects.pixels
-        if dark > PEDESTAL:
+                    if usable.any():
+                        darknesses.append(darkness(image[usable]))
+                    if len(first) >= FEWEST:
+                        hot.see(image, usable)
+        if darknesses and (dark := float(np.median(darknesses))) > PEDESTAL:
             self.notes.append(
                 f"warning: the darkest pixels hold {dark:.2g} of the median: a dark frame not subtracted, or "
                 "stray light that no model knows; answers may be off without a flag"
             )
-        if bad.any():
+        if len(found := hot.pixels.tolist()):
+            places = ", ".join(f"[{row}, {column}]" for row, column in found[:NAMED])
+            more = " ..." if len(found) > NAMED else ""
             self.notes.append(
-                f"warning: {bad.sum()} pixels are {RATIO:g} times brighter or darker than each neighbour in "
-                "most frames: hidden as defective"
+                f"warning: {RATIO:g} times brighter than each neighbour in most of the first {len(first)} "
+                f"frames: pixels {places}{more}, {len(found)} in all; if they are hot, --mask hides them"
             )
-            self._good = ~bad if self._good is None else self._good & ~bad
 
     def _estimate_center(self) -> None:
         images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))

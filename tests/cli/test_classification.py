@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import h5py
@@ -187,6 +188,12 @@ def test_predict_keeps_the_frames_of_an_expression(workplace: Path, tmp_path: Pa
         file["/entry_1/result_1/source"][:] = "m.h5:/data"
     assert_refused(run(*page, "--classes", others), "classes")
     assert not (tmp_path / "wrong.html").exists()
+    # copies whose times are those of copying are as good
+    (tmp_path / "copy").mkdir()
+    for name in ("exp.h5", "exp.classes.h5"):
+        shutil.copyfile(tmp_path / name, tmp_path / "copy" / name)
+    copied = run("predict", tmp_path / "copy" / "exp.h5", *arguments[2:], "--keep", f"line >= {above:.7f}")
+    assert copied.exit_code == 0, copied.output
     generate(exp, 9, 2, ParticleDistribution((40.0, 80.0)), simulation, force=True)
     assert_refused(run(*arguments, "--keep", f"line > {above:.7f}"), "classes")
     assert run("classify", exp, "--model", workplace / "model").exit_code == 0

@@ -174,6 +174,26 @@ def test_frames_of_two_growing_files_of_one_name_do_not_mix(inverter: Inverter, 
         assert [int(frame.argmax()) for frame in measured] == [int(image.argmax()) for image in images]
 
 
+def test_a_growing_file_that_is_written_anew_in_its_place_is_read_anew(
+    inverter: Inverter, tmp_path: Path
+) -> None:
+    write_growing(tmp_path / "a.h5", seed=1)
+    write_growing(tmp_path / "new", seed=2, end="closed")
+    content = (tmp_path / "new").read_bytes()
+
+    def rewrite(found: Watched) -> None:
+        if (tmp_path / "a.h5").read_bytes() != content:
+            (tmp_path / "a.h5").write_bytes(content)
+
+    said, warned = watched(tmp_path, inverter, rewrite)
+    assert finished(said)[-1:] == ["a.h5"]
+    images = np.random.default_rng(2).lognormal(0, 3, (3, 32, 32))
+    with h5py.File(tmp_path / "a.predictions.h5") as file:
+        measured = file["/entry_1/result_1/measured"]
+        assert [int(frame.argmax()) for frame in measured] == [int(image.argmax()) for image in images]
+    assert warned[0].startswith("a.h5: error: frames: got a.h5, which is another file now")
+
+
 def test_what_was_read_of_a_growing_file_that_vanishes_is_kept(inverter: Inverter, tmp_path: Path) -> None:
     write_growing(tmp_path / "a.h5")
     said, warned = watched(tmp_path, inverter, lambda found: (tmp_path / "a.h5").unlink(missing_ok=True))
