@@ -3,8 +3,8 @@
     msft generate --n 5000 --seed 2 --out test.h5
     python benchmarks/windows.py test.h5 MODEL [MODEL ...] [--patterns 600]
 
-Patterns of 128 x 128 pixels as in the recording `experiment`, but through square windows of several half sizes
-around the beam, and through none. Prints a table, writes JSON.
+Patterns of 128 x 128 pixels as in the recording `experiment`, but through square windows of several half
+sizes around the beam, and through none. Prints a table, writes JSON.
 """
 
 from __future__ import annotations
@@ -60,14 +60,10 @@ def main() -> None:
     options = parser.parse_args()
     test = read_dataset(options.test).part(slice(0, options.patterns))
     square = Window(corner=(2.0, 2.0), hidden=math.nan)
-    windows = {
-        "experiment's": Window(hidden=math.nan),
-        **{
-            f"half {half}": replace(square, half_height=(half, half), half_width=(half, half))
-            for half in HALVES
-        },
-        "none": None,
-    }
+    windows: dict[str, Window | None] = {"experiment's": Window(hidden=math.nan)}
+    for half in HALVES:
+        windows[f"half {half}"] = replace(square, half_height=(half, half), half_width=(half, half))
+    windows["none"] = None
     rows = []
     print(f"{'weights':17} {'window':13} {'orientation':>11} {'radius':>8}  covered: radius orientation")
     for path in options.models:
