@@ -220,8 +220,8 @@ def invert_as_it_grows(
                     allowed = "one file under a name until it is done"
                     raise ParameterError("frames", f"{path.name}, which is another file now", allowed)
                 begun = number, head
-                if done < (done := _catch_up(source, done, inverter, file, path, say)):
-                    last_news = time.monotonic()
+                done = _catch_up(source, done, inverter, file, path, say)
+                last_news = time.monotonic()  # inverting may have taken longer than a writer is waited for
                 while growing and being_written(path) and time.monotonic() - last_news < patience:
                     if _number(path) != number:
                         break
