@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from invert.estimate import Estimates, flag_names
 from invert.frames import FrameSource, Reading, open_frames
 from invert.predictions import append, complete, lay_out, open_predictions
-from invert.reading.isolation import survived
 from invert.stream import Inverter
 from invert.table import write_table
 from msft.errors import ParameterError
@@ -189,7 +188,6 @@ def invert_as_it_grows(
     ParameterError
         If the file cannot be used, or another one has taken its name meanwhile.
     """
-    survived(path, lambda: being_written(path))
     target = path.with_suffix(PREDICTIONS)
     check_writable(target)
     simulation = inverter.checkpoint.model.configuration.simulation
@@ -202,7 +200,7 @@ def invert_as_it_grows(
             if done and state is None:
                 warn(path, "warning: it is gone; taken as far as it was read")
                 break
-            growing = being_written(path)
+            growing = has_writer(path)
             with open_frames(path, reading, growing=growing) as source:
                 source.onto(simulation.detector, simulation.optics.wavelength)
                 if PROCESS not in file:
@@ -222,9 +220,9 @@ def invert_as_it_grows(
                 begun = number, head
                 done = _catch_up(source, done, inverter, file, path, say)
                 last_news = time.monotonic()  # inverting may have taken longer than a writer is waited for
-                while growing and being_written(path) and time.monotonic() - last_news < patience:
-                    if _number(path) != number:
-                        break
+                while (
+                    has_writer(path) and _number(path) == number and time.monotonic() - last_news < patience
+                ):
                     time.sleep(interval)
                     source.refresh()
                     before, done = done, _catch_up(source, done, inverter, file, path, say)
@@ -263,22 +261,6 @@ def _number(path: Path) -> int | None:
 
 def _alike(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> bool:
     return one is not None and other is not None and np.array_equal(one, other, equal_nan=True)
-
-
-def being_written(path: Path) -> bool:
-    """Whether a single writer (SWMR) has the file open: then it opens in no other way than his readers do."""
-    try:
-        with h5py.File(path, "r"):
-            return False
-    except (OSError, RuntimeError):
-        pass
-    if not has_writer(path):
-        return False
-    try:
-        with h5py.File(path, "r", swmr=True):
-            return True
-    except (OSError, RuntimeError, ValueError):
-        return False
 
 
 def _catch_up(
