@@ -220,9 +220,9 @@ def invert_as_it_grows(
                 begun = number, head
                 done = _catch_up(source, done, inverter, file, path, say)
                 last_news = time.monotonic()  # inverting may have taken longer than a writer is waited for
-                while (
-                    has_writer(path) and _number(path) == number and time.monotonic() - last_news < patience
-                ):
+                while has_writer(path) and _number(path) == number:
+                    if time.monotonic() - last_news >= patience:
+                        break
                     time.sleep(interval)
                     source.refresh()
                     before, done = done, _catch_up(source, done, inverter, file, path, say)

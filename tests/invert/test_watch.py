@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from invert.backbone import ResidualConfiguration
 from invert.checkpoint import Checkpoint
-from invert.frames import Reading
+from invert.frames import Reading, open_frames
 from invert.model import Model, ModelConfiguration
 from invert.stream import Inverter
 from invert.watch import Watched, watch_folder
@@ -122,12 +123,22 @@ def test_files_that_differ_in_their_endings_do_not_share_predictions(
     ]
 
 
-def test_a_writer_that_was_killed_holds_nothing_up(inverter: Inverter, tmp_path: Path) -> None:
+def test_a_writer_that_was_killed_holds_nothing_up(
+    inverter: Inverter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_growing(tmp_path / "a.h5")
+    opened: list[Path] = []
+
+    def counted(path: Path, *arguments: Any, **options: Any) -> Any:
+        opened.append(path)
+        return open_frames(path, *arguments, **options)
+
+    monkeypatch.setattr("invert.watch.open_frames", counted)
     write(tmp_path / "b.h5")
     said, warned = watched(tmp_path, inverter)
     assert finished(said) == ["a.h5", "b.h5"]
     assert warned == ["a.h5: warning: taken as it is, since its writer has added nothing for 0.1 s"]
+    assert opened == [tmp_path / "a.h5", tmp_path / "b.h5"]  # it is waited for with the file open
     with h5py.File(tmp_path / "a.predictions.h5") as file:
         assert file["/entry_1/process_1"].attrs["complete"]
         assert len(file["/entry_1/result_1/frame"]) == 3
