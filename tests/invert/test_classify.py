@@ -99,7 +99,8 @@ def test_the_file_and_the_table_hold_what_was_found(tmp_path: Path) -> None:
     assert (read.names, read.source, read.threshold) == (ALL.names, ALL.source, 0.5)
     assert np.array_equal(read.probabilities, COMBINATIONS)
     rows = list(csv.DictReader(table.open()))
-    assert [row["labels"] for row in rows] == ["", "c", "b", "b c", "a", "a c", "a b", "a b c"]
+    labels = ["", "c", "b", "b; c", "a", "a; c", "a; b", "a; b; c"]
+    assert [row["labels"] for row in rows] == labels
     assert rows[1]["c"] == "0.9000"
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
