@@ -181,6 +181,9 @@ def _recorded(
     return Recording((*steps, EightBit()) if eight_bit else steps, name, half_height, half_width)
 
 
+_AS_RECORDED = {EXPERIMENT: experiment, ANY_WINDOW: any_window}
+
+
 def one_of(names: Sequence[str], floor_decades: float = FLOOR_DECADES) -> OneOf:
     """Return a draw of one recording for each image; a name that stands twice is drawn twice as often.
 
@@ -201,8 +204,8 @@ def recording(name: str, floor_decades: float = FLOOR_DECADES) -> Recording:
     ParameterError
         There is no such name among `RECORDINGS`, or the decades are out of range.
     """
-    if name in (EXPERIMENT, ANY_WINDOW):
-        return experiment(floor_decades) if name == EXPERIMENT else any_window(floor_decades)
+    if name in _AS_RECORDED:
+        return _AS_RECORDED[name](floor_decades)
     if name not in PAPER_FILTERS:
         raise ParameterError("filter", name, "one of " + ", ".join(RECORDINGS))
     scale = LogScale((floor_decades, floor_decades))

@@ -11,43 +11,23 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import record
-import torch
 
-from augment import Recording, Window, experiment
+from augment import Filter, Recording, Window, experiment
 from invert import checkpoint
-from invert.data import PatternDataset, read_dataset
-from invert.metrics import errors, summarise
-from invert.model import Answers, Model
-from invert.uncertainty import coverage
-from msft.particle import Particles
+from invert.data import read_dataset
+from invert.evaluate import evaluate
 
 HALVES = (22, 30, 40, 50, 58)
-AT_ONCE = 100
 
 
 def through(window: Window | None) -> Recording:
     """`experiment` with another window, or without one."""
     steps = [window if isinstance(step, Window) else step for step in experiment().filters]
     return Recording(tuple(step for step in steps if step is not None))
-
-
-def judge(model: Model, test: PatternDataset, recording: Recording) -> dict[str, Any]:
-    """Errors through one window, and the fractions of them that the 68 % intervals cover."""
-    generator, answers = torch.Generator().manual_seed(1), []
-    for start in range(0, len(test), AT_ONCE):
-        grey, _ = recording(test.intensity[start : start + AT_ONCE], generator)
-        answers.append(model.invert(grey))
-    joined = Answers(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
-    estimate = Particles(joined.radius, joined.orientation, model.configuration.body)
-    found = errors(estimate, test.particles, model.configuration.radius_range)
-    radius, orientation = coverage(found, joined)
-    return {**asdict(summarise(found)), "radius_coverage": radius, "orientation_coverage": orientation}
 
 
 def main() -> None:
@@ -60,16 +40,17 @@ def main() -> None:
     options = parser.parse_args()
     test = read_dataset(options.test).part(slice(0, options.patterns))
     square = Window(corner=(2.0, 2.0), hidden=math.nan)
-    windows: dict[str, Window | None] = {"experiment's": Window(hidden=math.nan)}
+    cases: dict[str, Filter] = {"experiment's": through(Window(hidden=math.nan))}
     for half in HALVES:
-        windows[f"half {half}"] = replace(square, half_height=(half, half), half_width=(half, half))
-    windows["none"] = None
+        cases[f"half {half}"] = through(replace(square, half_height=(half, half), half_width=(half, half)))
+    cases["none"] = through(None)
     rows = []
     print(f"{'weights':17} {'window':13} {'orientation':>11} {'radius':>8}  covered: radius orientation")
     for path in options.models:
         loaded = checkpoint.load(path)
-        for name, window in windows.items():
-            judged = judge(loaded.model, test, through(window))
+        errors = evaluate(loaded.model, test, 1, cases).as_dict()
+        for name in cases:
+            judged = errors[name]
             rows.append({"weights": loaded.digest, "window": name, **judged})
             print(
                 f"{loaded.digest:17} {name:13} {judged['orientation_median_degrees']:7.2f} deg "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from augment.filter import Filter
 from augment.presets import EXPERIMENT, recording
 from invert.data import PatternDataset
 from invert.metrics import Errors, Summary, best_constant_guess, errors, summarise
@@ -110,7 +111,7 @@ def evaluate(
     model: Model,
     dataset: PatternDataset,
     seed: int = 0,
-    cases: Sequence[str] = CASES,
+    cases: Sequence[str] | Mapping[str, Filter] = CASES,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
     """Errors of a model on a dataset, for some recordings.
@@ -124,7 +125,7 @@ def evaluate(
     seed
         Of the recordings.
     cases
-        Names of the recordings, `augment.presets.RECORDINGS`.
+        Names of the recordings, `augment.presets.RECORDINGS`; or others, from linear intensity, by any name.
     progress
         Called with 0 when work begins, then with the number of images of each batch.
 
@@ -137,12 +138,13 @@ def evaluate(
     configuration = model.configuration
     check_seed(seed)
     _check(dataset, configuration)
+    if not isinstance(cases, Mapping):
+        cases = {name: recording(name, configuration.floor_decades) for name in cases}
     progress(0)
     # patterns are recorded where the network is
     device = next(model.parameters()).device
     answers, judged = {}, {}
-    for name in cases:
-        chosen = recording(name, configuration.floor_decades)
+    for name, chosen in cases.items():
         generator = torch.Generator().manual_seed(seed)
         parts = []
         for start in range(0, len(dataset), _CHUNK):

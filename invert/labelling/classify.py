@@ -22,9 +22,10 @@ from invert.reading.options import chosen
 from msft.dataset import CXI_VERSION, open_hdf5
 from msft.errors import ParameterError
 from msft.helium import labels as helium
+from msft.layout import PROCESS
 from msft.output import beside, whole
 
-RESULT, PROCESS = "/entry_1/result_1", "/entry_1/process_1"
+RESULT = "/entry_1/result_1"
 STATE = "source_bytes_and_changed_ns"
 CHUNK = 256
 
@@ -126,10 +127,7 @@ def classify(
         rows = slice(start, start + CHUNK)
         probabilities[rows] = classifier.probabilities(images[rows]).numpy()
         progress(len(images[rows]))
-    seen = frames.valid.any(axis=(1, 2))
-    if frames.readable is not None:
-        seen &= frames.readable
-    probabilities[~seen] = np.nan
+    probabilities[~frames.seen] = np.nan
     return Labelling(configuration.labels, probabilities, frames.numbers, frames.source, threshold)
 
 

@@ -73,9 +73,7 @@ def explanations(
     seen = inputs(frames, configuration.input)
     grey = inputs(frames, replace(configuration.input, scale="log"))
     probabilities = classifier.probabilities(seen).numpy()
-    there = frames.valid.any(axis=(1, 2))
-    if frames.readable is not None:
-        there &= frames.readable
+    there = frames.seen
     if not there.any():
         raise ParameterError("frames", frames.source, "frames with a valid pixel")
     probabilities[~there] = -np.inf  # last of all

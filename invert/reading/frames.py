@@ -57,6 +57,12 @@ class Frames:
     pixel_size: tuple[float, float] | None = None
     distance: float | None = None
 
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Which frames the file gave with a valid pixel, bool, shape (N,)."""
+        valid = np.asarray(self.valid.any(axis=(1, 2)))
+        return valid if self.readable is None else valid & self.readable
+
     def grey(self, floor_decades: float) -> torch.Tensor:
         """Grey images (N, H, W) in [0, 1] with invalid pixels 0, as the networks were trained on.
 

@@ -47,13 +47,29 @@ def inverter() -> Inverter:
     return Inverter(Checkpoint(model.eval(), {}, "0", Path("nowhere"), {}, {}))
 
 
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are opened from here on, each time."""
+    paths: list[Path] = []
+
+    def counted(path: Path, *arguments: Any, **options: Any) -> Any:
+        paths.append(path)
+        return open_frames(path, *arguments, **options)
+
+    monkeypatch.setattr("invert.watch.open_frames", counted)
+    return paths
+
+
 def write(path: Path, seed: int = 1) -> None:
     with h5py.File(path, "w") as file:
         file["data"] = np.random.default_rng(seed).lognormal(0, 3, (3, 32, 32)).astype(np.float32)
 
 
 def watched(
-    folder: Path, inverter: Inverter, meanwhile: Callable[[Watched], object] = lambda found: None
+    folder: Path,
+    inverter: Inverter,
+    meanwhile: Callable[[Watched], object] = lambda found: None,
+    patience: float = 0.1,
 ) -> tuple[list[Watched], list[str]]:
     """What is said of a folder until nothing happens there any more, and what is warned of."""
     said: list[Watched] = []
@@ -75,7 +91,7 @@ def watched(
         warn,
         interval=0.02,
         until_idle=0.1,
-        patience=0.1,
+        patience=patience,
     )
     return said, warned
 
@@ -124,16 +140,9 @@ def test_files_that_differ_in_their_endings_do_not_share_predictions(
 
 
 def test_a_writer_that_was_killed_holds_nothing_up(
-    inverter: Inverter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    inverter: Inverter, tmp_path: Path, opened: list[Path]
 ) -> None:
     write_growing(tmp_path / "a.h5")
-    opened: list[Path] = []
-
-    def counted(path: Path, *arguments: Any, **options: Any) -> Any:
-        opened.append(path)
-        return open_frames(path, *arguments, **options)
-
-    monkeypatch.setattr("invert.watch.open_frames", counted)
     write(tmp_path / "b.h5")
     said, warned = watched(tmp_path, inverter)
     assert finished(said) == ["a.h5", "b.h5"]
@@ -142,6 +151,14 @@ def test_a_writer_that_was_killed_holds_nothing_up(
     with h5py.File(tmp_path / "a.predictions.h5") as file:
         assert file["/entry_1/process_1"].attrs["complete"]
         assert len(file["/entry_1/result_1/frame"]) == 3
+
+
+def test_a_writer_is_waited_for_with_the_file_open(
+    inverter: Inverter, tmp_path: Path, opened: list[Path]
+) -> None:
+    write_growing(tmp_path / "a.h5")
+    watched(tmp_path, inverter, patience=2.0)  # in which it could be opened many times
+    assert opened == [tmp_path / "a.h5"]
 
 
 @pytest.mark.parametrize("libver", ["single writer", "latest"])
