@@ -4,8 +4,9 @@
 
 Simulates the patterns to learn from and the new ones to be judged on, trains as many images as can be shown
 in so many minutes, at most the preset's, and tells the errors under every recording, the targets first: what
-`msft generate`, `invert train --preset NAME` and `invert evaluate` do, but that a training which is stopped
-leaves nothing: its state is not written down, for which a GPU would wait half a minute in all. The record and
+`msft generate`, `invert train --preset NAME` and `invert evaluate` do, but that no state is written down, for
+which a GPU would wait half a minute in all: a training that is killed leaves nothing. One that takes a fifth
+longer than it should is stopped, and the best weights so far are judged; the record says so. The record and
 its picture are `full_size_NAME`; the weights, in half precision as they are judged, stay in the folder, for
 `benchmarks/ship_weights.py`.
 
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,8 @@ from invert.evaluate import CLEAN, Evaluation, evaluate
 from invert.model import pick_device
 from invert.presets import Preset, preset
 from invert.training.plan import together
-from invert.training.train import fit
+from invert.training.task import Left
+from invert.training.train import Trained, fit
 from msft.dataset import digest
 from msft.generate import generate
 from msft.pattern import Simulation
@@ -41,6 +42,9 @@ from msft.pattern import Simulation
 BEGIN = time.perf_counter()
 
 TEST_SEED = 2
+
+PATIENCE = 1.2
+"""Times the minutes that were asked for: a training that takes longer is stopped."""
 
 Target = tuple[str, str, float]
 
@@ -63,6 +67,32 @@ def shown_in(
     steps = 2 * together(chosen.training.batch) if device.type == "cuda" else 3
     rate = chosen.training.batch / pace.seconds_per_step(chosen, dataset, device, steps)
     return min(chosen.training.images, max(chosen.training.batch, round(60 * minutes * rate))), rate
+
+
+class Late(Exception):
+    """A training has taken too long."""
+
+
+def trained_by(
+    end: float, dataset: PatternDataset, chosen: Preset, device: torch.device
+) -> tuple[Trained, int]:
+    """A training, stopped at the first validation after a time; and how many images it has shown."""
+    last: dict[str, Any] = {}
+
+    def keep(left: Left) -> None:
+        last.update(left)
+        row = left["history"][-1]
+        told(f"{row['images']:.0f} images: {row['validation_loss']:.4g}")
+        if time.perf_counter() > end:
+            raise Late
+
+    try:
+        return fit(dataset, chosen, device, keep=keep), chosen.training.images
+    except Late:
+        # the same training as if it had ended here
+        images = min(chosen.training.images, last["step"] * chosen.training.batch)
+        stopped = replace(chosen, training=replace(chosen.training, images=images))
+        return fit(dataset, stopped, device, left=last), images
 
 
 def reached(name: str, judged: Evaluation) -> list[dict[str, Any]]:
@@ -108,14 +138,17 @@ def main() -> None:
     images, rate = shown_in(options.minutes, chosen, patterns, device)
     told(f"{name}: {rate:.0f} images/s, {images} images of {chosen.training.images}")
     begin = time.perf_counter()
-    timed = replace(chosen, training=replace(chosen.training, images=images))
-    trained = fit(patterns, timed, device)
+    planned = replace(chosen, training=replace(chosen.training, images=images))
+    end = begin + PATIENCE * 60 * options.minutes
+    trained, shown = trained_by(end, patterns, planned, device)
     minutes = (time.perf_counter() - begin) / 60
-    told("\n".join(f"{row['images']:.0f} images: {row['validation_loss']:.4g}" for row in trained.history))
+    if shown < images:
+        told(f"STOPPED after {shown} of {images} images: it took too long")
     source = {"file": learned.name, "sha256": digest(learned), "patterns": len(patterns)}
-    errors, command = trained.evaluation.as_dict(), "python " + " ".join(sys.argv)
+    errors, command = trained.evaluation.as_dict(), f"python benchmarks/full_size.py {name}"
+    command += f" --minutes {options.minutes:g}"
     provenance = {"dataset": source, "command": command}
-    checkpoint.save(folder, trained.model, timed.training, errors, provenance, half=True)
+    checkpoint.save(folder, trained.model, planned.training, errors, provenance, half=True)
     told("trained")
     kept = checkpoint.load(folder)
     judged = evaluate(kept.model.to(device), read_dataset(test), 1, RECORDINGS)
@@ -132,7 +165,8 @@ def main() -> None:
             "patterns": options.patterns,
             "test": options.test,
             "test_seed": TEST_SEED,
-            "images": images,
+            "images": shown,
+            "images_planned": images,
             "images_per_second": rate,
             "minutes": minutes,
             "weights_sha256": kept.digest,

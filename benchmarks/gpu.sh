@@ -54,9 +54,10 @@ speed() {
     run "$python" benchmarks/engine.py --brief --patterns 16 --repeats 5 --out "$records/engine_gpu.json"
     run "$python" benchmarks/augment.py --device cuda --out "$records/augment_cuda.json"
     run "$python" benchmarks/train.py --device cuda --repeats 3 --out "$records/train_cuda.json"
-    run "$python" benchmarks/predict.py invert/weights --frames 8192 --device cuda --out "$records/predict_cuda.json"
+    run "$python" benchmarks/predict.py invert/weights --frames 16384 --device cuda --jobs 4 8 \
+        --out "$records/predict_cuda.json"
     # and with files in memory: what the disk costs
-    TMPDIR=/dev/shm run "$python" benchmarks/predict.py invert/weights --frames 8192 --device cuda \
+    TMPDIR=/dev/shm run "$python" benchmarks/predict.py invert/weights --frames 16384 --device cuda --jobs 4 8 \
         --out "$records/predict_cuda_in_memory.json"
 }
 

@@ -1,13 +1,14 @@
 """Frames per second from a file to its predictions, and how long a single frame takes.
 
-    python benchmarks/predict.py MODEL [--frames 1000] [--threads 2] [--device cpu]
+    python benchmarks/predict.py MODEL [--frames 1000] [--threads 2] [--device cpu] [--jobs 8]
 
 Simulates frames of the preset `experiment`, writes them as a detector would (compressed HDF5, linear 16-bit
 counts; after the first 1,024 they come again) and inverts the file end to end: reading, preparing, network
 (each frame in its views), re-simulation, score, writing. Prints and records how long each stage takes by
 itself, and how long all but reading and writing takes with those beside it, as they are end to end; how much
 is written and what the disk takes of a file that nobody has to make, on a GPU also the rate if nothing is
-written; and the latency of a frame, for which the paper has 5 ms (network alone, GTX 1060), with and without
+written; with --jobs, the rate of so many processes that are there already, and how long they take to come;
+and the latency of a frame, for which the paper has 5 ms (network alone, GTX 1060), with and without
 the re-simulation.
 """
 
@@ -53,7 +54,7 @@ def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, floa
     from invert.beside import backend_beside
     from invert.predict import JUDGED, judge, predict, prepare
     from invert.predictions import append, compressed, lay_out
-    from invert.stream import compressing
+    from invert.stream import COMPRESSING, beside_gpu
     from msft.particle import Particles
 
     configuration = loaded.model.configuration
@@ -78,7 +79,7 @@ def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, floa
             for parts in zip(*(torch.split(tensor, portion) for tensor in tensors), strict=True):
                 judge(configuration, *parts)
 
-    with h5py.File(folder / "stages.h5", "w") as file, compressing(device) as threads:
+    with h5py.File(folder / "stages.h5", "w") as file, beside_gpu(device, COMPRESSING) as threads:
         lay_out(file, source.size, simulation, {}, "")
         parts: dict[str, Callable[[], Any]] = {
             "reading": lambda: source.read(range(count)),
@@ -87,7 +88,7 @@ def stages(loaded: Any, source: Any, count: int, folder: Path) -> dict[str, floa
             "of that, decoding": lambda: target.decode(numbers),
             "re-simulation": lambda: simulated(particles, here, simulation, device),
             "agreement and signs": judged,
-            "writing": lambda: append(file, inversion, "source", compressed(inversion, threads)),
+            "writing": lambda: append(file, inversion.estimates, "source", compressed(inversion, threads)),
         }
         return {name: 1e3 * seconds(work, 5) / count for name, work in parts.items()}
 
@@ -143,6 +144,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--jobs", type=int, nargs="*", default=[], help="processes; several numbers in turn")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "records" / "predict.json")
     arguments = parser.parse_args()
     os.environ |= dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"), str(arguments.threads))
@@ -152,8 +154,10 @@ def main() -> None:
     from invert import checkpoint
     from invert.ahead import Ahead
     from invert.frames import open_frames
+    from invert.inverter import Inverter
     from invert.predict import BATCHES, predict
-    from invert.stream import Inverter, invert_stream
+    from invert.processes import Processes
+    from invert.stream import invert_stream
 
     torch.set_num_threads(arguments.threads)
     loaded = checkpoint.load(arguments.model)
@@ -186,8 +190,8 @@ def main() -> None:
                 invert_stream(source, slice(None), Timed(loaded), out, {}, {})
 
             def read_and_invert() -> None:
-                batches = source.batches(slice(None), 0, BATCHES[arguments.device])
-                with closing(iter(Ahead(batches))) as ready:
+                portions = source.portions(slice(None), 0, BATCHES[arguments.device])
+                with closing(iter(Ahead(map(source.take, portions)))) as ready:
                     for frames in ready:
                         predict(loaded, frames)
 
@@ -208,6 +212,17 @@ def main() -> None:
                     "all but writing": 1e3 * seconds(lambda: predict(loaded, one), 20),
                 },
             }
+            for jobs in arguments.jobs:
+                with Processes(source, Inverter(loaded), jobs) as processes:
+
+                    def run_by_processes(processes: Processes = processes) -> None:
+                        invert_stream(source, slice(None), Inverter(loaded), out, {}, {}, processes=processes)
+
+                    first, then = seconds(run_by_processes), seconds(run_by_processes, 3)
+                result.setdefault("processes", {})[str(jobs)] = {
+                    "frames_per_second": arguments.frames / then,
+                    "seconds_to_come": first - then,
+                }
             if arguments.device == "cuda":
                 result["frames_per_second_not_written"] = arguments.frames / seconds(read_and_invert, 3)
     rate = f"{result['frames_per_second']:.0f} frames/s end to end"
@@ -215,6 +230,9 @@ def main() -> None:
     alone = result["disk_bytes_per_second"] / 1e6
     print(f"{written:.0f} MB/s written; this disk takes {alone:.0f} MB/s of a file of that size")
     print(f"{rate}, {arguments.threads} threads, {arguments.device}")
+    for jobs, found in result.get("processes", {}).items():
+        come = f"which take {found['seconds_to_come']:.1f} s to come"
+        print(f"{found['frames_per_second']:.0f} frames/s of {jobs} processes, {come}")
     if "frames_per_second_not_written" in result:
         print(f"{result['frames_per_second_not_written']:.0f} frames/s if nothing is written")
     beside = result["milliseconds_inverting_beside_the_rest"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from msft.errors import ParameterError
 
 from .common import (
     POPULATION_TABLES,
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
     from invert.checkpoint import Checkpoint
     from invert.fitting.refine import Refinement
     from invert.frames import FrameSource
-    from invert.stream import Inverter
+    from invert.inverter import Inverter
 
 RADII = 20
 """Tried by --refine before it polishes: one every 7 nm in the papers' range."""
@@ -91,6 +94,10 @@ def predict(
     patterns: Patterns = 200,
     fixed_beam: FixedBeam = False,
     page: Page = None,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", min=1, help="Processes; one cannot keep a GPU busy with thousands of frames."),
+    ] = 1,
     seed: Seed = 0,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -101,6 +108,8 @@ def predict(
     Killed at any moment, the same command goes on where it stopped.
     """
     with one_line_errors():
+        if refine and jobs > 1:
+            raise ParameterError("jobs", jobs, "1 with --refine")
         reading = reading_of(
             dataset, mask, mask_good, scale, center, wavelength, pixel_size, distance, q_step
         )
@@ -112,6 +121,7 @@ def predict(
         from invert import shipped
         from invert.frames import open_frames, parse_rows
         from invert.labelling.keep import select
+        from invert.processes import Processes
         from invert.reading.options import chosen
         from invert.stream import invert_stream
 
@@ -126,6 +136,7 @@ def predict(
             with (
                 outputs.replacing() as kept,
                 progress_bar("inverting", count, quiet or as_json) as progress,
+                nullcontext() if jobs == 1 else Processes(source, inverter, jobs) as processes,
             ):
                 before = invert_stream(
                     source,
@@ -136,6 +147,7 @@ def predict(
                     provenance_of(inverter, "invert predict"),
                     progress,
                     selection,
+                    processes,
                 )
             lines = shipped.describe(inverter.checkpoint)
             lines += [f"{before} frames were done before"] if before else []
@@ -150,8 +162,8 @@ def inverter_of(
 ) -> Inverter:
     """A network from its folder, with forward fitting if that is wanted."""
     from invert import checkpoint, shipped
+    from invert.inverter import Inverter
     from invert.model import pick_device
-    from invert.stream import Inverter
     from msft.seeding import check_seed
 
     check_seed(seed)
@@ -240,10 +252,10 @@ def fit(
         from invert.fitting.fit import fit as fit_frames
         from invert.fitting.setting import beam_at, instrument_of, simulation_of
         from invert.frames import open_frames, parse_rows
+        from invert.inverter import CURVATURE
         from invert.predictions import write_predictions
         from invert.reading.opening import require_readable
         from invert.reading.options import chosen
-        from invert.stream import CURVATURE
         from msft.configuration import from_mapping
 
         file = read_configuration(config, (*TRAINING_TABLES, *POPULATION_TABLES))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from itertools import count
@@ -47,7 +47,7 @@ __all__ = [
 BLOCK = 256
 """Frames that are read back at a time."""
 
-Compressed = Mapping[str, Iterator[list[bytes]]]
+Compressed = Mapping[str, Iterable[list[bytes]]]
 """Chunks of the images, by name, a few at a time."""
 
 
@@ -61,13 +61,11 @@ def compressed(inversion: Inversion, threads: Executor | None = None) -> Compres
     }
 
 
-def append(file: h5py.File, inversion: Inversion, source: str, images: Compressed | None = None) -> None:
-    """Add the estimates and images of some frames to a file that was laid out.
+def append(file: h5py.File, estimates: Estimates, source: str, images: Compressed) -> None:
+    """Add the estimates and the compressed images of some frames to a file that was laid out.
 
-    The images are compressed as they are written, unless that was begun before, see `compressed`. Between
-    two portions of them whoever reads another file meanwhile has HDF5.
+    Between two portions of the images whoever reads another file meanwhile has HDF5.
     """
-    estimates = inversion.estimates
     values = {
         "quaternion": estimates.particles.orientation,
         "radius": estimates.particles.radius * NANOMETRE,
@@ -94,7 +92,7 @@ def append(file: h5py.File, inversion: Inversion, source: str, images: Compresse
             data = result[name]  # looked up once: that takes half as long as writing it
             data.resize(last, axis=0)
             data[first:last] = column
-    for name, chunks_of_parts in (images or compressed(inversion)).items():
+    for name, chunks_of_parts in images.items():
         with turn():
             stack = result[name]
             stack.resize(last, axis=0)
@@ -132,7 +130,7 @@ def write_predictions(
     with whole(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         size = inversion.measured.shape[1:]
         lay_out(file, (size[0], size[1]), simulation or frames.simulation, provenance, sigma_means)
-        append(file, inversion, frames.source)
+        append(file, inversion.estimates, frames.source, compressed(inversion))
         complete(file)
 
 

@@ -1,6 +1,7 @@
 """Frames of an open file through a network into a file of predictions, batch by batch.
 
-While one batch is inverted the next ones are read, and the ones before are compressed and written.
+While one batch is inverted the next ones are read, and the ones before are compressed and written; or several
+processes do all of that but writing (`invert.processes`).
 The memory that it takes does not grow with the number of frames but by a few numbers for each, and a run that
 was killed goes on where it was when the same command is given again.
 """
@@ -11,10 +12,9 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +23,21 @@ import numpy as np
 import torch
 
 import msft
-from invert import quality
 from invert.ahead import Ahead
 from invert.behind import Behind
-from invert.checkpoint import Checkpoint
-from invert.estimate import FLAGS, Inversion
-from invert.fitting.refine import Refinement, refine
+from invert.estimate import FLAGS
 from invert.frames import Frames, FrameSource
+from invert.inverter import Answer, Inverter
 from invert.labelling.keep import Selection
-from invert.predict import BATCHES, predict, unreadable
+from invert.predict import BATCHES
 from invert.prediction_layout import COLUMNS, TEXTS
-from invert.predictions import RESULT, Compressed, append, complete, compressed, lay_out, truncate
+from invert.predictions import RESULT, append, complete, lay_out, truncate
+from invert.processes import Processes
 from invert.reading.opening import require_readable
 from invert.reading.options import chosen
-from invert.table import Summary
 from msft.errors import ParameterError
 from msft.journal import JournaledFile
 from msft.layout import PROCESS
-from msft.particle import Particles
 
 COMMIT_SECONDS = 5.0
 """Time between two commits: what a kill costs at most."""
@@ -49,80 +46,6 @@ COMPRESSING = min(6, max(1, (os.cpu_count() or 1) - 2))
 """Threads beside a GPU; a processor each is left for the one that writes and the one that tells the GPU what
 to do. A frame takes 0.3 ms of one: more of them only wait for the interpreter's lock, and the others longer.
 """
-
-LEARNED = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
-CURVATURE = "per axis, from the curvature of the misfit and the residuals; without errors of the physics"
-
-
-@dataclass
-class Inverter:
-    """A network, and forward fitting from its answers if that is wanted.
-
-    Attributes
-    ----------
-    checkpoint
-        The model.
-    refinement
-        How its answers are polished; None leaves them.
-    seed
-        Of the polishing.
-    alone
-        What the network answered before it was polished.
-    """
-
-    checkpoint: Checkpoint
-    refinement: Refinement | None = None
-    seed: int = 0
-    alone: Summary = field(default_factory=Summary)
-
-    @property
-    def sigma_means(self) -> str:
-        """What its uncertainties are."""
-        return LEARNED if self.refinement is None else CURVATURE
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return next(self.checkpoint.model.parameters()).device
-
-    def __call__(self, frames: Frames, progress: Callable[[int], None] = lambda done: None) -> Inversion:
-        """Invert some frames; `progress` is called with the number of frames of each part that is done."""
-        if self.refinement is None:
-            return predict(self.checkpoint, frames, progress)
-        progress(0)
-        answer = predict(self.checkpoint, frames)
-        self.alone.add(answer.estimates, frames.truth)
-        simulation = self.checkpoint.model.configuration.simulation
-        polished = refine(answer.estimates, frames, simulation, self.refinement, self.seed, progress)
-        polished = _with_what_could_not_be_refined(polished, answer)
-        signs = answer.estimates.signs
-        assert signs is not None
-        score = quality.polished(signs, polished.estimates.agreement)
-        flags = polished.estimates.flags | unreadable(frames)
-        flags[score < quality.LEAST_SCORE] |= FLAGS["not_explained"]
-        return replace(polished, estimates=replace(polished.estimates, flags=flags, score=score, signs=signs))
-
-
-def _with_what_could_not_be_refined(polished: Inversion, answer: Inversion) -> Inversion:
-    """The network's own answers, flagged, where it saw something and fitting found nothing to compare."""
-    nothing = FLAGS["no_signal"]
-    rows = (polished.estimates.flags & nothing > 0) & (answer.estimates.flags & nothing == 0)
-    if not rows.any():
-        return polished
-
-    def kept(one: Any, two: Any, *names: str) -> dict[str, Any]:
-        """Columns of the first, with those rows of the second."""
-        pairs = {name: (getattr(one, name), getattr(two, name)) for name in names}
-        return {name: np.where(rows.reshape(-1, *[1] * (a.ndim - 1)), b, a) for name, (a, b) in pairs.items()}
-
-    one, two = polished.estimates, answer.estimates
-    columns = ("radius_sigma", "orientation_sigma", "agreement", "beam", "flags", "patterns_used")
-    values = kept(one, two, *columns)
-    values["flags"][rows] |= FLAGS["not_refined"]
-    particle = kept(one.particles, two.particles, "radius", "orientation", "bodies")
-    particles = Particles(particle["radius"], particle["orientation"], particle["bodies"])
-    pictures = kept(polished, answer, "measured", "resimulated", "valid")
-    return replace(polished, estimates=replace(one, particles=particles, **values), **pictures)
 
 
 def invert_stream(
@@ -134,6 +57,7 @@ def invert_stream(
     provenance: Mapping[str, Any],
     progress: Callable[[int], None] = lambda done: None,
     selection: Selection | None = None,
+    processes: Processes | None = None,
 ) -> int:
     """Invert the frames of a file into a file of predictions, which appears when all are there.
 
@@ -157,6 +81,8 @@ def invert_stream(
         Called with 0 when the work begins, then with the number of frames done since.
     selection
         Which of the rows are kept; all, if there is none.
+    processes
+        That invert in the place of this one.
 
     Returns
     -------
@@ -201,49 +127,57 @@ def invert_stream(
         if selection is None:
             # a GPU takes more at a time than are best read for a processor
             at_least = 0 if inverter.device.type == "cpu" else BATCHES[inverter.device.type]
-            batches = source.batches(rows, done, at_least)
+            portions = source.portions(rows, done, at_least)
         else:
-            batches = selection.batches(source, wanted, first=done)
+            portions = selection.portions(source, wanted, first=done)
+        if processes is None:
+            answers = _answers(inverter, map(source.take, portions), progress)
+        else:
+            answers = processes.answers(portions, progress)
 
         hastening: Future[None] | None = None
 
-        def write(inversion: Inversion, images: Compressed, source: str, worth_keeping: bool) -> None:
+        def write(answer: Answer, worth_keeping: bool) -> None:
             nonlocal last_commit, hastening
-            append(file, inversion, source, images)
+            append(file, answer.estimates, answer.source, answer.images)
             if journaled.failure is not None:
                 raise journaled.failure
-            if threads is not None and (hastening is None or hastening.done()):
-                hastening = threads.submit(journaled.hasten)
+            if disk is not None and (hastening is None or hastening.done()):
+                hastening = disk.submit(journaled.hasten)
             if worth_keeping and time.monotonic() - last_commit > COMMIT_SECONDS:
                 file.flush()
                 journaled.commit()
                 last_commit = time.monotonic()
 
-        with (
-            compressing(inverter.device) as threads,
-            Behind() as behind,
-            closing(iter(Ahead(batches))) as ready,
-        ):
-            # the other thread only reads: its grey values would start a second team of OpenMP threads beside
-            # the network's, and both spin (two cores: 80 frames/s instead of 170, benchmarks/predict.py)
-            for frames in ready:
-                inversion = inverter(frames, progress)
-                readable = readable or frames.readable is None or bool(frames.readable.any())
-                # threads begin with these while those before are still being written
-                behind(write, inversion, compressed(inversion, threads), frames.source, readable)
+        with beside_gpu(inverter.device, 1) as disk, closing(answers) as ready, Behind() as behind:
+            for answer in ready:
+                readable = readable or answer.readable
+                # threads have begun with its images while those before are still being written
+                behind(write, answer, readable)
         if not readable:
             require_readable(source.path, np.zeros(1, dtype=bool))
         complete(file)
     return before
 
 
+def _answers(
+    inverter: Inverter, batches: Iterable[Frames], progress: Callable[[int], None]
+) -> Generator[Answer, None, None]:
+    """Batches inverted here, each while the next ones are read."""
+    # the other thread only reads: its grey values would start a second team of OpenMP threads beside
+    # the network's, and both spin (two cores: 80 frames/s instead of 170, benchmarks/predict.py)
+    with beside_gpu(inverter.device, COMPRESSING) as threads, closing(iter(Ahead(batches))) as ready:
+        for frames in ready:
+            yield inverter.answer(frames, progress, threads)
+
+
 @contextmanager
-def compressing(device: torch.device) -> Iterator[Executor | None]:
-    """Threads that compress what is written: beside a GPU alone, since a network takes all processors."""
+def beside_gpu(device: torch.device, count: int) -> Iterator[Executor | None]:
+    """So many threads beside a GPU alone, since a network on a processor takes all of it."""
     if device.type == "cpu":
         yield None
         return
-    with ThreadPoolExecutor(COMPRESSING) as threads:
+    with ThreadPoolExecutor(count) as threads:
         yield threads
 
 

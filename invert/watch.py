@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from invert.estimate import Estimates, flag_names
 from invert.frames import FrameSource, Reading, open_frames
-from invert.predictions import append, complete, lay_out, open_predictions
-from invert.stream import Inverter
+from invert.inverter import Inverter
+from invert.predictions import append, complete, compressed, lay_out, open_predictions
 from invert.table import write_table
 from msft.errors import ParameterError
 from msft.layout import PROCESS
@@ -275,7 +275,7 @@ def _catch_up(
     while done < len(source):
         frames = source.read(range(done, min(done + AT_ONCE, len(source))))
         inversion = inverter(frames)
-        append(file, inversion, frames.source)
+        append(file, inversion.estimates, frames.source, compressed(inversion))
         for row in range(len(inversion.estimates)):
             say(_told(path, inversion.estimates, row))
         done += len(inversion.estimates)

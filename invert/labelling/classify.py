@@ -148,7 +148,7 @@ def classify_stream(
     chosen(rows, len(source))
     state = source.state
     parts, readable = [], []
-    for frames in source.batches(rows):
+    for frames in map(source.take, source.portions(rows)):
         parts.append(classify(classifier, frames, threshold, progress))
         readable.append(np.ones(len(frames.images), bool) if frames.readable is None else frames.readable)
     require_readable(source.path, np.concatenate(readable))

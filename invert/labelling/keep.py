@@ -10,13 +10,13 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from invert.frames import Frames, FrameSource
+from invert.frames import FrameSource, Portion
 from invert.labelling.classify import Labelling, read_labelling
 from msft.errors import ParameterError
 
@@ -81,13 +81,13 @@ class Selection:
             raise ParameterError("keep", self.expression, f"labels that one of {len(wanted)} frames has")
         return numbers
 
-    def batches(self, source: FrameSource, wanted: range, first: int = 0) -> Iterator[Frames]:
+    def portions(self, source: FrameSource, wanted: range, first: int = 0) -> Iterator[Portion]:
         """These frames of an open file without the first few, in portions that fit into memory."""
         left = frozenset(self.numbers(wanted)[first:])
-        for frames in source.batches(slice(wanted.start, wanted.stop)):
-            rows = np.flatnonzero([number in left for number in frames.numbers.tolist()])
-            if len(rows):
-                yield _rows_of(frames, rows)
+        for numbers, _ in source.portions(slice(wanted.start, wanted.stop)):
+            kept = np.flatnonzero([number in left for number in numbers])
+            if len(kept):
+                yield Portion(numbers, kept)
 
 
 def select(expression: str, classes: Path, source: FrameSource) -> Selection:
@@ -114,17 +114,6 @@ def _outdated(labelling: Labelling, classes: Path, source: FrameSource) -> bool:
         return False
     (size, _), (size_now, changed) = labelling.state, source.state
     return size_now != size or changed > classes.stat().st_mtime_ns
-
-
-def _rows_of(frames: Frames, rows: NDArray[np.intp]) -> Frames:
-    return replace(
-        frames,
-        images=frames.images[rows],
-        valid=frames.valid[rows],
-        numbers=frames.numbers[rows],
-        truth=None if frames.truth is None else frames.truth[rows],
-        readable=None if frames.readable is None else frames.readable[rows],
-    )
 
 
 def _plain(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -62,6 +62,17 @@ class Frames:
         """Which frames the file gave with a valid pixel, bool, shape (N,)."""
         valid = np.asarray(self.valid.any(axis=(1, 2)))
         return valid if self.readable is None else valid & self.readable
+
+    def part(self, rows: NDArray[np.intp]) -> Frames:
+        """Some of these frames."""
+        return replace(
+            self,
+            images=self.images[rows],
+            valid=self.valid[rows],
+            numbers=self.numbers[rows],
+            truth=None if self.truth is None else self.truth[rows],
+            readable=None if self.readable is None else self.readable[rows],
+        )
 
     def grey(self, floor_decades: float) -> torch.Tensor:
         """Grey images (N, H, W) in [0, 1] with invalid pixels 0, as the networks were trained on.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import h5py
 import numpy as np
@@ -36,11 +36,20 @@ NAMED = 10
 """Hot pixels whose places are told."""
 
 
+class Portion(NamedTuple):
+    """Frames that are read together: their numbers, and the rows of those that are kept; None for all."""
+
+    numbers: range
+    kept: NDArray[np.intp] | None = None
+
+
 class FrameSource:
     """Frames of an open file; use `open_frames`.
 
     Attributes
     ----------
+    reading
+        How it is read, with what was found out: another process that opens it so reads the same.
     found
         Which arrays they are.
     instrument
@@ -52,7 +61,7 @@ class FrameSource:
     """
 
     def __init__(self, path: Path, file: h5py.File, reading: Reading) -> None:
-        self.path, self._file = path, file
+        self.path, self._file, self.reading = path, file, reading
         self.found = find_images(file, path, reading.dataset)
         self._stack = ImageStack(file, path, self.found.names)
         self.notes = [f"images {self.found.title} ({self.found.rule})"]
@@ -78,6 +87,7 @@ class FrameSource:
             else self._checked(read_mask(reading.mask, reading.mask_good), reading.mask_good)
         )
         self.scale = self._scale(reading.scale)
+        self.reading = replace(reading, scale=self.scale)
         self._simulation = read_simulation(file)
         self._resampling: Resampling | None = None
         if reading.center == ESTIMATE:
@@ -151,12 +161,17 @@ class FrameSource:
         """Look how many frames a writer has added."""
         self._stack.refresh()
 
-    def batches(self, rows: slice = slice(None), first: int = 0, at_least: int = 0) -> Iterator[Frames]:
+    def portions(self, rows: slice = slice(None), first: int = 0, at_least: int = 0) -> Iterator[Portion]:
         """The frames `rows` without the first few, in portions that fit into memory."""
         wanted = range(*rows.indices(len(self)))[first:]
-        portion = max(self._stack.block, min(at_least, self._stack.fitting))
-        for start in range(0, len(wanted), portion):
-            yield self.read(wanted[start : start + portion])
+        size = max(self._stack.block, min(at_least, self._stack.fitting))
+        for start in range(0, len(wanted), size):
+            yield Portion(wanted[start : start + size])
+
+    def take(self, portion: Portion) -> Frames:
+        """The frames of a portion, see `read`."""
+        frames = self.read(portion.numbers)
+        return frames if portion.kept is None else frames.part(portion.kept)
 
     def read(self, wanted: range) -> Frames:
         """Some frames; one that the file does not give has no valid pixel.
@@ -274,6 +289,7 @@ class FrameSource:
         images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))
         center, spread = estimated_center(grey_of(images, valid, self.scale), valid)
         self.instrument = replace(self.instrument, center=center)
+        self.reading = replace(self.reading, center="{!r},{!r}".format(*map(float, center)))
         self.notes.append(center_note(center, spread, self._stack.size))
 
 

@@ -59,7 +59,7 @@ def test_an_open_file_is_labelled_batch_by_batch(classifier_folder: Path, tmp_pa
     model = classifiers.load(classifier_folder).classifier
     whole = classify(model, frames_of(images)).probabilities
     with open_frames(tmp_path / "exp.h5", Reading(scale="linear")) as source:
-        assert len(list(source.batches())) > 1
+        assert len(list(source.portions())) > 1
         found = classify_stream(model, source, slice(10, None))
         assert found.frames.tolist() == list(range(10, 150))
         assert np.allclose(found.probabilities, whole[10:], atol=1e-5)
@@ -211,12 +211,13 @@ def test_selected_frames_are_those_of_the_file(tmp_path: Path) -> None:
         selection = select("a & ~b | c", path, source)
         assert selection.numbers(range(8)) == [1, 3, 4, 5, 7]
         for first in range(5):  # as a run goes on that did so many
-            parts = list(selection.batches(source, range(8), first))
+            parts = [source.take(one) for one in selection.portions(source, range(8), first)]
             assert np.concatenate([part.numbers for part in parts]).tolist() == [1, 3, 4, 5, 7][first:]
             assert np.array_equal(
                 np.concatenate([part.images for part in parts]), images[[1, 3, 4, 5, 7][first:]]
             )
-        assert [part.numbers.tolist() for part in selection.batches(source, range(2, 6))] == [[3, 4, 5]]
+        kept = map(source.take, selection.portions(source, range(2, 6)))
+        assert [part.numbers.tolist() for part in kept] == [[3, 4, 5]]
         with pytest.raises(ParameterError, match="keep"):
             select("a & ~a", path, source).numbers(range(8))
         with pytest.raises(ParameterError, match=r"classes: got .* without frame 8"):

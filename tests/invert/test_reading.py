@@ -230,7 +230,9 @@ def test_a_stack_comes_in_batches_that_fit_into_memory(
     monkeypatch.setattr(ImageStack, "read", counted)
     monkeypatch.setattr("invert.reading.stack.BLOCK_BYTES", 20 * 64 * 64 * 4)
     with open_frames(tmp_path / "a.h5") as source:
-        numbers = np.concatenate([batch.numbers for batch in source.batches(slice(3, 997), first=50)])
+        numbers = np.concatenate(
+            [source.take(one).numbers for one in source.portions(slice(3, 997), first=50)]
+        )
     assert numbers.tolist() == list(range(53, 997))
     assert max(sizes) == 20
 

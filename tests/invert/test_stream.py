@@ -21,9 +21,10 @@ from invert import checkpoint, quality
 from invert.estimate import FLAGS, flag_names
 from invert.fitting.refine import Refinement
 from invert.frames import Reading, open_frames, read_frames
+from invert.inverter import Inverter
 from invert.predict import predict
 from invert.predictions import open_predictions
-from invert.stream import Inverter, invert_stream
+from invert.stream import invert_stream
 from msft.detector import PAPER_Q_STEP, FlatDetector
 from msft.errors import ParameterError
 from msft.generate import generate
@@ -37,12 +38,13 @@ WORKER = """
 import sys
 from pathlib import Path
 import invert.stream
-from invert import checkpoint, quality
+from invert import checkpoint
 from invert.frames import open_frames
+from invert.inverter import Inverter
 invert.stream.COMMIT_SECONDS = 0.0
 with open_frames(Path(sys.argv[1])) as source:
     invert.reading.stack.ImageStack.block = 4
-    inverter = invert.stream.Inverter(checkpoint.load(Path(sys.argv[2])))
+    inverter = Inverter(checkpoint.load(Path(sys.argv[2])))
     invert.stream.invert_stream(
         source, slice(None), inverter, Path(sys.argv[3]), {}, {}, lambda n: print(n, flush=True)
     )
@@ -102,7 +104,7 @@ def test_threads_that_compress_change_nothing(
 ) -> None:
     monkeypatch.setattr("invert.reading.stack.ImageStack.block", 25)
     invert_to(frames, tmp_path / "alone.h5", small_model)
-    monkeypatch.setattr("invert.stream.compressing", lambda device: ThreadPoolExecutor(3))
+    monkeypatch.setattr("invert.stream.beside_gpu", lambda device, count: ThreadPoolExecutor(3))
     monkeypatch.setattr("msft.compression.PART", 4)
     invert_to(frames, tmp_path / "beside.h5", small_model)
     alone, beside = columns(tmp_path / "alone.h5"), columns(tmp_path / "beside.h5")
@@ -142,7 +144,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
     monkeypatch.setattr("invert.reading.stack.ImageStack.block", 8)
     monkeypatch.setattr("invert.stream.COMMIT_SECONDS", 0.0)
     if threads:
-        monkeypatch.setattr("invert.stream.compressing", lambda device: ThreadPoolExecutor(threads))
+        monkeypatch.setattr("invert.stream.beside_gpu", lambda device, count: ThreadPoolExecutor(threads))
     many = 10**6
     disk = FullDisk(call, many)
     with monkeypatch.context() as patch:
@@ -263,7 +265,7 @@ def test_memory_does_not_grow_with_the_stack(small_model: Path, tmp_path: Path) 
         code = (
             "import resource, sys; from pathlib import Path; import invert.reading.stack as stack;"
             "from invert import checkpoint; from invert.frames import open_frames, Reading;"
-            "from invert.stream import Inverter, invert_stream;"
+            "from invert.inverter import Inverter; from invert.stream import invert_stream;"
             "stack.BLOCK_BYTES = 2**23;"
             "loaded = checkpoint.load(Path(sys.argv[2])); simulation = loaded.model.configuration.simulation;"
             "context = open_frames(Path(sys.argv[1]), Reading(scale='linear')); source = context.__enter__();"
@@ -337,7 +339,7 @@ def test_what_cannot_be_refined_keeps_the_networks_answer(
             flags=flags,
         ),
     )
-    monkeypatch.setattr("invert.stream.refine", lambda *given: fitted)
+    monkeypatch.setattr("invert.inverter.refine", lambda *given: fitted)
     found = Inverter(loaded, Refinement((40.0, 80.0), patterns=40, starts=1, free_beam=False))(some)
     radius = answer.estimates.particles.radius
     assert found.estimates.particles.radius.tolist() == [55.0, radius[1], 55.0, 55.0]

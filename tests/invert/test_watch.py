@@ -16,8 +16,8 @@ import pytest
 from invert.backbone import ResidualConfiguration
 from invert.checkpoint import Checkpoint
 from invert.frames import Reading, open_frames
+from invert.inverter import Inverter
 from invert.model import Model, ModelConfiguration
-from invert.stream import Inverter
 from invert.watch import Watched, watch_folder
 from msft.pattern import Simulation
 
