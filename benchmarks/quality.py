@@ -1,19 +1,22 @@
 """How well frames are recognised that no icosahedron explains: the weights of the signs, and the ROC.
 
-    python benchmarks/quality.py MODEL [--frames 120] [--seed 0] [--no-refine]
+    python benchmarks/quality.py MODEL [MODEL ...] [--frames 120] [--seed 0] [--no-refine]
 
 Simulates icosahedra, spheres and spheroids (as helium droplets are), two icosahedra at once, other polyhedra,
 halos without structure, flat light and pure noise; records all but the last with the preset `experiment`;
-inverts them with the model, polishes the answers, and fits a logistic regression on the signs of
-`invert.quality` to one half of the frames. The other half gives the ROC. Prints the weights to be put into
-`invert/quality.py`, the agreement above which 98 of 100 icosahedra lie, and how intensities and their
-logarithms are told apart (`invert/reading/scale.py`). Writes JSON and PNG.
+inverts them with each model, polishes the answers, and fits a logistic regression on the signs of
+`invert.quality` to one half of the frames, as all the models see them: fitted to a good network alone, the
+weights let pass what a small one sees in noise. The other half gives each model's ROC, with the weights that
+the package uses and with those fitted here. Prints also the agreement above which 98 of 100 icosahedra lie,
+and how intensities and their logarithms are told apart (`invert/reading/scale.py`). Writes JSON and PNG.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ KEPT = 0.98
 """Part of the icosahedra that are to pass."""
 
 Patterns = dict[str, NDArray[np.float32]]
+Columns = dict[str, NDArray[np.float64]]
 
 
 def simulated(count: int, simulation: Simulation, generator: np.random.Generator) -> Patterns:
@@ -125,27 +129,42 @@ def area(known: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(np.mean(difference > 0) + 0.5 * np.mean(difference == 0))
 
 
-def judged(
-    signs: dict[str, quality.Signs], agreement: dict[str, NDArray[np.float64]] | None
-) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Weights from the even frames; scores and agreements of the odd ones."""
-    columns = {}
-    for name, sign in signs.items():
-        columns[name] = sign.columns()
-        if agreement is not None:
-            columns[name][:, 0] = agreement[name]
-    even = np.concatenate([rows[::2] for rows in columns.values()])
-    known = np.concatenate([np.full(len(rows[::2]), name == KNOWN) for name, rows in columns.items()])
+def seen(loaded: checkpoint.Checkpoint, images: Patterns, refining: bool) -> dict[str, Columns]:
+    """Signs of all frames as a score takes them, by kind: of the network's answers, and of polished ones."""
+    configuration = loaded.model.configuration
+    network: Columns = {}
+    refined: Columns = {}
+    for name, grey in images.items():
+        begin, frames = time.perf_counter(), as_frames(grey, name)
+        estimates: Estimates = predict(loaded, frames).estimates
+        assert estimates.signs is not None
+        network[name] = estimates.signs.columns()
+        if refining:
+            search = Refinement(configuration.radius_range)
+            polished = refine(estimates, frames, configuration.simulation, search).estimates.agreement
+            refined[name] = replace(estimates.signs, agreement=polished).columns()
+        print(f"{name}: {len(grey)} frames in {time.perf_counter() - begin:.0f} s", flush=True)
+    return {"network": network, "refined": refined} if refining else {"network": network}
+
+
+def scores_of(columns: Columns, weights: NDArray[np.float64]) -> Columns:
+    """Scores of the odd frames, which no weights were fitted to."""
+    return {name: quality.odds(rows[1::2], weights) for name, rows in columns.items()}
+
+
+def fitted(parts: Sequence[Columns]) -> NDArray[np.float64]:
+    """Weights from the even frames, as several networks see them."""
+    even = np.concatenate([rows[::2] for part in parts for rows in part.values()])
+    known = np.concatenate(
+        [np.full(len(rows[::2]), name == KNOWN) for part in parts for name, rows in part.items()]
+    )
     weights = logistic(even, known)
     # the constant is moved to where KEPT of the known ones have a score above 0.5
-    weights[-1] -= np.quantile(columns[KNOWN][::2] @ weights, 1 - KEPT)
-    scores = {name: 1 / (1 + np.exp(-(rows[1::2] @ weights))) for name, rows in columns.items()}
-    return weights, scores, {name: rows[1::2, 0] for name, rows in columns.items()}
+    weights[-1] -= np.quantile(even[known] @ weights, 1 - KEPT)
+    return weights
 
 
-def report(
-    title: str, scores: dict[str, NDArray[np.float64]], agreement: dict[str, NDArray[np.float64]]
-) -> dict[str, Any]:
+def report(title: str, scores: Columns, agreement: Columns) -> dict[str, Any]:
     """Print and return the areas under the ROC, and how many frames are flagged."""
     rows = {}
     for name, values in scores.items():
@@ -157,14 +176,14 @@ def report(
             "flagged": float((values < quality.LEAST_SCORE).mean()),
         }
         print(
-            f"{title:8} {name:22} ROC area {rows[name]['roc_area']:.3f} "
+            f"{title:34} {name:22} ROC area {rows[name]['roc_area']:.3f} "
             f"(agreement alone {rows[name]['roc_area_of_agreement_alone']:.3f})  "
             f"flagged {rows[name]['flagged']:.2f}  median agreement {rows[name]['median_agreement']:.2f}"
         )
     return rows
 
 
-def curves(cases: dict[str, dict[str, NDArray[np.float64]]]) -> Figure:
+def curves(cases: dict[str, Columns]) -> Figure:
     """Part of the icosahedra that pass over the part of the others that do."""
     figure = Figure(figsize=(4.6 * len(cases), 4.4), layout="constrained")
     for axes, (title, scores) in zip(
@@ -200,42 +219,37 @@ def scales(patterns: NDArray[np.float32]) -> dict[str, float]:
 def main() -> None:
     """Simulate, invert, fit, print, record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-refine", action="store_true")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "records" / "quality.json")
     arguments = parser.parse_args()
-    loaded = checkpoint.load(arguments.model)
-    configuration = loaded.model.configuration
-    patterns = simulated(arguments.frames, configuration.simulation, np.random.default_rng(arguments.seed))
-    signs: dict[str, quality.Signs] = {}
-    polished: dict[str, NDArray[np.float64]] = {}
-    for name, grey in recorded(patterns, arguments.frames, arguments.seed).items():
-        begin = time.perf_counter()
-        frames = as_frames(grey, name)
-        estimates: Estimates = predict(loaded, frames).estimates
-        assert estimates.signs is not None
-        signs[name] = estimates.signs
-        if not arguments.no_refine:
-            search = Refinement(configuration.radius_range)
-            polished[name] = refine(estimates, frames, configuration.simulation, search).estimates.agreement
-        print(f"{name}: {len(grey)} frames in {time.perf_counter() - begin:.0f} s", flush=True)
-    result: dict[str, Any] = {
-        "frames": arguments.frames,
-        "seed": arguments.seed,
-        "weights_sha256": loaded.digest,
-    }
+    models = [checkpoint.load(path) for path in arguments.models]
+    simulation = models[0].model.configuration.simulation
+    patterns = simulated(arguments.frames, simulation, np.random.default_rng(arguments.seed))
+    images = recorded(patterns, arguments.frames, arguments.seed)
+    found = {loaded.digest: seen(loaded, images, not arguments.no_refine) for loaded in models}
+    result: dict[str, Any] = {"frames": arguments.frames, "seed": arguments.seed, "stages": {}}
     cases = {}
-    for title, agreement in (("network", None), ("refined", polished)):
-        if agreement is None or agreement:
-            weights, scores, agreed = judged(signs, agreement)
-            cases[title] = scores
+    in_use = {"network": quality.NETWORK, "refined": quality.REFINED}
+    for stage in found[models[0].digest]:
+        weights = fitted([columns[stage] for columns in found.values()])
+        print(f"{stage} weights fitted here = ({', '.join(f'{weight:.2f}' for weight in weights)})")
+        told = result["stages"][stage] = {"weights_fitted_here": weights.tolist(), "networks": {}}
+        for digest, columns in found.items():
+            agreed = {name: rows[1::2, 0] for name, rows in columns[stage].items()}
+            scores = scores_of(columns[stage], np.array(in_use[stage]))
+            cases[f"{stage} {digest}"] = scores
             least = float(np.quantile(agreed[KNOWN], 1 - KEPT))
-            numbers = ", ".join(f"{weight:.2f}" for weight in weights)
-            print(f"{title} weights = ({numbers}); least agreement {least:.2f}")
-            rows = report(title, scores, agreed)
-            result[title] = {"weights": weights.tolist(), "least_agreement": least, "kinds": rows}
+            print(f"{KEPT:.0%} of the icosahedra agree by {least:.2f} or more")
+            told["networks"][digest] = {
+                "least_agreement": least,
+                "kinds": report(f"{stage} {digest}", scores, agreed),
+                "kinds_by_those": report(
+                    f"{stage} {digest}, fitted", scores_of(columns[stage], weights), agreed
+                ),
+            }
     result["skewness"] = scales(patterns[KNOWN][: arguments.frames])
     print(result["skewness"])
     record.write(arguments.out, result)

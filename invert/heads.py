@@ -60,6 +60,11 @@ class UncertaintyHead(nn.Module):
         normalisation.running_mean.copy_(signs.mean(dim=0))
         normalisation.running_var.copy_(signs.var(dim=0))
 
+    def standard(self, signs: torch.Tensor) -> torch.Tensor:
+        """Signs (B, S) in standard deviations from the mean over those that were learned from."""
+        result: torch.Tensor = self.layers[0](signs)
+        return result
+
     def logarithm(self, signs: torch.Tensor) -> torch.Tensor:
         """Natural logarithms (B, 2) of the uncertainties."""
         result: torch.Tensor = self.layers(signs) + self.shift

@@ -83,16 +83,16 @@ class Answers(NamedTuple):
         Uncertainties in nm and in radians about each axis, shape (N,). Of images like those of the training,
         68 % have an error in radius below `radius_sigma`, and 68 % a misorientation below
         `invert.uncertainty.ANGLE` times `orientation_sigma`.
-    radius_spread, orientation_spread
-        How far the views' answers are from the answer, rms in nm and in radians, shape (N,).
+    restlessness
+        How far the orientations of an image's views are apart: the logarithm, in standard deviations from the
+        mean over images like those of the training, shape (N,).
     """
 
     radius: NDArray[np.float64]
     orientation: NDArray[np.float64]
     radius_sigma: NDArray[np.float64]
     orientation_sigma: NDArray[np.float64]
-    radius_spread: NDArray[np.float64]
-    orientation_spread: NDArray[np.float64]
+    restlessness: NDArray[np.float64]
 
 
 class Model(nn.Module):
@@ -175,12 +175,14 @@ class Model(nn.Module):
         device = next(self.parameters()).device
         self.eval()
         numbers = np.empty((len(images), self.target.size))
-        sigma, spread = np.empty((2, len(images), 2))
+        said = np.empty((len(images), 3))
         for start in range(0, len(images), IMAGES):
             rows = slice(start, start + IMAGES)
-            signs, (numbers[rows], spread[rows]) = self.look(images[rows].to(device))
-            sigma[rows] = self.uncertainty(signs).double().cpu().numpy()
-        return Answers(*self.target.decode(numbers), *sigma.T, *spread.T)
+            signs, joined = self.look(images[rows].to(device))
+            numbers[rows] = joined.numbers
+            restless = self.uncertainty.standard(signs)[:, -1:]
+            said[rows] = torch.cat([self.uncertainty(signs), restless], dim=1).double().cpu().numpy()
+        return Answers(*self.target.decode(numbers), *said.T)
 
 
 def pick_device(name: str) -> torch.device:

@@ -216,8 +216,8 @@ def _invert(
     # the only copies to the processor but those of the answers
     resimulated.copy_(torch.cat([part.resimulated for part in judged]))
     agreement, roundness, smoothness, fringe = signs.double().cpu().numpy()
-    spread = np.degrees(answers.orientation_spread)
-    return particles, answers, quality.Signs(agreement, roundness, spread, smoothness, fringe)
+    signs_of_quality = quality.Signs(agreement, roundness, answers.restlessness, smoothness, fringe)
+    return particles, answers, signs_of_quality
 
 
 class Judged(NamedTuple):

@@ -48,7 +48,7 @@ def test_patterns_are_recorded_where_the_network_is_without_waiting(
 
     def invert(model: Any, images: torch.Tensor) -> Answers:
         seen.append(images.device.type)
-        return Answers(true.radius, true.orientation, *np.zeros((4, len(images))))
+        return Answers(true.radius, true.orientation, *np.zeros((3, len(images))))
 
     monkeypatch.setattr(Model, "invert", invert)
     found = evaluate(model.to("meta"), dataset, cases=CASES)
