@@ -25,13 +25,13 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-import numba
 import torch
 
 from invert import checkpoint
 from invert.frames import FrameSource, Portion, Reading, open_frames
 from invert.inverter import Answer, Inverter
 from msft.errors import ParameterError
+from msft.workers import THREADS, environment
 
 AHEAD = 2
 """Portions that each process has been given before the first of them is written."""
@@ -51,8 +51,6 @@ class Work(NamedTuple):
         The file of the weights, and what it holds.
     device
         Where the network is.
-    threads
-        Of each process.
     """
 
     path: Path
@@ -61,7 +59,6 @@ class Work(NamedTuple):
     weights: Path
     digest: str
     device: str
-    threads: int
 
 
 class Processes:
@@ -92,13 +89,7 @@ class Processes:
         weights = inverter.checkpoint
         self._source, self._inverter = source, inverter
         self._work = Work(
-            source.path,
-            source.reading,
-            source.state,
-            weights.path,
-            weights.digest,
-            str(inverter.device),
-            max(1, _cores() // count),
+            source.path, source.reading, source.state, weights.path, weights.digest, str(inverter.device)
         )
         self._count = count
         self._processes: list[BaseProcess] = []
@@ -108,7 +99,8 @@ class Processes:
         """Begin them."""
         # a fork would have a GPU that it must not touch, and locks that nobody gives back
         anew = multiprocessing.get_context("spawn")
-        with _left_to_parent():
+        threads = str(max(1, min(_cores() // self._count, torch.get_num_threads())))
+        with _left_to_parent(), environment(dict.fromkeys(THREADS, threads)):
             for _ in range(self._count):
                 # a pipe each: the death of one shows at its own, even amid an answer
                 here, there = anew.Pipe()
@@ -200,8 +192,6 @@ def _cores() -> int:
 
 def _run(end: Connection, work: Work) -> None:
     """What a process does: it answers portions, until its parent ends."""
-    torch.set_num_threads(min(work.threads, torch.get_num_threads()))
-    numba.set_num_threads(min(work.threads, numba.get_num_threads()))
     portions: SimpleQueue[Portion] = SimpleQueue()
     # a thread of its own takes them: the parent must not wait for one who waits for the parent
     threading.Thread(target=_listen, args=(end, portions), daemon=True).start()

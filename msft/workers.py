@@ -28,9 +28,8 @@ PIXELS = BATCH * 128**2
 AHEAD = 4
 """Batches per worker that are simulated before they can be written."""
 
-_ONE_THREAD = dict.fromkeys(
-    ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
-)
+THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Environment variables for how many threads a process has."""
 
 _ENGINE = threading.Lock()
 """Numba's threads serve one caller at a time, and a process may run several tasks of a cluster."""
@@ -71,7 +70,7 @@ def simulated_by_workers(recipe: Recipe, todo: Iterator[range], workers: int) ->
     waiting: deque[Future[Block]] = deque()
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker)
     try:
-        with _environment(_ONE_THREAD):
+        with environment(dict.fromkeys(THREADS, "1")):
             for rows in todo:
                 waiting.append(pool.submit(_simulate, recipe, rows))
                 if len(waiting) >= AHEAD * workers:
@@ -105,7 +104,7 @@ def _begin_worker() -> None:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
     """Environment variables for the processes that are started meanwhile."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
