@@ -148,7 +148,8 @@ def main() -> None:
     errors, command = trained.evaluation.as_dict(), f"python benchmarks/full_size.py {name}"
     command += f" --minutes {options.minutes:g}"
     provenance = {"dataset": source, "command": command}
-    checkpoint.save(folder, trained.model, planned.training, errors, provenance, half=True)
+    training = replace(planned.training, images=shown)
+    checkpoint.save(folder, trained.model, training, errors, provenance, half=True)
     told("trained")
     kept = checkpoint.load(folder)
     judged = evaluate(kept.model.to(device), read_dataset(test), 1, RECORDINGS)

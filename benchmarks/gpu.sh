@@ -4,10 +4,10 @@
 #     PYTHON=python3 benchmarks/gpu.sh [tests] [speed] [paper] [best]
 #
 # tests: those that need a GPU. speed: of the engine, of augmentation, of training and of prediction. With 16
-# virtual cores and an H200 the tests take 45 to 100 s, engine 15 to 40, augmentation and prediction 20 or 30 each and
-# training 35, the more the fewer kernels of this machine were compiled before. paper, best: these presets at full
-# size (benchmarks/full_size.py), MINUTES (3) of training each, and 55 s more. Without a name: tests and speed. What
-# fails does not keep the rest from being measured.
+# virtual cores and an H200 the tests take 45 to 100 s, engine 15 to 40, augmentation 20 or 30 and training 35 to 70,
+# the more the fewer kernels of this machine were compiled before; prediction by one process took 35 s for half as many
+# frames, twice. paper, best: these presets at full size (benchmarks/full_size.py), MINUTES (3) of training each, and
+# 55 s more. Without a name: tests and speed. What fails does not keep the rest from being measured.
 #
 # The Python has this package's dependencies, CuPy and a torch with CUDA; it does without hdf5plugin and
 # numpy-quaternion, and without isal it writes patterns four times slower. Records go to RECORDS

@@ -61,7 +61,7 @@ class FrameSource:
     """
 
     def __init__(self, path: Path, file: h5py.File, reading: Reading) -> None:
-        self.path, self._file, self.reading = path, file, reading
+        self.path, self._file = path, file
         self.found = find_images(file, path, reading.dataset)
         self._stack = ImageStack(file, path, self.found.names)
         self.notes = [f"images {self.found.title} ({self.found.rule})"]

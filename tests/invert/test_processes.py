@@ -10,13 +10,11 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 from msft_cli.inversion import app
-from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from invert import checkpoint
@@ -31,6 +29,7 @@ from msft.particle import ParticleDistribution
 
 from .conftest import SMALL
 from .test_reading import damaged
+from .test_stream import columns
 
 COUNT = 300
 
@@ -59,12 +58,6 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("processes") / "exp.h5"
     generate(path, COUNT, 5, ParticleDistribution((40.0, 80.0)), SMALL)
     return path
-
-
-def columns(path: Path) -> dict[str, NDArray[Any]]:
-    names = ("quaternion", "radius", "agreement", "flags", "frame", "measured", "resimulated", "mask")
-    with h5py.File(path) as file:
-        return {name: file[f"/entry_1/result_1/{name}"][:] for name in names}
 
 
 def assert_alike(one: Path, other: Path) -> None:
