@@ -156,7 +156,7 @@ def main() -> None:
     from invert.frames import open_frames
     from invert.inverter import Inverter
     from invert.predict import BATCHES, predict
-    from invert.processes import Processes
+    from invert.processes import InvertingProcesses
     from invert.stream import invert_stream
 
     torch.set_num_threads(arguments.threads)
@@ -213,9 +213,9 @@ def main() -> None:
                 },
             }
             for jobs in arguments.jobs:
-                with Processes(source, Inverter(loaded), jobs) as processes:
+                with InvertingProcesses(source, Inverter(loaded), jobs) as processes:
 
-                    def run_by_processes(processes: Processes = processes) -> None:
+                    def run_by_processes(processes: InvertingProcesses = processes) -> None:
                         invert_stream(source, slice(None), Inverter(loaded), out, {}, {}, processes=processes)
 
                     first, then = seconds(run_by_processes), seconds(run_by_processes, 3)

@@ -90,6 +90,20 @@ def one_line_errors() -> Iterator[None]:
         place = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print("error: " + " ".join(place.split()), file=sys.stderr)
         raise typer.Exit(1) from None
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        print("error: not enough memory: " + " ".join(str(error).split()), file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def _lacks_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether memory is short, that of the machine or, as PyTorch and CuPy say it, of a GPU."""
+    if isinstance(error, MemoryError) or "torch" not in sys.modules:
+        return isinstance(error, MemoryError)
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError)
 
 
 def require_used(given: Mapping[str, Any], optics: Optics) -> None:

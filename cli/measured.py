@@ -121,7 +121,7 @@ def predict(
         from invert import shipped
         from invert.frames import open_frames, parse_rows
         from invert.labelling.keep import select
-        from invert.processes import Processes
+        from invert.processes import InvertingProcesses
         from invert.reading.options import chosen
         from invert.stream import invert_stream
 
@@ -136,7 +136,7 @@ def predict(
             with (
                 outputs.replacing() as kept,
                 progress_bar("inverting", count, quiet or as_json) as progress,
-                nullcontext() if jobs == 1 else Processes(source, inverter, jobs) as processes,
+                nullcontext() if jobs == 1 else InvertingProcesses(source, inverter, jobs) as processes,
             ):
                 before = invert_stream(
                     source,

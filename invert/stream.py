@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -32,17 +31,18 @@ from invert.labelling.keep import Selection
 from invert.predict import BATCHES
 from invert.prediction_layout import COLUMNS, TEXTS
 from invert.predictions import RESULT, append, complete, lay_out, truncate
-from invert.processes import Processes
+from invert.processes import InvertingProcesses
 from invert.reading.opening import require_readable
 from invert.reading.options import chosen
 from msft.errors import ParameterError
 from msft.journal import JournaledFile
 from msft.layout import PROCESS
+from msft.threads import cores
 
 COMMIT_SECONDS = 5.0
 """Time between two commits: what a kill costs at most."""
 
-COMPRESSING = min(6, max(1, (os.cpu_count() or 1) - 2))
+COMPRESSING = min(6, max(1, cores() - 2))
 """Threads beside a GPU; a processor each is left for the one that writes and the one that tells the GPU what
 to do. A frame takes 0.3 ms of one: more of them only wait for the interpreter's lock, and the others longer.
 """
@@ -57,7 +57,7 @@ def invert_stream(
     provenance: Mapping[str, Any],
     progress: Callable[[int], None] = lambda done: None,
     selection: Selection | None = None,
-    processes: Processes | None = None,
+    processes: InvertingProcesses | None = None,
 ) -> int:
     """Invert the frames of a file into a file of predictions, which appears when all are there.
 
@@ -133,7 +133,7 @@ def invert_stream(
         if processes is None:
             answers = _answers(inverter, map(source.take, portions), progress)
         else:
-            answers = processes.answers(portions, progress)
+            answers = processes.inverted(portions, progress)
 
         hastening: Future[None] | None = None
 

@@ -20,6 +20,7 @@ from msft.rotation import rotation_matrix
 from msft.solvers import chebyshev, exact, interpolation, on_device, portions, propagation, slices
 from msft.solvers.propagation_grid import PropagationGrid
 from msft.solvers.series import check_radius
+from msft.threads import cores
 
 FloatArray = NDArray[np.float64]
 Solver = Literal["exact", "chebyshev", "slices", "propagation"]
@@ -139,7 +140,7 @@ class Simulation:
             return of_group(groups[0])
         # these are parallel over particles: over groups where each has a stretch of its own
         parallel = self.solver in ("propagation", "chebyshev") and self.backend != "cupy"
-        workers = propagation.cores() if parallel else 1
+        workers = cores() if parallel else 1
         pixels = self.detector.pixels
         images: NDArray[np.complexfloating] | None = None
         with ThreadPoolExecutor(workers) as pool:

@@ -10,7 +10,6 @@ what is damaged.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from msft.threads import cores
 from msft.turns import turn
 
 try:
@@ -30,7 +30,7 @@ Raw = tuple[slice, list[bytes | None]]
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-THREADS = min(8, max(1, (os.cpu_count() or 1) * 3 // 8))
+THREADS = min(8, max(1, cores() * 3 // 8))
 """A few of many processors; of two, a network on them leaves none over."""
 
 PART_BYTES = 2**20

@@ -22,7 +22,6 @@ to the host go amplitudes at the detector's pixels alone.
 from __future__ import annotations
 
 import math
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from types import ModuleType
@@ -38,6 +37,7 @@ from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.solvers.propagation_grid import LEAST_ACCURACY, MOST_ACCURACY, PropagationGrid
 from msft.solvers.slice_paths import response, slice_paths
+from msft.threads import cores
 
 FloatArray = NDArray[np.float64]
 Array = Any
@@ -196,12 +196,6 @@ def _chunks(grids: list[PropagationGrid], radii: FloatArray, batch_bytes: int) -
         batch = max(1, batch_bytes // grid.bytes_each)
         chunks += [np.array(members[start : start + batch]) for start in range(0, len(members), batch)]
     return chunks
-
-
-def cores() -> int:
-    """Cores that this process may use, fewer where numba may, as one of several workers."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(there, int(os.environ.get("NUMBA_NUM_THREADS") or there))
 
 
 @lru_cache(maxsize=4)

@@ -21,7 +21,7 @@ from invert import checkpoint
 from invert.fitting.refine import Refinement
 from invert.frames import Reading, open_frames
 from invert.inverter import Inverter
-from invert.processes import Processes
+from invert.processes import InvertingProcesses
 from invert.stream import invert_stream
 from msft.errors import ParameterError
 from msft.generate import generate
@@ -40,12 +40,12 @@ import invert.stream
 from invert import checkpoint
 from invert.frames import open_frames
 from invert.inverter import Inverter
-from invert.processes import Processes
+from invert.processes import InvertingProcesses
 if __name__ == "__main__":
     invert.stream.COMMIT_SECONDS = 0.0
     with open_frames(Path(sys.argv[1])) as source:
         inverter = Inverter(checkpoint.load(Path(sys.argv[2])))
-        with Processes(source, inverter, 2) as processes:
+        with InvertingProcesses(source, inverter, 2) as processes:
             invert.stream.invert_stream(
                 source, slice(None), inverter, Path(sys.argv[3]), {}, {},
                 lambda n: print(n, flush=True), None, processes,
@@ -80,7 +80,7 @@ def invert_by(path: Path, model: Path, out: Path, jobs: int, reading: Reading | 
         if jobs == 1:
             invert_stream(source, slice(None), inverter, out, {}, {}, told.append)
         else:
-            with Processes(source, inverter, jobs) as processes:
+            with InvertingProcesses(source, inverter, jobs) as processes:
                 invert_stream(source, slice(None), inverter, out, {}, {}, told.append, None, processes)
     return told
 
@@ -164,7 +164,7 @@ def test_a_process_that_ends_by_itself_is_one_line(frames: Path, small_model: Pa
 
     with (
         open_frames(frames) as source,
-        Processes(source, inverter, 2) as processes,
+        InvertingProcesses(source, inverter, 2) as processes,
         pytest.raises(OSError, match=r"one of 2 processes .* was ended.* kept"),
     ):
         invert_stream(source, slice(None), inverter, out, {}, {}, kill_all, None, processes)
@@ -178,8 +178,8 @@ def test_a_process_that_ends_amid_an_answer_is_one_line(
     with h5py.File(tmp_path / "noise.h5", "w") as file:
         file["data"] = np.random.default_rng(0).exponential(1.0, (1200, 32, 32)).astype("f4")
     inverter = Inverter(checkpoint.load(small_model))
-    with open_frames(tmp_path / "noise.h5") as source, Processes(source, inverter, 2) as processes:
-        answers = processes.answers(source.portions(), lambda done: None)
+    with open_frames(tmp_path / "noise.h5") as source, InvertingProcesses(source, inverter, 2) as processes:
+        answers = processes.inverted(source.portions(), lambda done: None)
         assert len(next(answers).estimates) == 600
         assert processes._ends[1].poll(60), "the second answer is on its way"
         processes._processes[1].kill()
@@ -214,7 +214,7 @@ def test_a_file_or_weights_that_changed_are_refused(frames: Path, small_model: P
     path = tmp_path / "exp.h5"
     path.write_bytes(frames.read_bytes())
     inverter = Inverter(checkpoint.load(small_model))
-    with open_frames(path) as source, Processes(source, inverter, 2) as processes:
+    with open_frames(path) as source, InvertingProcesses(source, inverter, 2) as processes:
         os.utime(path, ns=(0, 0))
         with pytest.raises(ParameterError, match=r"frames: .* stays as it is"):
             invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {}, {}, processes=processes)
@@ -226,7 +226,7 @@ def test_what_is_refined_is_refined_by_one(frames: Path, small_model: Path, tmp_
     refinement = Refinement((40.0, 80.0), patterns=40, starts=1, free_beam=False)
     inverter = Inverter(checkpoint.load(small_model), refinement)
     with open_frames(frames) as source, pytest.raises(ParameterError, match=r"jobs: got 2; allowed: 1"):
-        Processes(source, inverter, 2)
+        InvertingProcesses(source, inverter, 2)
 
 
 def _children(parent: int) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import numpy as np
@@ -232,10 +231,3 @@ def test_a_particle_too_large_for_any_grid_is_refused_before_the_work() -> None:
         Simulation(solver="propagation").check(Particles(9000.0, [1, 0, 0, 0]))
     assert caught.value.field == "propagation_accuracy"
     assert "9000" in str(caught.value)
-
-
-def test_a_worker_among_others_takes_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
-    assert propagation.cores() == 1
-    monkeypatch.setenv("NUMBA_NUM_THREADS", "1000")
-    assert 1 <= propagation.cores() <= (os.cpu_count() or 1)
