@@ -1,12 +1,15 @@
 """Forward fitting against networks: error over patterns computed (Stielow et al. 2020, figure 4b).
 
     python benchmarks/simplex_vs_network.py [--patterns 25000] [--images 100000] [--tests 30] [--device auto]
+        [--model invert/weights]
 
 Three methods invert the same test patterns, clean ones that no network was trained on:
 
 - the Monte Carlo simplex, 50 random starts of 50 steps: its best approximation after every step;
 - networks trained on 1/8, 1/4, 1/2 and all of the patterns: one point each at what they cost, once;
-- forward fitting by the gradient method that starts from the largest network's estimate.
+- forward fitting by the gradient method that starts from the largest network's estimate;
+
+and with --model a network that was trained elsewhere, longer.
 
 The error is the papers': |error| / range averaged over the five parameters. A network's cost is told in
 patterns that were simulated for it, and in patterns that could have been simulated in the time of simulating
@@ -29,6 +32,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from augment.scaling import FLOOR_DECADES, log_scale
+from invert import checkpoint
 from invert.data import PatternDataset
 from invert.estimate import Alternatives, Estimates
 from invert.fitting.fit import MonteCarloSimplex, Starts, descend
@@ -124,6 +128,18 @@ def networks(
     return points, trained.model
 
 
+def elsewhere(path: Path, tests: PatternDataset) -> dict[str, Any]:
+    """The point of a network that was trained before, on patterns other than the test's."""
+    loaded = checkpoint.load(path)
+    particles = Particles(*loaded.model.invert(grey(tests))[:2], tests.particles.body)
+    return {
+        "patterns": loaded.provenance["dataset"]["patterns"],
+        "images": loaded.training["images"],
+        "weights_sha256": loaded.digest,
+        **statistics(judged(particles, tests)),
+    }
+
+
 def refined(model: Model, tests: PatternDataset) -> tuple[list[dict[str, Any]], float]:
     """Errors of the network's estimates, forward fitted with each of `BUDGETS`; and seconds per frame."""
     count, images = len(tests), grey(tests)
@@ -208,6 +224,18 @@ def figure(result: dict[str, Any]) -> Figure:
                 linewidth=1,
                 label=title,
             )
+        if trained := result["elsewhere"]:
+            low, high = (factor * trained[f"{name}_{end}"] for end in ("median", "90"))
+            axes.errorbar(
+                trained["patterns"],
+                low,
+                yerr=[[0.0], [high - low]],
+                fmt="D",
+                color="#6b46c1",
+                capsize=2,
+                linewidth=1,
+                label=f"network trained longer ({1e-6 * trained['images']:.1f} million images)",
+            )
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_ylabel(label)
@@ -230,6 +258,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--pixels", type=int, default=128, help="per side; fewer see less of the hemisphere")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--model", type=Path, help="a further network, trained before")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "records" / "simplex_vs_network.json"
     )
@@ -253,13 +282,18 @@ def main() -> None:
         point["equivalent_patterns"] = point["patterns"] + point["training_seconds"] * rate
     refinement, refine_seconds = refined(model, tests)
     say(f"refined, {refinement[-1]['patterns']:.0f} patterns per frame: {describe(refinement[-1])}")
+    trained = None if arguments.model is None else elsewhere(arguments.model, tests)
+    if trained is not None:
+        say(f"{arguments.model}, on {trained['patterns']} patterns: {describe(trained)}")
+    options = {name: value for name, value in vars(arguments).items() if name not in ("model", "out")}
     result = {
-        "options": {name: value for name, value in vars(arguments).items() if name != "out"},
+        "options": options,
         "tests": arguments.tests,
         "patterns_per_second": rate,
         "simplex": curve,
         "simplex_seconds_per_frame": simplex_seconds / arguments.tests,
         "networks": points,
+        "elsewhere": trained,
         "refined": refinement,
         "refined_seconds_per_frame": refine_seconds,
         "seconds": time.perf_counter() - begin,
