@@ -3,6 +3,7 @@
 # make test-all  the slow tests too
 # make gpu       where there is an NVIDIA GPU: the tests that need one, then benchmarks that write records;
 #                in the environment of PYTHON, which has CuPy and a torch with CUDA
+# make docs      the reference of all public names: docs/build/index.html
 # make clean     removes the environment and the demo
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ ENVIRONMENT := .venv/installed
 # augment.py has the name of a package, pymsft_peer.py runs in another environment
 CHECKED_BENCHMARKS := $(filter-out benchmarks/augment.py benchmarks/pymsft_peer.py,$(wildcard benchmarks/*.py))
 
-.PHONY: environment demo test test-all gpu lint types clean
+.PHONY: environment demo test test-all gpu docs lint types clean
 
 environment: $(ENVIRONMENT)
 
@@ -36,6 +37,10 @@ test-all: lint types
 gpu:
 	PYTHON=$(PYTHON) benchmarks/gpu.sh
 
+docs: environment
+	$(BIN)/python -m sphinx -q -W --keep-going docs docs/build
+	@echo docs/build/index.html
+
 demo: environment
 	mkdir -p demo
 	$(BIN)/msft generate --n 3000 --seed 1 --out demo/dataset.h5 --force
@@ -49,4 +54,4 @@ demo: environment
 	@echo "demo/report.png: measured | reconstruction | re-simulated"
 
 clean:
-	rm -rf .venv demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv demo docs/build docs/reference build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -49,7 +49,15 @@ from augment.mask import CentralHole
 from augment.noise import ReadoutNoise, SaltAndPepper, ShotNoise, UniformNoise
 from augment.photons import PhotonStatistics
 from augment.pipeline import Composite, InOrder, OneOf, RandomCombination
-from augment.presets import PAPER_FILTERS, PAPER_GROUPS, RECORDINGS, any_window, experiment, paper, recording
+from augment.presets import (
+    PAPER_FILTERS,
+    PAPER_GROUPS,
+    RECORDINGS,
+    any_window,
+    experiment,
+    paper,
+    recording_named,
+)
 from augment.recording import LogScale, Recording
 from augment.response import FullWell, Saturation, UnevenSensitivity
 from augment.scaling import linear_scale, log_scale, stretch
@@ -94,7 +102,7 @@ __all__ = [
     "linear_scale",
     "log_scale",
     "paper",
-    "recording",
+    "recording_named",
     "replay",
     "stretch",
 ]

@@ -27,7 +27,7 @@ def draw_seeds(count: int, generator: torch.Generator) -> torch.Tensor:
 
 
 def random_words(seeds: torch.Tensor, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
-    """Return 32 random bits per pixel: int32, shape (len(seeds), *shape).
+    """Return 32 random bits per pixel: int32, shape ``(len(seeds), *shape)``.
 
     A counter in steps of the golden ratio of 2^32, mixed with the seed, each number by itself.
 
@@ -61,12 +61,12 @@ def _signed(numbers: torch.Tensor) -> torch.Tensor:
 
 
 def uniform_pixels(seeds: torch.Tensor, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
-    """Return float32 multiples of 2^-24 uniform in [0, 1), shape (len(seeds), *shape)."""
+    """Return float32 multiples of 2^-24 uniform in [0, 1), shape ``(len(seeds), *shape)``."""
     return (random_words(seeds, shape, device) >> 8).float().mul_(2.0**-24).add_(0.5)
 
 
 def normal_pixels(seeds: torch.Tensor, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
-    """Return standard normal float32 values, shape (len(seeds), *shape).
+    """Return standard normal float32 values, shape ``(len(seeds), *shape)``.
 
     They are one of 65,536 equally likely quantiles, up to 4.3 standard deviations.
     """

@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from augment.files import check_linear
-from augment.presets import ANY_WINDOW, EXPERIMENT, PAPER_GROUPS, recording
+from augment.presets import ANY_WINDOW, EXPERIMENT, PAPER_GROUPS, recording_named
 from augment.scaling import FLOOR_DECADES
 from msft.dataset import open_patterns
 from msft.errors import ParameterError
@@ -49,12 +49,15 @@ def preview(dataset: Path, pattern: int = 0, seed: int = 0, floor_decades: float
         radius, detector = float(patterns.particles.radius[pattern]), patterns.simulation.detector
     generator = torch.Generator().manual_seed(seed)
     panels = [
-        (f"{name.replace('_', ' ')}\n({group})", recording(name, floor_decades)(intensity, generator)[0][0])
+        (
+            f"{name.replace('_', ' ')}\n({group})",
+            recording_named(name, floor_decades)(intensity, generator)[0][0],
+        )
         for group, names in PAPER_GROUPS.items()
         for name in names
     ]
     for name in (EXPERIMENT, ANY_WINDOW):
-        images, record = recording(name, floor_decades)(intensity.repeat(DRAWS, 1, 1), generator)
+        images, record = recording_named(name, floor_decades)(intensity.repeat(DRAWS, 1, 1), generator)
         for index, image in enumerate(images):
             drawn = {step.name: step.values for step in record[index].steps}
             photons, decades = drawn["photon_statistics"]["photons"], drawn["log_scale"]["decades"]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import msft
-from augment.presets import ANY_WINDOW, EXPERIMENT, PAPER_FILTERS, recording
+from augment.presets import ANY_WINDOW, EXPERIMENT, PAPER_FILTERS, recording_named
 from augment.scaling import FLOOR_DECADES
 from msft.dataset import MASK_MISSING, PatternFile, create, missing_pixels, open_patterns
 from msft.errors import ParameterError
@@ -94,7 +94,7 @@ def augment_file(
         If an argument cannot be used; nothing is written.
     """
     names = preset_names(preset)
-    recordings = [recording(name, floor_decades) for name in names]
+    recordings = [recording_named(name, floor_decades) for name in names]
     check_seed(seed)
     check_writable(out, force, inputs=[dataset])
     generator = torch.Generator().manual_seed(seed)

@@ -193,10 +193,10 @@ def one_of(names: Sequence[str], floor_decades: float = FLOOR_DECADES) -> OneOf:
         There are no names, one is unknown, or the decades are out of range.
     """
     counts = Counter(names)
-    return OneOf([recording(name, floor_decades) for name in counts], weights=list(counts.values()))
+    return OneOf([recording_named(name, floor_decades) for name in counts], weights=list(counts.values()))
 
 
-def recording(name: str, floor_decades: float = FLOOR_DECADES) -> Recording:
+def recording_named(name: str, floor_decades: float = FLOOR_DECADES) -> Recording:
     """Return how linear intensity becomes grey images: as a detector records, or by one filter of the paper.
 
     Raises

@@ -25,7 +25,7 @@ import record
 import torch
 
 from augment import OneOf
-from augment.presets import EXPERIMENT, PAPER_FILTERS, RECORDINGS, one_of, recording
+from augment.presets import EXPERIMENT, PAPER_FILTERS, RECORDINGS, one_of, recording_named
 from invert.presets import preset
 from invert.training.plan import together
 from msft.particle import ParticleDistribution
@@ -70,7 +70,7 @@ def main() -> None:
     at_once = AT_ONCE[options.device]
     intensity = torch.from_numpy(Simulation().intensity(particles)).to(device).repeat(at_once, 1, 1)
     generator = torch.Generator().manual_seed(0)
-    filters: dict[str, Any] = {name: recording(name) for name in RECORDINGS}
+    filters: dict[str, Any] = {name: recording_named(name) for name in RECORDINGS}
     filters |= {f"recipe {name}": recipe for name, recipe in recipes().items()}
     calls: dict[str, Callable[[], object]] = {
         name: (lambda f=chosen: f(intensity, generator)) for name, chosen in filters.items()

@@ -6,7 +6,7 @@ import numpy as np
 import record  # noqa: F401  takes benchmarks/augment.py out of the way of the package
 import torch
 
-from augment.presets import recording
+from augment.presets import recording_named
 from invert.frames import Frames
 from msft.dataset import missing_pixels
 from msft.particle import Particles
@@ -16,7 +16,7 @@ from msft.pattern import Simulation
 def frames_of(particles: Particles, simulation: Simulation, preset: str, seed: int) -> Frames:
     """Particles as a detector sees them by that preset, whose hidden pixels are masked."""
     intensity = torch.from_numpy(simulation.intensity(particles))
-    images, drawn = recording(preset)(intensity, torch.Generator().manual_seed(seed))
+    images, drawn = recording_named(preset)(intensity, torch.Generator().manual_seed(seed))
     size = (images.shape[1], images.shape[2])
     valid = drawn.measured(size, torch.from_numpy(missing_pixels(simulation) == 0)).numpy()
     count = len(particles)

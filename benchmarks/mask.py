@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from augment import stretch
-from augment.presets import one_of, recording
+from augment.presets import one_of, recording_named
 from invert.data import PatternDataset, read_dataset
 from invert.metrics import errors, summarise
 from invert.model import Model, ModelConfiguration
@@ -98,7 +98,7 @@ def judge(network: Masked, dataset: PatternDataset) -> dict[str, Any]:
         generator, numbers = torch.Generator().manual_seed(0), []
         for start in range(0, len(dataset), 100):
             intensity = dataset.intensity[start : start + 100]
-            grey, drawn = recording(name)(intensity, generator)
+            grey, drawn = recording_named(name)(intensity, generator)
             numbers.append(network(grey, drawn.measured((grey.shape[1], grey.shape[2]))))
         estimate = Particles(*network.model.target.decode(torch.cat(numbers).double().numpy()))
         result[name] = summarise(errors(estimate, dataset.particles, configuration.radius_range)).as_dict()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from augment.filter import Filter
-from augment.presets import EXPERIMENT, recording
+from augment.presets import EXPERIMENT, recording_named
 from invert.data import PatternDataset
 from invert.metrics import Errors, Summary, best_constant_guess, errors, summarise
 from invert.model import Answers, Model, ModelConfiguration
@@ -139,7 +139,7 @@ def evaluate(
     check_seed(seed)
     _check(dataset, configuration)
     if not isinstance(cases, Mapping):
-        cases = {name: recording(name, configuration.floor_decades) for name in cases}
+        cases = {name: recording_named(name, configuration.floor_decades) for name in cases}
     progress(0)
     # patterns are recorded where the network is
     device = next(model.parameters()).device

@@ -96,7 +96,7 @@ def watch_folder(
     say
         Told of every frame and of every file that is done.
     warn
-        Told of a file what needs a look, or ``error: `` and why it cannot be used; it is tried again when it
+        Told of a file what needs a look, or ``error:`` and why it cannot be used; it is tried again when it
         changes. Of the folder, how many files of it are done already.
     interval
         Seconds between two looks.

@@ -40,7 +40,7 @@ from augment import (
     Window,
     experiment,
     paper,
-    recording,
+    recording_named,
     replay,
 )
 from msft.errors import ParameterError
@@ -55,9 +55,9 @@ FILTERS: dict[str, Filter] = {
     "window": Window((2.0, 9.0), (2.0, 9.0)),
     "eight_bit": EightBit(),
     "one_of": OneOf(list(paper().values())),
-    **{f"recording of {name}": recording(name) for name in RECORDINGS},
+    **{f"recording of {name}": recording_named(name) for name in RECORDINGS},
     "experiment in 8 bits": experiment(eight_bit=True),
-    "one recording of all": OneOf([recording(name) for name in RECORDINGS]),
+    "one recording of all": OneOf([recording_named(name) for name in RECORDINGS]),
 }
 WITHOUT_CHANCE = {"identity", "eight_bit", "recording of identity"}
 every_filter = pytest.mark.parametrize("part", FILTERS.values(), ids=FILTERS.keys())
@@ -254,7 +254,7 @@ BAD: list[tuple[str, Callable[[], Filter]]] = [
     ("filters", lambda: Recording((LogScale(), LogScale()))),
     ("half_width", lambda: Recording((LogScale(),), half_width=-1)),
     ("floor_decades", lambda: experiment(0.0)),
-    ("filter", lambda: recording("sharpen")),
+    ("filter", lambda: recording_named("sharpen")),
 ]
 
 

@@ -25,7 +25,7 @@ from augment import (
     fields,
     log_scale,
     paper,
-    recording,
+    recording_named,
     replay,
 )
 from augment.eight_bit import BARKE
@@ -191,7 +191,7 @@ def test_the_log_scale_knows_hidden_pixels_and_its_own_decades() -> None:
 
 @pytest.mark.parametrize("name", ["identity", "gaussian_blur", "fixed_order"])
 def test_a_recording_is_the_filter_after_the_log_scale(patterns: torch.Tensor, name: str) -> None:
-    images, record = recording(name, 4.0)(patterns, generator())
+    images, record = recording_named(name, 4.0)(patterns, generator())
     own = {key.removeprefix("1."): value for key, value in record.parameters.items() if key.startswith("1.")}
     assert torch.equal(images, paper(4.0)[name].apply(log_scale(patterns, 4.0), own))
 
