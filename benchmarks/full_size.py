@@ -31,11 +31,11 @@ from invert import checkpoint, figures
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import CLEAN, Evaluation, evaluate
 from invert.model import pick_device
+from invert.overlap import source_of
 from invert.presets import Preset, preset
 from invert.training.plan import together
 from invert.training.task import Left
 from invert.training.train import Trained, fit
-from msft.dataset import digest
 from msft.generate import generate
 from msft.pattern import Simulation
 
@@ -144,7 +144,7 @@ def main() -> None:
     minutes = (time.perf_counter() - begin) / 60
     if shown < images:
         told(f"STOPPED after {shown} of {images} images: it took too long")
-    source = {"file": learned.name, "sha256": digest(learned), "patterns": len(patterns)}
+    source = source_of(learned, len(patterns))
     errors, command = trained.evaluation.as_dict(), f"python benchmarks/full_size.py {name}"
     command += f" --minutes {options.minutes:g}"
     provenance = {"dataset": source, "command": command}

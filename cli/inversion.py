@@ -98,6 +98,7 @@ def train(
             return
         from invert import shipped
         from invert.checkpoint import load
+        from invert.overlap import learned
         from invert.presets import Preset
         from invert.presets import preset as named
         from msft.configuration import from_mapping, to_mapping
@@ -139,6 +140,9 @@ def train(
         if leading():
             lines = [f"{out}: preset {preset}, trained on {hardware.kind.type}", *trained.evaluation.lines()]
             report({"model": out, "errors": trained.evaluation.as_dict()}, lines, quiet, as_json)
+            if begun and (known := learned(begun.training, begun.provenance, dataset)):
+                text = f"warning: {start} was trained on {known} of these particles: the errors flatter"
+                typer.echo(text, err=True)
 
 
 @app.command()
@@ -171,11 +175,10 @@ def evaluate(
             evaluate_classifier(model, dataset, target, Options(device, True, quiet, as_json))
             return
         from augment.presets import RECORDINGS
-        from invert import checkpoint, figures, shipped
+        from invert import checkpoint, figures, overlap, shipped
         from invert.data import read_dataset
         from invert.evaluate import evaluate as judge
         from invert.model import pick_device
-        from msft.dataset import digest
 
         loaded = checkpoint.load(shipped.find(model))
         loaded.model.to(pick_device(device))
@@ -188,9 +191,9 @@ def evaluate(
             temporary.write_text(json.dumps(written, indent=2) + "\n")
         figures.save(figures.evaluation(result), picture)
         report(result.as_dict(), [*result.lines(), str(target), str(picture)], quiet, as_json)
-        if digest(dataset) in checkpoint.learned_from(loaded.training, loaded.provenance):
-            text = "warning: the network was trained on these very patterns; on others it errs more"
-            typer.echo(text, err=True)
+        if known := overlap.learned(loaded.training, loaded.provenance, dataset):
+            which = f"{known} of these particles" if known < len(patterns) else "these very patterns"
+            typer.echo(f"warning: the network was trained on {which}; on others it errs more", err=True)
 
 
 app.command()(predict)

@@ -11,8 +11,8 @@
 - ``presets``: named configurations;
 - ``data``: datasets in memory; ``dihedral``: the symmetries of the square that one pattern is shown in;
 - ``ahead``: what is made beside the network; ``beside``: where patterns are simulated for it;
-- ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset; ``uncertainty``: how sure a
-  trained network is;
+- ``metrics``: the papers' errors and angles; ``evaluate``: a model on a dataset; ``overlap``: whether it has
+  learned from that; ``uncertainty``: how sure a trained network is;
 - ``frames``: measured frames from HDF5; ``centre``: where the beam was;
 - ``estimate``: what every inverter returns;
 - ``predict``: frames to estimates with a network, judged by ``agreement`` with ``contrast``, and ``quality``

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,17 +110,6 @@ def save(
         Store matrices and filters in half precision; reading makes single precision of them again.
     """
     write(folder, FORMAT, model, training, errors, provenance, half)
-
-
-def learned_from(training: Mapping[str, Any], provenance: Mapping[str, Any]) -> set[str]:
-    """SHA-256 of the datasets whose patterns weights have seen, and the weights that they began with."""
-    found: set[str] = set()
-    while provenance:
-        if not training.get("online"):
-            found.add(str(provenance.get("dataset", {}).get("sha256")))
-        provenance = provenance.get("start", {})
-        training = provenance.get("training", {})
-    return found
 
 
 def load(path: Path) -> Checkpoint:

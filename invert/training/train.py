@@ -22,6 +22,7 @@ from invert.checkpoint import Checkpoint
 from invert.data import PatternDataset, read_dataset
 from invert.evaluate import Evaluation, evaluate
 from invert.model import Model, ModelConfiguration
+from invert.overlap import source_of
 from invert.presets import Preset, TrainingConfiguration
 from invert.training import trainer
 from invert.training.examples import CPU, Fresh, Stored
@@ -30,7 +31,6 @@ from invert.training.loggers import LoggerName, logger_named
 from invert.training.resumption import resumable
 from invert.training.trainer import Batch, Draw, Examples, Left, Plan, Progress
 from msft.configuration import to_mapping
-from msft.dataset import digest
 from msft.errors import ParameterError
 from msft.output import whole
 
@@ -247,7 +247,7 @@ def train(
     """
     checkpoint.check_folder(out, force)
     patterns = read_dataset(dataset)
-    source = {"file": dataset.name, "sha256": digest(dataset), "patterns": len(patterns)}
+    source = source_of(dataset, len(patterns))
     provenance: dict[str, Any] = {"command": command, "dataset": source}
     begun = start.digest if start else None
     identity = {

@@ -56,12 +56,3 @@ def test_truncated_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / "weights.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ParameterError, match="safetensors"):
         checkpoint.load(tmp_path)
-
-
-def test_what_weights_learned_from_goes_back_to_where_they_began() -> None:
-    first = {"dataset": {"sha256": "a"}, "training": {"online": False}}
-    second = {"dataset": {"sha256": "b"}, "training": {"online": True}, "start": first}
-    third = {"dataset": {"sha256": "c"}, "start": second}
-    assert checkpoint.learned_from({}, third) == {"a", "c"}
-    assert checkpoint.learned_from({"online": True}, third) == {"a"}
-    assert checkpoint.learned_from({}, {}) == set()
