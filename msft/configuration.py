@@ -163,3 +163,19 @@ def _member(members: tuple[Any, ...], value: Any, where: str) -> Any:
     if not isinstance(name, str) or name not in by_name:
         raise ParameterError(f"{where}.{tag}", repr(name), "one of " + ", ".join(by_name))
     return by_name[name]
+
+
+def difference(one: Any, other: Any, name: str = "") -> tuple[str, Any, Any]:
+    """The first place where two plain values differ: its dotted name, and what stands there in each.
+
+    Parameters
+    ----------
+    one, other
+        Plain values, mappings of them, mappings of those: as `to_mapping` makes them; not the same.
+    name
+        What both are.
+    """
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return name, one, other
+    key = next(key for key in (*one, *other) if key not in one or key not in other or one[key] != other[key])
+    return difference(one.get(key), other.get(key), f"{name}.{key}" if name else str(key))

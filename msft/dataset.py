@@ -159,7 +159,7 @@ class PatternFile:
             raise ParameterError("dataset", f"{path} of shape {self._data.shape}", "patterns (N, n, n)")
         if self._data.dtype.kind not in "iuf":
             raise ParameterError("dataset", f"{path} of type {self._data.dtype}", "real numbers")
-        self.shards = _require_sources(path, self._data)
+        self.shards = _require_shards(path, file)
         self.simulation = from_mapping(Simulation, json.loads(process["simulation"]), "simulation")
         if self.pixels != self.simulation.detector.pixels:
             allowed = f"{self.simulation.detector.pixels} pixels per side, as its simulation has"
@@ -222,15 +222,32 @@ def _read_optics(file: h5py.File, count: int) -> dict[str, NDArray[np.float64]]:
     return values
 
 
-def _require_sources(path: Path, data: h5py.Dataset) -> tuple[Path, ...]:
-    """The shards of a merged file; HDF5 reads one that is not there as fill values, without a word."""
-    shards = []
+def _require_shards(path: Path, file: h5py.File) -> tuple[Path, ...]:
+    """The shards of a merged file, which still show what it says.
+
+    HDF5 reads a shard that is not there as fill values, and another one in its place, without a word.
+    """
+    data, shards = file[DATA], []
     for source in data.virtual_sources() if data.is_virtual else ():
         name = source.file_name.replace("%%", "%")  # which HDF5 takes for a format
         shards.append(path.absolute().parent / name)
         if not shards[-1].exists():
             raise ParameterError("dataset", path, f"its shards beside it; {name} is not there")
+        first, last = (bound[0] for bound in source.vspace.get_select_bounds())
+        with open_hdf5(shards[-1]) as shard:
+            if not _shows(shard, file, slice(first, last + 1)):
+                allowed = f"its shards as they were merged; {name} shows other particles now"
+                raise ParameterError("dataset", path, allowed)
     return tuple(shards)
+
+
+def _shows(shard: h5py.File, merged: h5py.File, rows: slice) -> bool:
+    """Whether a shard has those rows of a merged file."""
+    if SAMPLE not in shard or PROCESS not in shard:
+        return False
+    alike = shard[PROCESS].attrs.get("simulation") == merged[PROCESS].attrs.get("simulation")
+    columns = ((file[SAMPLE].get(name) for file in (shard, merged)) for name in ("radius", "orientation"))
+    return alike and all(here is not None and np.array_equal(here[:], there[rows]) for here, there in columns)
 
 
 def read_recipe(process: h5py.AttributeManager) -> Recipe:

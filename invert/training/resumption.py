@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from msft.configuration import difference
 from msft.errors import ParameterError
 
 _STATE = "state.pt"
@@ -63,24 +64,20 @@ class Resumption:
         if not path.exists():
             return None
         try:
-            stored: State = torch.load(path, map_location="cpu", weights_only=True)
-            begun = stored["identity"]
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError):
+            stored = torch.load(path, map_location="cpu", weights_only=True)
+            begun, state = _plain(stored["identity"]), dict(stored["state"])
+        except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError):
             if force:
                 return None
             raise ParameterError("out", path, "a readable state of a training; --force begins anew") from None
-        different = [name for name, value in self.identity.items() if begun.get(name) != value]
-        if not different:
-            state: State = stored["state"]
+        own = _plain(self.identity)
+        if begun == own:
             return state
         if force:
             return None
-        name = different[0]
-        raise ParameterError(
-            "out",
-            f"{self.folder}, begun with {name} {begun.get(name)}",
-            f"{name} {self.identity[name]}, or --force to begin anew",
-        )
+        name, found, wanted = difference(begun, own)
+        allowed = f"{name} {json.dumps(wanted)}, or --force to begin anew"
+        raise ParameterError("out", f"{self.folder}, begun with {name} {json.dumps(found)}", allowed)
 
     def keep(self, state: State) -> None:
         """Write a state, if it is small or the last one was long enough ago; the first is always written.
@@ -131,6 +128,10 @@ class Resumption:
         if not (self.folder / _STATE).exists():
             return "nothing is kept"
         return f"what is learned so far is kept in {self.folder.name}, and the same command goes on with it"
+
+
+def _plain(identity: Mapping[str, str]) -> dict[str, Any]:
+    return {name: json.loads(identity[name]) for name in identity}
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from invert.training.hardware import Hardware, leading
 from invert.training.loggers import LoggerName, logger_named
 from invert.training.resumption import resumable
 from invert.training.trainer import Batch, Draw, Examples, Left, Plan, Progress
-from msft.configuration import to_mapping
+from msft.configuration import difference, to_mapping
 from msft.errors import ParameterError
 from msft.output import whole
 
@@ -183,10 +183,13 @@ def fit(
 
 
 def _begin(model: Model, start: Model) -> None:
-    for name in ("network", "target"):
-        own, other = getattr(model.configuration, name), getattr(start.configuration, name)
-        if own != other:
-            raise ParameterError("start", f"a model with the {name} {other}", f"the {name} {own}")
+    own, other = (
+        {name: to_mapping(one.configuration)[name] for name in ("network", "target")}
+        for one in (model, start)
+    )
+    if own != other:
+        name, wanted, found = difference(own, other)
+        raise ParameterError("start", f"a model with {name} {found}", f"{name} {wanted}")
     model.backbone.load_state_dict(start.backbone.state_dict())
     model.head.load_state_dict(start.head.state_dict())
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -112,6 +113,29 @@ def test_a_lost_shard_is_refused_and_reads_as_nan(folder: Path) -> None:
     with h5py.File(folder / "merged.h5") as file:
         lost = np.isnan(file["entry_1/data_1/data"][:]).all(axis=(1, 2))
     np.testing.assert_array_equal(np.flatnonzero(lost), list(Shard(2, 3).rows(COUNT)))
+
+
+@pytest.mark.parametrize("what", ["seed", "wavelength", "length", "other file"])
+def test_another_shard_in_place_of_the_merged_one_is_refused(folder: Path, what: str) -> None:
+    merge([folder / "shards"], folder / "merged.h5")
+    place, recipe = folder / "shards/0002-of-0003.h5", RECIPE
+    if what == "seed":
+        recipe = replace(recipe, seed=8)
+    elif what == "wavelength":
+        simulation = replace(recipe.simulation, optics=replace(recipe.simulation.optics, wavelength=14.0))
+        recipe = replace(recipe, simulation=simulation)
+    if what == "length":
+        place.write_bytes((folder / "whole.h5").read_bytes())
+    elif what == "other file":
+        with h5py.File(place, "w") as file:
+            file["x"] = 1
+    else:
+        generate_shard(folder / "shards", Shard(2, 3), COUNT, recipe, force=True)
+    with (
+        pytest.raises(ParameterError, match=r"dataset: .*0002-of-0003.h5 shows other particles now"),
+        open_patterns(folder / "merged.h5"),
+    ):
+        pass
 
 
 def _other_seed(folder: Path) -> None:
