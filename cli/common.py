@@ -116,6 +116,17 @@ def require_used(given: Mapping[str, Any], optics: Optics) -> None:
             raise ParameterError(name, given[name], allowed)
 
 
+def warn_undersampled(found: tuple[float, float] | None) -> None:
+    """Say that fringes are too fine for the pixels, if a radius and the largest that is not are given."""
+    if found is not None:
+        radius, largest = found
+        print(
+            f"warning: R = {radius:.4g} nm, but pixels this wide resolve the fringes of particles up to "
+            f"R = {largest:.4g} nm; finer ones show as a false pattern",
+            file=sys.stderr,
+        )
+
+
 @contextmanager
 def progress_bar(title: str, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A bar on stderr, from the first call on of the function it yields.

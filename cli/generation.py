@@ -29,6 +29,7 @@ from .common import (
     read_configuration,
     report,
     require_used,
+    warn_undersampled,
 )
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def generate(
             quiet,
             as_json,
         )
+        warn_undersampled(recipe.undersampled)
 
 
 def _recipe(

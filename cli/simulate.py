@@ -29,6 +29,7 @@ from .common import (
     read_configuration,
     report,
     require_used,
+    warn_undersampled,
 )
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def simulate(
     with one_line_errors():
         from msft.bodies import ConvexPolyhedron, Voxels, files_among, named
         from msft.configuration import from_mapping
+        from msft.detector import undersampled
         from msft.errors import ParameterError
         from msft.output import check_writable
         from msft.particle import SMALLEST_RADIUS, Particles
@@ -175,6 +177,8 @@ def simulate(
             quiet,
             as_json,
         )
+        extent = size * max(1.0, stretch)
+        warn_undersampled(undersampled(simulation.detector, simulation.optics.wavenumber, extent))
 
 
 def _only_one(body: str | None, voxels: Path | None, half_spaces: Path | None) -> str:

@@ -211,3 +211,20 @@ class FlatDetector:
 
 
 Detector = EwaldDetector | FlatDetector
+
+
+def undersampled(detector: Detector, k: float, radius: float) -> tuple[float, float] | None:
+    """The radius, and the largest whose fringes the pixels resolve, in nm, if it is larger than that.
+
+    Fringes of a particle of circumsphere radius R are pi / R wide at least, and take two pixels. Finer ones
+    are computed as exactly, but show as a false pattern.
+
+    Parameters
+    ----------
+    detector, k
+        With light of the wavenumber k in nm^-1.
+    radius
+        In nm.
+    """
+    largest = math.pi / (2 * detector.step_on_axis(k))
+    return (radius, largest) if radius > largest else None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.configuration import from_mapping, from_union
+from msft.detector import undersampled
 from msft.errors import ParameterError
 from msft.helium.droplets import Droplets
 from msft.helium.light import HeliumLight
@@ -101,6 +102,14 @@ class Recipe:
     def smallest_wavenumber(self) -> float:
         """Of all patterns, in nm^-1."""
         return min(optics.wavenumber for optics in self.uncertainty.extremes(self.simulation.optics))
+
+    @property
+    def undersampled(self) -> tuple[float, float] | None:
+        """See `msft.detector.undersampled`, of the largest particle in the shortest light."""
+        corners = self.distribution.corners()
+        optics = self.uncertainty.extremes(self.simulation.optics)
+        largest = float((corners.radius * np.maximum(corners.stretch, 1.0)).max())
+        return undersampled(self.simulation.detector, max(one.wavenumber for one in optics), largest)
 
     def check(self) -> None:
         """Refuse, before anything is simulated, what cannot be.

@@ -445,6 +445,15 @@ def test_a_job_array_makes_one_dataset(tmp_path: Path, monkeypatch: pytest.Monke
     assert_refused(run(msft, "show", "dataset.h5"), "dataset")
 
 
+def test_particles_too_large_for_the_pixels_are_told(tmp_path: Path) -> None:
+    told = "warning: R = 300 nm, but pixels this wide resolve the fringes of particles up to R = 212.5 nm;"
+    for command, path in (("simulate --radius 150 --stretch 2", "a.h5"), ("generate --n 2", "b.h5")):
+        for size in ("--radius-max 300", "--radius-max 210") if "generate" in command else ("",):
+            result = run(msft, *command.split(), *size.split(), "-o", tmp_path / path, "--force", "--quiet")
+            assert result.exit_code == 0
+            assert result.stderr.startswith(told) is (size != "--radius-max 210"), result.stderr
+
+
 def test_workers_give_the_same_dataset(tmp_path: Path) -> None:
     for workers in (1, 2):
         path = tmp_path / f"{workers}.h5"

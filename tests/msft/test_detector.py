@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from msft.detector import EwaldDetector, FlatDetector, ScatteringVectors, polarisation_factor
+from msft.detector import (
+    EwaldDetector,
+    FlatDetector,
+    ScatteringVectors,
+    polarisation_factor,
+    undersampled,
+)
 from msft.errors import ParameterError
 from msft.optics import Optics
 from msft.particle import Particles
@@ -210,3 +216,29 @@ def test_a_detector_that_sees_only_the_beam_is_refused() -> None:
         EwaldDetector(q_step=K).scattering_vectors(K)
     assert caught.value.field == "q_step"
     EwaldDetector(q_step=0.999 * K).check(K)
+
+
+def between_pixels(radius: float, step: float) -> float:
+    """Largest error, over the maximum, of the band-limited interpolation of a sphere's form factor."""
+    count = 2048
+    x = radius * step * np.arange(-count, count)
+    x[count] = 1.0  # the limit follows
+    form = (3 * (np.sin(x) - x * np.cos(x)) / x**3) ** 2
+    form[count] = 1.0
+    places = np.arange(-20, 20) + 0.5
+    found = [float(form @ np.sinc(place - np.arange(-count, count))) for place in places]
+    y = radius * step * places
+    return float(np.abs(found - (3 * (np.sin(y) - y * np.cos(y)) / y**3) ** 2).max())
+
+
+@pytest.mark.parametrize("detector", [EwaldDetector(), FlatDetector()])
+def test_fringes_up_to_a_radius_are_all_in_the_pixels(detector: EwaldDetector | FlatDetector) -> None:
+    """By Shannon's theorem: below that radius the pixels tell what lies between them, above they do not."""
+    found = undersampled(detector, K, 1e4)
+    assert found is not None
+    largest = found[1]
+    step = detector.step_on_axis(K)
+    assert undersampled(detector, K, 0.99 * largest) is None
+    assert undersampled(detector, K, 1.01 * largest) == (1.01 * largest, largest)
+    assert between_pixels(0.99 * largest, step) < 1e-12
+    assert between_pixels(1.2 * largest, step) > 1e-3
