@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import h5py
@@ -32,6 +34,19 @@ _FACTS = (
     "q_step",
     "geometry",
 )
+
+
+_CXI_UNITS = {"q_step": "1/m"} | dict.fromkeys(("wavelength", "distance", *_FACTS[3:6]), "m")
+"""Which hold where a file states none."""
+
+_OUR_UNITS = {
+    "wavelength": "nm",
+    "absorption_length": "nm",
+    "q_step": "nm^-1",
+    "pixel_size": "mm",
+    "distance": "mm",
+}
+"""Of the fields of a simulation."""
 
 
 def contents(path: Path) -> dict[str, Any]:
@@ -143,12 +158,14 @@ def _shape(dataset: h5py.Dataset) -> str:
     used += [filters[number] for number in dataset._filters if number in filters]
     kind = "text" if h5py.check_string_dtype(dataset.dtype) else str(dataset.dtype)
     virtual = "virtual" if dataset.is_virtual else ""
-    return ", ".join(filter(None, [shape, kind, *used, virtual]))
+    scale = dataset.attrs.get("scale")
+    scaled = f"scale {scale}" if isinstance(scale, str) else ""
+    return ", ".join(filter(None, [shape, kind, *used, virtual, scaled]))
 
 
 def _fact(name: str, dataset: h5py.Dataset) -> str:
     value = _plain(np.asarray(dataset[()]).ravel()[0])
-    unit = _plain(dataset.attrs.get("units", ""))
+    unit = _plain(dataset.attrs.get("units", _CXI_UNITS.get(name, "")))
     text = f"{value} {unit}".strip()
     if name == "energy" and isinstance(value, float) and value > 0:
         # CXI wants joules; some files hold electronvolts
@@ -169,17 +186,19 @@ def lines(found: dict[str, Any], most: int = LINES) -> list[str]:
     shown: dict[str, str] = {}
     for name, value in found.items():
         if isinstance(value, dict) and name == "simulation":
-            shown |= {key: _text(part) for key, part in value.items()}
+            shown |= {key: _text(part, _OUR_UNITS) for key, part in value.items()}
         else:
-            shown[name] = _text(value)
+            shown[name] = f"{_text(value)} {_OUR_UNITS.get(name.removeprefix('optics.'), '')}".strip()
     width = min(max(map(len, shown), default=0), 60)
     text = [f"{name:{width}}  {value}"[:160] for name, value in shown.items()]
     return text if len(text) <= most else [*text[: most - 1], f"... and {len(text) - most + 1} more"]
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, units: Mapping[str, str] = MappingProxyType({})) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+        return ", ".join(
+            f"{name} {_text(part)} {units.get(name, '')}".strip() for name, part in value.items()
+        )
     if isinstance(value, list):
         return " to ".join(dict.fromkeys(map(_text, value)))
     return f"{value:.6g}" if isinstance(value, float) else str(value)

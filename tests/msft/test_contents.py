@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -40,6 +41,10 @@ def test_ours_are_told_by_what_they_mean(path: Path) -> None:
     assert 13.2 < found["optics.wavelength"][0] < found["optics.wavelength"][1] < 13.8
     assert found["command"] == "msft generate --n 20"
     assert found["seed"] == 3
+    told = "\n".join(lines(found))
+    assert re.search(r"optics.wavelength +13.* to 13.* nm\n", told)
+    assert "wavelength 13.5 nm, absorption amplitude, absorption_length 12.5 nm, delta 0.1096," in told
+    assert "q_step 0.07 nm^-1," in told
 
 
 def test_an_unfinished_one_says_so(path: Path, tmp_path: Path) -> None:
@@ -71,11 +76,24 @@ def test_other_peoples_cxi_is_told_on_one_screen(tmp_path: Path) -> None:
     assert found["/entry_1 and alike"] == 300
     assert found["/entry_1/instrument_1/detector_1/data"] == "9 x 8, uint16, gzip"
     assert found["energy"] == "3.1e-18 (19.3487 eV, 64.08 nm)"
-    assert found["distance"] == "0.37"
+    assert found["distance"] == "0.37 m"
     assert found["/extra"] == "-> /data"
     text = lines(found)
     assert len(text) <= LINES
     assert max(map(len, text)) <= 160
+
+
+def test_units_and_scale_are_told_as_the_file_has_them(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "u.h5", "w") as file:
+        file["detector/wavelength"] = 13.5
+        file["detector/wavelength"].attrs["units"] = "nm"
+        file["detector/q_step"] = 7.4e6
+        file["images"] = np.zeros((2, 4, 4))
+        file["images"].attrs["scale"] = "log"
+    found = contents(tmp_path / "u.h5")
+    assert found["wavelength"] == "13.5 nm"
+    assert found["q_step"] == "7400000.0 1/m"
+    assert found["/images"] == "2 x 4 x 4, float64, scale log"
 
 
 def test_energies_in_electronvolts_are_known(tmp_path: Path) -> None:
