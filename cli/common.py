@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -86,6 +87,9 @@ def one_line_errors() -> Iterator[None]:
     except UnicodeEncodeError as error:  # of the record of the command, before anything is written
         print(f"error: name: got {error.object!a}; allowed: names in UTF-8", file=sys.stderr)
         raise typer.Exit(BAD_INPUT) from None
+    except BrokenPipeError:  # whoever reads what is printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
     except OSError as error:
         place = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print("error: " + " ".join(place.split()), file=sys.stderr)

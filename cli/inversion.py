@@ -77,7 +77,7 @@ def train(
     device: Device = "auto",
     devices: Annotated[int, typer.Option(help="Processes on this machine, or on each node.")] = 1,
     nodes: Annotated[int, typer.Option(help="Machines, under a launcher: torchrun, SLURM.")] = 1,
-    logger: Annotated[str, typer.Option(help="Losses as they arise: none, csv or tensorboard.")] = "none",
+    logger: Annotated[str, typer.Option(help="Losses into OUT.logs: none, csv or tensorboard.")] = "none",
     config: Config = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -138,7 +138,14 @@ def train(
                 progress=progress,
             )
         if leading():
-            lines = [f"{out}: preset {preset}, trained on {hardware.kind.type}", *trained.evaluation.lines()]
+            recipe = f"preset {preset}" + (f" with {config.name}" if config else "")
+            head, *errors = trained.evaluation.lines()
+            lines = [
+                f"{out}: {recipe}, trained on {hardware.kind.type}",
+                *([] if logger == "none" else [f"losses: {out}.logs"]),
+                f"{head} kept from the training",
+                *errors,
+            ]
             report({"model": out, "errors": trained.evaluation.as_dict()}, lines, quiet, as_json)
             if begun and (known := learned(begun.training, begun.provenance, dataset)):
                 text = f"warning: {start} was trained on {known} of these particles: the errors flatter"

@@ -74,6 +74,10 @@ def read_dataset(path: Path) -> PatternDataset:
         for start in range(0, len(patterns), _CHUNK):
             rows = slice(start, start + _CHUNK)
             intensity[rows] = torch.from_numpy(patterns.patterns(rows))
+            finite = torch.isfinite(intensity[rows]).all(dim=(1, 2))
+            if not finite.all():
+                number = start + int(finite.logical_not().nonzero()[0])
+                raise ParameterError("dataset", f"{path} with pattern {number} that is not finite", "numbers")
         particles, simulation = patterns.particles, patterns.simulation
     return PatternDataset(intensity, particles, simulation, _recipe(path))
 

@@ -104,7 +104,7 @@ class Evaluation:
             for name, row, (radius, angle) in rows
         ]
         guess = f"{'best constant guess':20} {_relative(self.constant)} {_quantiles(self.constant)}"
-        return [f"{self.constant.patterns} patterns", *head, *table, guess]
+        return [f"errors on {self.constant.patterns} patterns", *head, *table, guess]
 
 
 def evaluate(

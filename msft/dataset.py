@@ -293,6 +293,9 @@ def open_patterns(path: Path) -> Iterator[PatternFile]:
         If it is missing, unreadable, incomplete or of another layout.
     """
     with open_hdf5(path) as file:
+        if PROCESS not in file or DATA not in file:
+            allowed = "a file of `msft generate`; measured frames are for `invert predict` and `fit`"
+            raise ParameterError("dataset", path, allowed)
         try:
             patterns = PatternFile(path, file)
         except ParameterError:

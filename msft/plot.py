@@ -14,6 +14,7 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from numpy.typing import NDArray
 
 from msft.bodies import ConvexPolyhedron, named
+from msft.bodies.nothing import Nothing
 from msft.dataset import PatternFile, Scale
 from msft.detector import Detector, EwaldDetector
 from msft.output import whole
@@ -135,7 +136,8 @@ def _legend(dataset: PatternFile, index: int) -> str:
     stretched = f"stretch {stretch:.3g}, " if stretch != 1 else ""
     if dataset.label_names:
         shown = [name for name, has in zip(dataset.label_names, dataset.labels[index], strict=True) if has]
-        return f"{', '.join(shown) or 'no label'}\n{body}\n{stretched}R = {radius:.0f} nm"
+        size = "" if body == Nothing.name else f"\n{body}\n{stretched}R = {radius:.0f} nm"
+        return f"{', '.join(shown) or 'no label'}{size}"
     w, x, y, z = dataset.particles.orientation[index]
     several = len(set(dataset.particles.bodies.tolist())) > 1
     name = (f"{body}, " if several else "") + stretched

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -452,6 +453,24 @@ def test_particles_too_large_for_the_pixels_are_told(tmp_path: Path) -> None:
             result = run(msft, *command.split(), *size.split(), "-o", tmp_path / path, "--force", "--quiet")
             assert result.exit_code == 0
             assert result.stderr.startswith(told) is (size != "--radius-max 210"), result.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(workplace: Path) -> None:
+    code = "import sys; from msft_cli.simulation import main; sys.argv[0] = 'msft'; main()"
+    command = [sys.executable, "-c", code, "info", str(workplace / "dataset.h5")]
+    there, here = os.pipe()
+    os.close(there)
+    result = subprocess.run(command, stdout=here, stderr=subprocess.PIPE, text=True)
+    os.close(here)
+    assert result.stderr == ""
+
+
+def test_measured_frames_are_no_dataset(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "exp.h5", "w") as file:
+        file["data"] = np.zeros((3, 16, 16))
+    result = run(invert, "train", tmp_path / "exp.h5", "-o", tmp_path / "model")
+    assert_refused(result, "dataset")
+    assert "measured frames are for `invert predict`" in result.stderr
 
 
 def test_workers_give_the_same_dataset(tmp_path: Path) -> None:

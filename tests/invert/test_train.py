@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -197,6 +198,15 @@ def test_too_few_patterns_are_refused(tmp_path: Path) -> None:
     generate(tmp_path / "few.h5", 5, simulation=SMALL)
     with pytest.raises(ParameterError, match="dataset"):
         fit(read_dataset(tmp_path / "few.h5"), shorter(64), CPU)
+
+
+def test_a_pattern_of_no_numbers_is_refused_by_its_number(small_dataset: Path, tmp_path: Path) -> None:
+    path = tmp_path / "d.h5"
+    path.write_bytes(small_dataset.read_bytes())
+    with h5py.File(path, "r+") as file:
+        file["entry_1/data_1/data"][7, 3, 4] = np.nan
+    with pytest.raises(ParameterError, match=r"dataset: .* pattern 7 that is not finite"):
+        read_dataset(path)
 
 
 def test_the_preset_paper_is_the_papers(small_dataset: Path) -> None:
