@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,13 +40,16 @@ def report(
             suffixes=[".html"],
         )
         from invert.predictions import open_predictions
-        from invert.report import write_report
+        from invert.report import unfinished, write_report
 
         with open_predictions(predictions) as opened:
             shown = write_report(target, opened, pictures, labels_of(classes, opened.sources))
-            count = len(opened)
+            count, complete = len(opened), opened.complete
+            if not complete:
+                print(f"warning: {unfinished(opened)}", file=sys.stderr)
         lines = [f"{target}: {count} frames, {shown} of them with pictures"]
-        say({"file": target, "frames": count, "pictures": shown}, lines, quiet, as_json)
+        result = {"file": target, "frames": count, "pictures": shown, "complete": complete}
+        say(result, lines, quiet, as_json)
 
 
 def labels_of(classes: Path | None, sources: Sequence[str]) -> dict[int, str] | None:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import h5py
+import numpy as np
 
 import msft
 from invert.estimate import FLAGS
@@ -129,3 +130,25 @@ def lay_out(
     if simulation is not None:
         process.attrs["simulation"] = json.dumps(to_mapping(simulation))
     process.attrs.update(provenance)
+
+
+def check_layout(result: h5py.Group) -> None:
+    """Refuse what `lay_out` did not lay out.
+
+    Raises
+    ------
+    KeyError, AttributeError, TypeError, ValueError
+        If a column is missing, or of another type or width, or the images are of several sizes.
+    """
+    size = result["measured"].shape[1:]
+    if len(size) != 2 or 0 in size:
+        raise ValueError(f"measured of shape {result['measured'].shape}")
+    kinds = {name: np.dtype(kind).kind for name, (kind, _) in COLUMNS.items()}
+    kinds |= {"measured": "f", "resimulated": "f", "mask": "u"}
+    widths = {name: (width,) if width else () for name, (_, width) in COLUMNS.items()}
+    widths |= dict.fromkeys(TEXTS, ()) | dict.fromkeys(IMAGES, size)
+    for name, width in widths.items():
+        column = result[name]
+        text = h5py.check_string_dtype(column.dtype) is not None
+        if column.shape[1:] != width or (not text if name in TEXTS else column.dtype.kind != kinds[name]):
+            raise ValueError(f"{name} of type {column.dtype} and shape {column.shape}")

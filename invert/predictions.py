@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from invert.estimate import Alternatives, Estimates, Inversion
 from invert.frames import Frames
-from invert.prediction_layout import COLUMNS, GREY_LEVELS, IMAGES, RESULT, TEXTS, lay_out
+from invert.prediction_layout import COLUMNS, GREY_LEVELS, IMAGES, RESULT, TEXTS, check_layout, lay_out
 from invert.reading.places import dataset_at
 from invert.table import write_table
 from msft.compression import portions
 from msft.configuration import from_mapping
-from msft.dataset import open_hdf5
+from msft.dataset import MISREAD, open_hdf5
 from msft.detector import Detector
 from msft.errors import ParameterError
 from msft.layout import PROCESS
@@ -143,6 +143,8 @@ class Predictions:
         On which the frames were re-simulated; None if the file does not say.
     provenance
         Attributes of ``process_1``.
+    complete
+        False while more frames are to come: whoever wrote the file is at it, or was interrupted.
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
@@ -153,20 +155,36 @@ class Predictions:
         if "simulation" in self.provenance:
             stated = json.loads(self.provenance["simulation"])
             self.detector = from_mapping(Simulation, stated, "simulation").detector
-        if len({len(self._result[name]) for name in (*COLUMNS, *TEXTS, *IMAGES)}) != 1:
+        check_layout(self._result)
+        lengths = {len(self._result[name]) for name in (*COLUMNS, *TEXTS, *IMAGES)}
+        self.complete = bool(self.provenance.get("complete", True))
+        # what an append that was interrupted left is in some of the columns only
+        self._count = min(lengths) if self.complete else int(self.provenance["written"])
+        if not 0 <= self._count <= min(lengths) or (self.complete and len(lengths) > 1):
             raise ValueError("columns of several lengths")
 
     def __len__(self) -> int:
         """The number of frames."""
-        return len(self._result["frame"])
+        return self._count
 
     @property
     def sources(self) -> list[str]:
         """Files and arrays that the frames came from, each once."""
-        return sorted(set(self._result["source"].asstr()[:]))
+        with _understood(self.path):
+            return sorted(set(self._result["source"].asstr()[: len(self)]))
 
     def estimates(self, rows: slice = slice(None)) -> Estimates:
-        """Some of the estimates."""
+        """Some of the estimates.
+
+        Raises
+        ------
+        ParameterError
+            If they are no particles.
+        """
+        with _understood(self.path):
+            return self._estimates(slice(*rows.indices(len(self))))
+
+    def _estimates(self, rows: slice) -> Estimates:
         column = {name: self._result[name][rows] for name in COLUMNS}
         bodies, others = (
             self._result[name].asstr()[rows].astype(np.str_) for name in ("body", "alternative_1/body")
@@ -198,6 +216,8 @@ class Predictions:
         self, rows: NDArray[np.int64] | slice
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
         """Measured and re-simulated images, float32 (n, H, W), and the compared pixels, bool."""
+        if isinstance(rows, slice):
+            rows = slice(*rows.indices(len(self)))
         measured, resimulated, mask = (self._result[name][rows] for name in IMAGES)
         return measured, resimulated, mask == 0
 
@@ -212,15 +232,20 @@ def open_predictions(path: Path) -> Iterator[Predictions]:
         If it is missing, unreadable, or of another layout.
     """
     with open_hdf5(path, "predictions") as file:
-        try:
+        with _understood(path):
             if dataset_at(file, f"{RESULT}/quaternion") is None:
                 raise KeyError("quaternion")
             predictions = Predictions(path, file)
             if not len(predictions):
                 raise ValueError("no frames")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = " ".join(str(error).split())
-            raise ParameterError(
-                "predictions", path, f"a file that `invert predict` wrote ({reason})"
-            ) from None
         yield predictions
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Reading of a file in which something else may stand."""
+    try:
+        yield
+    except (*MISREAD, RuntimeError) as error:  # so HDF5 says of some damage
+        reason = " ".join(str(error).split())
+        raise ParameterError("predictions", path, f"a file that `invert predict` wrote ({reason})") from None

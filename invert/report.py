@@ -24,6 +24,7 @@ from PIL import Image
 from invert.estimate import FLAGS, Estimates, flag_names
 from invert.predictions import Predictions
 from msft.bodies import ConvexPolyhedron, named
+from msft.dataset import MISREAD
 from msft.detector import EwaldDetector
 from msft.output import whole
 
@@ -76,6 +77,9 @@ def write_report(
     parts = {
         "TITLE": html.escape(predictions.path.name),
         "ABOUT": _about(predictions, len(estimates), len(shown)),
+        "NOTICE": ""
+        if predictions.complete
+        else f'<p id="notice">{html.escape(unfinished(predictions))}</p>',
         "STYLE": (PAGE / "page.css").read_text(),
         "PLOTLY": get_plotlyjs(),
         "SCRIPT": (PAGE / "page.js").read_text(),
@@ -87,6 +91,11 @@ def write_report(
     with whole(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return len(shown)
+
+
+def unfinished(predictions: Predictions) -> str:
+    """What is said of predictions that are not complete."""
+    return f"{predictions.path.name} is not complete: {len(predictions)} frames so far"
 
 
 def chosen(estimates: Estimates, pictures: int) -> NDArray[np.int64]:
@@ -178,9 +187,10 @@ def _about(predictions: Predictions, rows: int, pictures: int) -> str:
             facts[name.replace("_", " ")] = str(predictions.provenance[name])
     try:
         notes = json.loads(str(predictions.provenance.get("notes", "[]")))
-    except ValueError:
+    except MISREAD:
         notes = []
-    facts |= {f"note {number}": str(note) for number, note in enumerate(notes, 1)}
+    if isinstance(notes, list):
+        facts |= {f"note {number}": str(note) for number, note in enumerate(notes, 1)}
     total = len(predictions)
     facts["this page"] = f"{rows} of {total} frames in the table, {pictures} with pictures" + (
         " (the best ones, and a choice of those that are flagged)" if pictures < total else ""
