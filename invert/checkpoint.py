@@ -26,6 +26,11 @@ from msft.output import check_writable
 
 WEIGHTS = "weights.safetensors"
 FORMAT = "msft-invert 3"
+KINDS = {
+    "msft-invert": "weights that find particles, as `invert predict` takes them",
+    "msft-invert classifier": "weights that find labels, as `invert classify` takes them",
+}
+"""What formats are for, by their names without the version."""
 
 
 class Checkpoint(NamedTuple):
@@ -201,11 +206,12 @@ def read(path: Path, format_name: str) -> Weights:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ParameterError("model", weights, f"readable safetensors ({error})") from None
-    if metadata.get("format") != format_name:
+    if (given := metadata.get("format", "none")) != format_name:
+        is_for, wanted = (KINDS.get(name.rpartition(" ")[0]) for name in (given, format_name))
+        if is_for is not None and is_for != wanted:
+            raise ParameterError("model", f"{weights}, {is_for}", str(wanted))
         raise ParameterError(
-            "model",
-            f"{weights} of the format {metadata.get('format')}",
-            f"weights of the format {format_name}",
+            "model", f"{weights} of the format {given}", f"weights of the format {format_name}"
         )
     try:
         stored = {

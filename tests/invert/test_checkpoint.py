@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from invert import checkpoint
 from invert.backbone import ResidualConfiguration
+from invert.labelling import classifier
 from invert.model import Model, ModelConfiguration
 from invert.presets import TrainingConfiguration
 from msft.detector import EwaldDetector
@@ -47,6 +48,22 @@ def test_folders_without_weights_and_foreign_files_are_refused(tmp_path: Path) -
     save_file({"a": torch.zeros(3)}, str(tmp_path / "weights.safetensors"))
     with pytest.raises(ParameterError, match="format"):
         checkpoint.load(tmp_path)
+
+
+def test_weights_of_another_kind_are_told_from_those_of_another_version(tmp_path: Path) -> None:
+    model = Model(ModelConfiguration(ResidualConfiguration((1,), 2)))
+    particles = "weights that find particles, as `invert predict` takes them"
+    labels = "weights that find labels, as `invert classify` takes them"
+    checkpoint.save(tmp_path, model, TrainingConfiguration(), {})
+    with pytest.raises(ParameterError, match=f"got .*safetensors, {particles}; allowed: {labels}$"):
+        classifier.load(tmp_path)
+    checkpoint.write(tmp_path, classifier.FORMAT, model, {}, {})
+    with pytest.raises(ParameterError, match=f"got .*safetensors, {labels}; allowed: {particles}$"):
+        checkpoint.load(tmp_path)
+    for given in ("msft-invert 2", "something else"):
+        checkpoint.write(tmp_path, given, model, {}, {})
+        with pytest.raises(ParameterError, match=f"of the format {given}; allowed: .* {checkpoint.FORMAT}$"):
+            checkpoint.load(tmp_path)
 
 
 def test_truncated_weights_are_refused(tmp_path: Path) -> None:
