@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -24,6 +24,9 @@ from .common import (
 )
 from .measured import source_notes
 from .reading import Dataset, FramesArgument, Mask, MaskGood, Rows, Scale, reading_of
+
+if TYPE_CHECKING:
+    from invert.labelling.labels import LabelledFrames
 
 ClassifierFolder = Annotated[
     Path, typer.Option("--model", help="A folder that `invert train` wrote from labelled frames.")
@@ -191,17 +194,18 @@ def train_classifier(
             raise ParameterError("images", images, "1 or more")
         epochs = max(1, round(images / max(1, taught)))
         chosen = replace(chosen, training=replace(chosen.training, epochs=epochs))
-    absent = [
-        name for name, column in zip(labelled.names, labelled.labels.T, strict=True) if not column.any()
+    warnings = _unseen(labelled) + [
+        f"warning: no frame has the label {name}; its scores are undefined"
+        for name, column in zip(labelled.names, labelled.labels.T, strict=True)
+        if not column.any()
     ]
     with progress_bar(
         "training", chosen.training.epochs * taught, options.quiet or options.as_json
     ) as advance:
 
         def progress(done: int) -> None:
-            while absent:  # once everything else is found good
-                name = absent.pop(0)
-                print(f"warning: no frame has the label {name}; its scores are undefined", file=sys.stderr)
+            while warnings:  # once everything else is found good
+                print(warnings.pop(0), file=sys.stderr)
             advance(done)
 
         trained = train(
@@ -240,3 +244,14 @@ def evaluate_classifier(model: Path, dataset: Path, target: Path, options: Optio
     label_figures.save(label_figures.measures(scores), picture)
     lines = [*scores.lines(), str(target), str(picture)]
     report(scores.as_dict(), lines, options.quiet, options.as_json)
+    warnings = _unseen(labelled)
+    if labelled.digest() == loaded.provenance.get("dataset", {}).get("sha256"):
+        warnings.append("warning: the network was trained on these very images; on others it errs more")
+    for warning in warnings:
+        print(warning, file=sys.stderr)
+
+
+def _unseen(labelled: LabelledFrames) -> list[str]:
+    """What is warned of frames that teach nothing and judge nobody."""
+    count = labelled.unseen
+    return [f"warning: {count} frames without a valid pixel are left out"] if count else []

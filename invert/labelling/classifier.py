@@ -136,12 +136,15 @@ class LoadedClassifier(NamedTuple):
         First 16 hexadecimal digits of the weights file's SHA-256.
     path
         Of the weights file.
+    provenance
+        With what and by which command it was trained.
     """
 
     classifier: Classifier
     scores: dict[str, Any]
     digest: str
     path: Path
+    provenance: dict[str, Any]
 
 
 def save(
@@ -164,4 +167,6 @@ def load(path: Path) -> LoadedClassifier:
         configuration = from_mapping(ClassifierConfiguration, weights.configuration, "model")
         classifier = Classifier(configuration)
         classifier.load_state_dict(weights.state)
-    return LoadedClassifier(classifier.eval(), weights.errors, weights.digest, weights.path)
+    return LoadedClassifier(
+        classifier.eval(), weights.errors, weights.digest, weights.path, weights.provenance
+    )

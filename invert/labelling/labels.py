@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -38,11 +38,14 @@ class LabelledFrames:
         0 or 1, uint8, shape (N, C).
     names
         Of the C labels.
+    unseen
+        How many more frames there were, without a valid pixel, of which nobody can learn anything.
     """
 
     frames: Frames
     labels: Labels
     names: tuple[str, ...]
+    unseen: int = 0
 
     def examples(self, configuration: InputConfiguration) -> Examples:
         """Images and labels as a classifier learns from them."""
@@ -89,7 +92,7 @@ def are_in(path: Path) -> bool:
 
 
 def read_labelled(path: Path, pixels: int = PIXELS) -> LabelledFrames:
-    """Read frames and their labels.
+    """Read frames and their labels, but for those without a valid pixel.
 
     Parameters
     ----------
@@ -104,8 +107,20 @@ def read_labelled(path: Path, pixels: int = PIXELS) -> LabelledFrames:
     Raises
     ------
     ParameterError
-        If there are no labels, or they do not fit their names or the frames.
+        If there are no labels, they do not fit their names or the frames, or no frame has a valid pixel.
     """
+    labelled = _all_labelled(path, pixels)
+    seen = np.flatnonzero(labelled.frames.seen)
+    if not len(seen):
+        raise ParameterError("dataset", path, "frames with a valid pixel")
+    unseen = len(labelled.labels) - len(seen)
+    if not unseen:
+        return labelled
+    frames, labels = labelled.frames.part(seen), labelled.labels[seen]
+    return replace(labelled, frames=frames, labels=labels, unseen=unseen)
+
+
+def _all_labelled(path: Path, pixels: int) -> LabelledFrames:
     with open_hdf5(path) as file:
         if isinstance(file.get(RELEASED), h5py.Dataset):
             return _released(path, pixels)

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from msft_cli.inversion import app as invert
+from safetensors.numpy import load_file
 from typer.testing import CliRunner, Result
 
 from invert import checkpoint
@@ -113,6 +114,30 @@ def test_evaluate_scores_a_classifier_on_other_images(workplace: Path, tmp_path:
     images, labels = images_and_labels(4, 0)
     other = write_labelled(tmp_path / "other.h5", images, labels, ("line", "never", "cross"))
     assert_refused(run("evaluate", workplace / "model", other), "labels")
+
+
+def test_frames_without_a_valid_pixel_neither_judge_nor_teach(workplace: Path, tmp_path: Path) -> None:
+    images, labels = images_and_labels(60, 3)
+    seen = write_labelled(tmp_path / "seen.h5", images[30:], labels[30:])
+    images[:30] = np.nan
+    all_60 = write_labelled(tmp_path / "all.h5", images, labels)
+    told = "warning: 30 frames without a valid pixel are left out\n"
+    results = [run("evaluate", workplace / "model", path, "--json") for path in (seen, all_60)]
+    assert json.loads(results[1].stdout) == json.loads(results[0].stdout)
+    assert [result.stderr for result in results] == ["", told]
+    (tmp_path / "short.toml").write_text(CONFIG.replace("batch = 32", "batch = 8"))
+    config = ("--config", tmp_path / "short.toml", "--images", 1, "--json")
+    trained = [run("train", path, "-o", path.with_suffix(""), *config) for path in (seen, all_60)]
+    assert trained[1].stderr == told + trained[0].stderr
+    weights = [load_file(path.with_suffix("") / "weights.safetensors") for path in (seen, all_60)]
+    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+
+
+def test_evaluation_on_the_images_of_the_training_is_warned_of(workplace: Path, tmp_path: Path) -> None:
+    arguments = ("evaluate", workplace / "model", workplace / "helium.h5", "-o", tmp_path / "scores.json")
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "warning: the network was trained on these very images; on others it errs more\n"
 
 
 def test_explain_draws_the_most_probable_frames(workplace: Path) -> None:

@@ -163,6 +163,21 @@ def test_a_trained_classifier_finds_labels_in_new_images(classifier_folder: Path
     assert loaded.scores["overall"]["f1"] > 0.9
 
 
+def test_frames_without_a_valid_pixel_are_left_out(tmp_path: Path) -> None:
+    images, labels = images_and_labels(20, 5)
+    images[3:8] = np.nan
+    labelled = read_labelled(write_labelled(tmp_path / "l.h5", images, labels))
+    seen = [*range(3), *range(8, 20)]
+    assert labelled.unseen == 5
+    assert labelled.frames.numbers.tolist() == seen
+    assert labelled.labels.tolist() == labels[seen].tolist()
+    assert len(labelled.examples(InputConfiguration(16))) == 15
+    assert read_labelled(write_labelled(tmp_path / "all.h5", images[:3], labels[:3])).unseen == 0
+    images[:] = np.nan
+    with pytest.raises(ParameterError, match=r"dataset: .* frames with a valid pixel"):
+        read_labelled(write_labelled(tmp_path / "none.h5", images, labels))
+
+
 def test_the_folder_tells_how_it_came_about(classifier_folder: Path) -> None:
     report = json.loads((classifier_folder / "report.json").read_text())
     assert report["labels"]["never"]["recall"] is None
@@ -235,9 +250,9 @@ def test_the_released_layout_trains_a_classifier(tmp_path: Path) -> None:
 def test_weights_of_other_networks_are_refused(classifier_folder: Path, tmp_path: Path) -> None:
     model = Model(ModelConfiguration(ResidualConfiguration((1,), 2)))
     checkpoint.save(tmp_path, model, TrainingConfiguration(), {})
-    with pytest.raises(ParameterError, match="classifier"):
+    with pytest.raises(ParameterError, match="allowed: weights that find labels"):
         classifiers.load(tmp_path)
-    with pytest.raises(ParameterError, match="format"):
+    with pytest.raises(ParameterError, match="allowed: weights that find particles"):
         checkpoint.load(classifier_folder)
 
 
