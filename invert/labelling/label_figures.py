@@ -9,15 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import AbstractPathEffect, withStroke
+from numpy.typing import NDArray
 
 from invert.labelling.explain import Explanations
-from invert.labelling.scores import Scores
+from invert.labelling.scores import THRESHOLD, Scores
 from msft.plot import COLOURS, save
 
 __all__ = ["explanations", "measures", "save", "training"]
 
 LEVELS = (0.25, 0.5, 0.75)
 """Of the contours, in units of the largest relevance."""
+
+OUTLINED: list[AbstractPathEffect] = [withStroke(linewidth=2.2, foreground="black")]
+"""White on black shows on every colour of an image."""
 
 
 def training(history: Sequence[dict[str, float]], scores: Scores) -> Figure:
@@ -60,29 +65,40 @@ def _bars(axes: Axes, scores: Scores) -> None:
 
 
 def explanations(shown: Explanations) -> Figure:
-    """Frames with what speaks for a label as contours, the rest darkened (Zimmermann et al., figure 5)."""
+    """Frames with what speaks for a label as contours (Zimmermann et al., figure 5), nothing darkened."""
     rows, columns = shown.frames.shape
-    figure = Figure(figsize=(2.1 * columns + 0.9, 2.35 * rows + 0.4), layout="constrained")
+    lacking = shown.probabilities < THRESHOLD
+    height = (2.5 if lacking.any() else 2.35) * rows + 0.4
+    figure = Figure(figsize=(2.1 * columns + 0.9, height), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for row in range(rows):
         for column in range(columns):
             axes = grid[row, column]
-            axes.set_facecolor("black")
-            # half of the brightness is left where nothing speaks for the label: the rest stays visible
-            relevance = shown.relevance[row, column]
-            opacity = 0.5 + 0.5 * relevance
-            axes.imshow(shown.images[row, column], cmap=COLOURS, vmin=0, vmax=1, alpha=opacity)
-            if relevance.max() > min(LEVELS):
-                axes.contour(relevance, LEVELS, colors="white", linestyles="dashed", linewidths=0.8)
+            axes.imshow(shown.images[row, column], cmap=COLOURS, vmin=0, vmax=1)
+            _relevance(axes, shown.relevance[row, column], shown.labels[row])
             axes.set_xticks([])
             axes.set_yticks([])
-            chance = shown.probabilities[row, column]
-            axes.set_title(f"frame {shown.frames[row, column]}, p = {chance:.2f}", fontsize=8)
+            title = f"frame {shown.frames[row, column]}, p = {shown.probabilities[row, column]:.2f}"
+            if lacking[row, column]:
+                title += "\ndoes not have the label"
+            axes.set_title(title, fontsize=8)
         grid[row, 0].set_ylabel(shown.labels[row], fontsize=10)
     scale = ScalarMappable(Normalize(0, 1), COLOURS)
     bar = figure.colorbar(scale, ax=grid, shrink=0.7, pad=0.01, aspect=30)
     bar.set_label("log intensity, scaled to [0, 1]", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    contours = ", ".join(f"{level:g}" for level in LEVELS)
-    figure.supxlabel(f"dashed: relevance {contours} of its largest", fontsize=8)
+    if shown.relevance.max() > min(LEVELS):
+        contours = ", ".join(f"{level:g}" for level in LEVELS)
+        figure.supxlabel(f"lines: relevance {contours} of its largest", fontsize=8)
     return figure
+
+
+def _relevance(axes: Axes, relevance: NDArray[np.float32], label: str) -> None:
+    """Contours of the relevance (H, W) in an image, or a word that there is none."""
+    if relevance.max() > min(LEVELS):
+        lines = axes.contour(relevance, LEVELS, colors="white", linewidths=0.8)
+        lines.set_path_effects(OUTLINED)
+        return
+    text = f"nothing here speaks\nfor {label}"
+    said = axes.text(0.5, 0.05, text, color="white", fontsize=8, ha="center", transform=axes.transAxes)
+    said.set_path_effects(OUTLINED)

@@ -11,8 +11,9 @@ from torch import nn
 
 from invert.backbone import VGGConfiguration
 from invert.labelling import classifier as classifiers
+from invert.labelling import label_figures
 from invert.labelling.classifier import Classifier, ClassifierConfiguration
-from invert.labelling.explain import explanations, heatmap, relevance
+from invert.labelling.explain import Explanations, explanations, heatmap, relevance
 from invert.labelling.inputs import InputConfiguration, inputs
 from msft.errors import ParameterError
 from tests.invert.conftest import frames_of
@@ -100,6 +101,35 @@ def test_vgg_networks_are_explained_at_their_last_3x3_maps() -> None:
     heat = relevance(model, torch.rand(3, 64, 64), "b", batch=2)
     assert heat.shape == (3, 64, 64)
     assert torch.equal(heat, heat.clamp(0, 1))
+
+
+def test_pictures_are_true_and_say_what_they_do_not_show() -> None:
+    """Contours only where something speaks for the label, colours of the bar, frames without the label."""
+    images = np.random.default_rng(0).random((2, 2, 8, 8), dtype=np.float32)
+    heat = np.zeros_like(images)
+    heat[0, :, 2:5, 3:6] = 1
+    chances = np.array([[0.9, 0.5], [0.4, 0.01]], dtype=np.float32)
+    numbers = np.array([[3, 1], [4, 2]])
+    shown = Explanations(("streak", "bent"), numbers, chances, images, heat)
+    figure = label_figures.explanations(shown)
+    panels = [axes for axes in figure.axes if axes.images]
+    for panel, image in zip(panels, images.reshape(4, 8, 8), strict=True):
+        assert np.array_equal(np.asarray(panel.images[0].get_array()), image)
+        assert panel.images[0].get_alpha() is None
+        assert panel.images[0].get_clim() == (0, 1)
+    lacks = "\ndoes not have the label"
+    assert [panel.get_title() for panel in panels] == [
+        "frame 3, p = 0.90",
+        "frame 1, p = 0.50",
+        f"frame 4, p = 0.40{lacks}",
+        f"frame 2, p = 0.01{lacks}",
+    ]
+    nothing = ["nothing here speaks\nfor bent"]
+    assert [[text.get_text() for text in panel.texts] for panel in panels] == [[], [], nothing, nothing]
+    assert [len(panel.collections) for panel in panels] == [1, 1, 0, 0]
+    assert "lines: relevance" in figure.get_supxlabel()
+    nowhere = Explanations(("bent",), numbers[1:], chances[1:], images[1:], heat[1:])
+    assert label_figures.explanations(nowhere).get_supxlabel() == ""
 
 
 def test_explained_frames_are_the_most_probable_ones(classifier_folder: Path) -> None:
