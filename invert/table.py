@@ -21,7 +21,7 @@ COLUMNS = (
     *("frame", "radius_nm", "radius_sigma_nm", "q_w", "q_x", "q_y", "q_z"),
     *("orientation_sigma_degrees", "agreement", "patterns_used", "flags"),
     *("alternative_radius_nm", "alternative_degrees_away", "alternative_agreement", "score"),
-    *("body", "alternative_body", "beam_row_px", "beam_column_px"),
+    *("body", "alternative_body", "beam_row_offset_px", "beam_column_offset_px"),
 )
 """Of the CSV table."""
 

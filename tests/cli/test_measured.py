@@ -179,7 +179,7 @@ def test_one_bad_frame_does_not_cost_the_others(
     assert rows[1]["flags"] == "poor_agreement no_signal"
     assert (rows[1]["radius_nm"], rows[1]["q_w"], rows[1]["radius_sigma_nm"]) == ("", "", "")
     assert float(rows[0]["radius_nm"]) > 0
-    assert rows[0]["beam_row_px"] == "0.00"
+    assert rows[0]["beam_row_offset_px"] == "0.00"
 
 
 def test_masked_pixels_have_no_influence(images: NDArray[np.float32], tmp_path: Path) -> None:
