@@ -25,6 +25,20 @@ FLAGS = {
 }
 """Bits of `Estimates.flags`."""
 
+FLAG_MEANINGS = {
+    "radius_outside_training": "the network answers a radius that it was not trained on",
+    "poor_agreement": "the re-simulated pattern correlates badly with the frame",
+    "no_signal": "nothing in the frame can be compared; the particle means nothing",
+    "ambiguous": "a different particle explains the frame almost as well: the alternative",
+    "radius_on_bound": "the fitted radius lies at the end of the range that it was looked for in",
+    "not_explained": "the score is low: no particle explains the frame",
+    "unreadable": "the file did not give the frame; the particle means nothing",
+    "beam_on_bound": "the beam lies as far off as it was looked for",
+    "not_refined": "nothing could be fitted, the network's own answer stands",
+    "uncertain": "the radius is no surer than one drawn from the range of the training",
+}
+"""What each of `FLAGS` says; docs/predictions.md has the thresholds."""
+
 POOR_AGREEMENT, POOR_FIT = 0.56, 0.76
 """Correlation of the log patterns below which a network's estimate, and one that was fitted, is flagged. Of
 simulated frames of the preset `experiment` 98 of 100 lie above 0.56 and 0.84 (benchmarks/quality.py, 180

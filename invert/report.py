@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from invert.estimate import FLAGS, Estimates, flag_names
+from invert.estimate import FLAG_MEANINGS, FLAGS, Estimates, flag_names
 from invert.predictions import Predictions
 from msft.bodies import ConvexPolyhedron, named
 from msft.dataset import MISREAD
@@ -73,6 +73,7 @@ def write_report(
         "extent": _extent(predictions),
         "total": len(predictions),
         "flags": list(FLAGS),
+        "meanings": FLAG_MEANINGS,
     }
     parts = {
         "TITLE": html.escape(predictions.path.name),

@@ -22,7 +22,7 @@ def test_the_reference_is_built_without_a_warning(tmp_path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     # these lead to pictures elsewhere in the project
-    for name in ("physics", "helium"):
+    for name in ("physics", "predictions", "helium"):
         (sources / f"{name}.md").write_text(f"# {name}\n")
     options = ["-q", "-W", "--keep-going", str(sources), str(tmp_path / "out")]
     result = subprocess.run([sys.executable, "-m", "sphinx", *options], capture_output=True, text=True)

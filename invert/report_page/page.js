@@ -78,6 +78,10 @@
     return digits === null ? String(value).replaceAll("_", " ") : value.toFixed(digits);
   }
 
+  function meanings(row) {
+    return row[FLAGS].split(", ").filter(Boolean).map((flag) => `${flag.replaceAll("_", " ")}: ${data.meanings[flag]}`).join("\n");
+  }
+
   function table() {
     [...at("table").tHead.rows[0].cells].forEach((cell, column) => {
       if (column === state.column) cell.setAttribute("aria-sort", state.down ? "descending" : "ascending");
@@ -91,7 +95,9 @@
       row.dataset.index = index;
       row.className = (index === state.open ? "open " : "") + (data.pictures[index] ? "pictured" : "");
       DIGITS.forEach((digits, column) => {
-        row.appendChild(document.createElement("td")).textContent = shown(data.rows[index][PLACES[column]], digits);
+        const cell = row.appendChild(document.createElement("td"));
+        cell.textContent = shown(data.rows[index][PLACES[column]], digits);
+        if (PLACES[column] === FLAGS) cell.title = meanings(data.rows[index]);
       });
       row.addEventListener("click", () => open(index));
       return row;
@@ -175,9 +181,10 @@
     at("heading").textContent = `frame ${row[0]}`;
     const unsure = row[2] === null ? "" : ` ± ${row[2].toFixed(2)}`;
     at("facts").textContent = `${row[BODY]}, R = ${row[RADIUS].toFixed(2)}${unsure} nm, q = (` +
-      `${row[QUATERNION].map((value) => value.toFixed(4)).join(", ")}), agreement ${shown(row[AGREEMENT], 3)}, beam at ` +
-      `(${row[BEAM].map((value) => shown(value, 1)).join(", ")}) px` +
+      `${row[QUATERNION].map((value) => value.toFixed(4)).join(", ")}), agreement ${shown(row[AGREEMENT], 3)}, beam off ` +
+      `the centre by (${row[BEAM].map((value) => shown(value, 1)).join(", ")}) px` +
       (row[FLAGS] ? `; ${row[FLAGS].replaceAll("_", " ")}` : "");
+    at("facts").title = meanings(row);
     particle(at("particle"), row);
     table();
     const pair = data.pictures[index];

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from invert.estimate import FLAGS, Alternatives, Estimates, Inversion
+from invert.estimate import FLAG_MEANINGS, FLAGS, Alternatives, Estimates, Inversion
 from invert.frames import Frames
 from invert.predictions import open_predictions, write_predictions
 from invert.report import chosen, mesh, write_report
@@ -90,6 +90,7 @@ def test_the_page_holds_every_frame_and_some_pictures(predictions: Path, tmp_pat
     assert data["rows"][5][2] is None  # no uncertainty
     assert not data["labelled"]
     assert data["rows"][0][7] == "poor_agreement, not_explained"
+    assert list(data["meanings"]) == list(FLAGS)
     assert len(data["pictures"]) == 20
     answer = inversion()
     row = int(next(iter(data["pictures"])))
@@ -181,6 +182,11 @@ def test_in_a_browser_it_renders_sorts_and_opens_frames(
     assert len(script("[...document.querySelectorAll('#summary .main-svg')].map(x => 1)")) >= 4
     assert column(1)[:3] == ["100", "101", "102"] or column(1)[0].endswith("100")
     assert len(column(1)) == 50
+    flagged = browser.find_elements(By.CSS_SELECTOR, "#table tbody tr")[0]
+    assert flagged.find_elements(By.TAG_NAME, "td")[7].get_attribute("title").splitlines() == [
+        f"{name.replace('_', ' ')}: {FLAG_MEANINGS[name]}" for name in ("poor_agreement", "not_explained")
+    ]
+    assert "beam off the centre by (0.0, 0.0) px" in browser.find_element(By.ID, "facts").text
     labelled = browser.find_elements(By.CSS_SELECTOR, "#table th")[8]
     assert labelled.text == "labels"
     labelled.click()
