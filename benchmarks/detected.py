@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import record  # noqa: F401  takes benchmarks/augment.py out of the way of the package
 import torch
 
+from augment.filter import Filter
 from augment.presets import recording_named
 from invert.frames import Frames
 from msft.dataset import missing_pixels
@@ -13,10 +16,19 @@ from msft.particle import Particles
 from msft.pattern import Simulation
 
 
-def frames_of(particles: Particles, simulation: Simulation, preset: str, seed: int) -> Frames:
-    """Particles as a detector sees them by that preset, whose hidden pixels are masked."""
+def frames_of(
+    particles: Particles,
+    simulation: Simulation,
+    preset: str,
+    seed: int,
+    left_out: tuple[type[Filter], ...] = (),
+) -> Frames:
+    """Particles as a detector sees them by that preset, some steps left out; hidden pixels are masked."""
     intensity = torch.from_numpy(simulation.intensity(particles))
-    images, drawn = recording_named(preset)(intensity, torch.Generator().manual_seed(seed))
+    recording = recording_named(preset)
+    steps = tuple(step for step in recording.filters if not isinstance(step, left_out))
+    recording = replace(recording, filters=steps)
+    images, drawn = recording(intensity, torch.Generator().manual_seed(seed))
     size = (images.shape[1], images.shape[2])
     valid = drawn.measured(size, torch.from_numpy(missing_pixels(simulation) == 0)).numpy()
     count = len(particles)
