@@ -23,6 +23,7 @@ from .common import (
     report,
 )
 from .measured import source_notes
+from .outputs import without_warnings
 from .reading import Dataset, FramesArgument, Mask, MaskGood, Rows, Scale, reading_of
 
 if TYPE_CHECKING:
@@ -50,13 +51,20 @@ def classify(
     """Label measured frames with a classifier: labels and probabilities as HDF5 and CSV."""
     with one_line_errors():
         from invert.labelling import classify as labelling
-        from msft.output import check_writable
+        from msft.errors import ParameterError
+        from msft.output import check_own, check_writable
+
+        from .own import about_other, are_classes, is_table
 
         target = out or labelling.classes_of(frames)
         table = target.with_suffix(".csv")
         inputs = [frames, *([mask] if mask else [])]
         check_writable(target, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
         check_writable(table, inputs=inputs)
+        check_own(target, are_classes)
+        check_own(table, is_table)
+        if out is None and (about := about_other(target, frames)):
+            raise ParameterError("out", target, f"--out with a new name: it holds labels of {about}")
         from invert.frames import open_frames, parse_rows
         from invert.labelling.classifier import load
         from invert.model import pick_device
@@ -85,7 +93,7 @@ def classify(
             "broken_rules": found.broken_rules(),
         }
         lines = [
-            *notes,
+            *without_warnings(notes),
             f"weights {loaded.path} ({loaded.digest})",
             *found.lines(),
             f"wrote {target}, {table}",
@@ -110,11 +118,14 @@ def explain(
 ) -> None:
     """Draw where the frames that most probably have a label show it: GradCAM++ as PNG."""
     with one_line_errors():
-        from msft.output import beside, check_writable
+        from msft.output import beside, check_own, check_writable
+
+        from .own import is_figure
 
         # a label may hold what a file's name may not, as spherical/oblate
         target = out or beside(frames, "." + "_".join(label).replace("/", "_") + ".png", "frames")
         check_writable(target, inputs=[frames, *([mask] if mask else [])], suffixes=[".png"])
+        check_own(target, is_figure)
         from invert.frames import parse_rows, read_frames
         from invert.labelling import label_figures
         from invert.labelling.classifier import load

@@ -170,12 +170,16 @@ def evaluate(
     On a dataset with labels, report a classifier's scores.
     """
     with one_line_errors():
-        from msft.output import beside, check_writable, whole
+        from msft.output import beside, check_own, check_writable, whole
+
+        from .own import is_evaluation, is_figure
 
         target = out or beside(dataset, ".evaluation.json")
         picture = target.with_suffix(".png")
         check_writable(target, inputs=[dataset], suffixes=[".json"])
         check_writable(picture, inputs=[dataset])
+        check_own(target, is_evaluation)
+        check_own(picture, is_figure)
         from invert.labelling.labels import are_in
 
         if are_in(dataset):

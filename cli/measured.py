@@ -96,7 +96,11 @@ def predict(
     page: Page = None,
     jobs: Annotated[
         int,
-        typer.Option("--jobs", min=1, help="Processes; one cannot keep a GPU busy with thousands of frames."),
+        typer.Option(
+            "--jobs",
+            min=1,
+            help="Processes, without --refine; one cannot keep a GPU busy with thousands of frames.",
+        ),
     ] = 1,
     seed: Seed = 0,
     device: Device = "auto",
@@ -120,6 +124,7 @@ def predict(
         outputs = Outputs.checked(out, frames, [mask, classes], page)
         from invert import shipped
         from invert.frames import open_frames, parse_rows
+        from invert.kept import replacing
         from invert.labelling.keep import select
         from invert.processes import InvertingProcesses
         from invert.reading.options import chosen
@@ -134,7 +139,7 @@ def predict(
             selection = None if keep is None or classes is None else select(keep, classes, source)
             count = len(wanted if selection is None else selection.numbers(wanted))
             with (
-                outputs.replacing() as kept,
+                replacing(outputs.predictions) as kept,
                 progress_bar("inverting", count, quiet or as_json) as progress,
                 nullcontext() if jobs == 1 else InvertingProcesses(source, inverter, jobs) as processes,
             ):
@@ -253,6 +258,7 @@ def fit(
         from invert.fitting.setting import beam_at, instrument_of, simulation_of
         from invert.frames import open_frames, parse_rows
         from invert.inverter import CURVATURE
+        from invert.kept import replacing
         from invert.predictions import write_predictions
         from invert.reading.opening import require_readable
         from invert.reading.options import chosen
@@ -303,7 +309,7 @@ def fit(
             "seed": seed,
             "notes": json.dumps(source.notes),
         }
-        with outputs.replacing() as kept:
+        with replacing(outputs.predictions) as kept:
             write_predictions(outputs.predictions, inversion, measured, provenance, CURVATURE, simulation)
         notes += kept
         lines = [

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from filecmp import cmp
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +28,12 @@ class Outputs:
     def checked(
         cls, out: Path | None, frames: Path, others: Sequence[Path | None], page: bool | None
     ) -> Outputs:
-        """Where they go; refused before any work if one could not be written."""
+        """Where they go; refused before any work if one could not be written, or holds something else."""
+        from invert.kept import are_predictions
         from msft.errors import ParameterError
-        from msft.output import beside, check_writable
+        from msft.output import beside, check_own, check_writable
 
+        from .own import is_figure, is_table
         from .reporting import wants_page
 
         target = out or beside(frames, ".predictions.h5", "frames")
@@ -49,29 +46,13 @@ class Outputs:
         check_writable(outputs.predictions, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
         for path in (outputs.table, outputs.picture, *([html] if html else [])):
             check_writable(path, inputs=inputs)
+        for path, is_own in (
+            (outputs.predictions, are_predictions),
+            (outputs.table, is_table),
+            (outputs.picture, is_figure),
+        ):
+            check_own(path, is_own)
         return outputs
-
-    @contextmanager
-    def replacing(self) -> Iterator[list[str]]:
-        """What writes the predictions; those of forward fitting that it replaces, hours of work, are kept.
-
-        Yields lines for people, which say so. If nothing is replaced, nothing is kept either.
-        """
-        if not _fitted(self.predictions):
-            yield []
-            return
-        suffix = self.predictions.suffix
-        numbered = (self.predictions.with_suffix(f".{number}{suffix}") for number in count(1))
-        # what an earlier run kept before it was killed is not kept twice
-        earlier = next(path for path in numbered if not path.exists() or cmp(path, self.predictions))
-        new = not earlier.exists()
-        if new:
-            _keep(self.predictions, earlier)
-        try:
-            yield [f"{self.predictions} held forward fits: they are kept as {earlier}"]
-        finally:
-            if new and self.predictions.exists() and cmp(self.predictions, earlier):
-                earlier.unlink()  # nothing took its place
 
     def finish(
         self,
@@ -119,7 +100,7 @@ class Outputs:
         if more := len(summary.agreement) - len(first):
             table.append(f"and {more} more, in {self.table.name}")
         text = [
-            *notes,
+            *without_warnings(notes),
             *lines,
             *table,
             summary.line(),
@@ -129,7 +110,6 @@ class Outputs:
             *(["no HTML page: pip install 'msft-invert[report]' brings plotly"] if self.no_plotly else []),
         ]
         report(result, text, quiet, as_json)
-        _warn(notes)
 
 
 def _about_others(path: Path, frames: Path) -> str | None:
@@ -148,37 +128,9 @@ def _about_others(path: Path, frames: Path) -> str | None:
     return others[0].partition(":")[0] if others else None
 
 
-def _fitted(path: Path) -> bool:
-    """Whether there are predictions, of any version, that simulated more patterns than a network's do."""
-    from invert.predict import PATTERNS
-    from invert.predictions import RESULT
-    from invert.reading.places import dataset_at
-    from msft.dataset import open_hdf5
-    from msft.errors import ParameterError
-
-    if not path.exists():
-        return False
-    try:
-        with open_hdf5(path, "predictions") as file:
-            used = dataset_at(file, f"{RESULT}/patterns_used")
-            return used is not None and bool((used[()] > PATTERNS).any())
-    except (ParameterError, OSError, RuntimeError, TypeError, ValueError):
-        return False
-
-
-def _keep(path: Path, earlier: Path) -> None:
-    """Give a file a second name, or copy it where the file system has no links."""
-    from msft.output import whole
-
-    try:
-        os.link(path, earlier)
-    except OSError:
-        with whole(earlier) as copy:
-            shutil.copy2(path, copy)
-
-
-def _warn(notes: Sequence[str]) -> None:
-    """Warnings go to stderr as well, where --quiet and --json do not hide them."""
-    for note in notes:
-        if note.startswith("warning"):
-            print(note, file=sys.stderr)
+def without_warnings(notes: Sequence[str]) -> list[str]:
+    """The other notes; warnings go to stderr, once, where --quiet and --json do not hide them."""
+    warnings = [note for note in notes if note.startswith("warning")]
+    for warning in warnings:
+        print(warning, file=sys.stderr)
+    return [note for note in notes if note not in warnings]

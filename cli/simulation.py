@@ -41,10 +41,13 @@ def show(
     with one_line_errors():
         from msft import plot
         from msft.dataset import open_patterns
-        from msft.output import beside, check_writable
+        from msft.output import beside, check_own, check_writable
+
+        from .own import is_figure
 
         target = out or beside(dataset, ".png")
         check_writable(target, inputs=[dataset], suffixes=[".png"])
+        check_own(target, is_figure)
         with open_patterns(dataset) as patterns:
             plot.save(plot.gallery(patterns, count), target)
         report({"file": target}, [str(target)], quiet, as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,9 +31,9 @@ def check_writable(
     Raises
     ------
     ParameterError
-        If the folder is missing or not writable, something is there and `force` is not given, a folder or a
-        device is there in place of a file, it is one of the inputs, its name is too long, or its suffix is
-        none of `suffixes` (where they are given).
+        If the folder is missing or not writable, something is there and `force` is not given, a folder, a
+        device or a link that leads nowhere is there in place of a file, it is one of the inputs, its name is
+        too long, or its suffix is none of `suffixes` (where they are given).
     """
     most = LONGEST_NAME - WORKING_NAME - len(os.fsencode(path.suffix))
     if len(os.fsencode(path.name)) > most:
@@ -46,12 +46,23 @@ def check_writable(
         raise ParameterError("out", path, f"a file in a folder that exists; {path.parent} does not")
     if path.is_dir() and not folder:
         raise ParameterError("out", f"{path}, a folder", "a file")
+    if path.is_symlink() and not path.exists():  # a folder cannot take its place
+        raise ParameterError("out", f"{path}, a link that leads nowhere", "a new name")
     if path.exists() and not (path.is_file() or path.is_dir()):  # a file that takes its place destroys it
         raise ParameterError("out", path, "a file, not a pipe or a device")
     if not os.access(above, os.W_OK):
         raise ParameterError("out", path, f"a file in a folder that can be written; {path.parent} cannot")
     if path.exists() and not force:
         raise ParameterError("out", f"{path}, which exists", "a new name, or --force to replace it")
+
+
+def check_own(path: Path, is_own: Callable[[Path], bool]) -> None:
+    """Refuse, with a `ParameterError`, to replace a file that holds something else than a command writes.
+
+    Of one without any byte nothing is lost.
+    """
+    if path.is_file() and path.stat().st_size and not is_own(path):
+        raise ParameterError("out", path, "a new name: it holds something else")
 
 
 def check_apart(path: Path, inputs: Sequence[Path]) -> None:

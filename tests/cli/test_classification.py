@@ -140,6 +140,16 @@ def test_evaluation_on_the_images_of_the_training_is_warned_of(workplace: Path, 
     assert result.stderr == "warning: the network was trained on these very images; on others it errs more\n"
 
 
+def test_warnings_about_frames_are_told_once_by_classify(workplace: Path, tmp_path: Path) -> None:
+    with h5py.File(frames := tmp_path / "log.h5", "w") as file:
+        file["data"] = np.random.default_rng(1).normal(3, 1, (2, 32, 32)).astype(np.float32)
+    for options in ((), ("--quiet",)):
+        done = run("classify", frames, "--model", workplace / "model", *options)
+        assert done.exit_code == 0, done.output
+        assert done.stderr.count("warning: the values look like logarithms") == 1
+        assert "look like logarithms" not in done.stdout
+
+
 def test_explain_draws_the_most_probable_frames(workplace: Path) -> None:
     arguments = ("explain", workplace / "exp.h5", "--model", workplace / "model", "--count", 3)
     result = run(*arguments, "--label", "line", "--label", "cross", "--json")

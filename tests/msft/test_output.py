@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from msft.errors import ParameterError
-from msft.output import check_writable, whole
+from msft.output import check_own, check_writable, whole
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -91,6 +91,28 @@ def test_a_device_is_not_replaced(tmp_path: Path) -> None:
     for place in (Path(os.devnull), tmp_path / "pipe"):
         with pytest.raises(ParameterError, match="not a pipe or a device"):
             check_writable(place)
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path, folder: bool) -> None:
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(ParameterError, match="a link that leads nowhere") as caught:
+        check_writable(tmp_path / "dangling", folder=folder)
+    assert caught.value.field == "out"
+    (tmp_path / "nowhere").mkdir() if folder else (tmp_path / "nowhere").write_text("")
+    check_writable(tmp_path / "dangling", folder=folder)
+
+
+def test_what_a_command_did_not_write_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    check_own(path, lambda _: False)
+    path.write_text("")
+    check_own(path, lambda _: False)
+    path.write_text("somebody's")
+    check_own(path, lambda _: True)
+    with pytest.raises(ParameterError, match="it holds something else") as caught:
+        check_own(path, lambda _: False)
+    assert caught.value.field == "out"
 
 
 @pytest.mark.parametrize("name", ["n" * 251 + ".h5", "ö" * 120 + ".h5", "n." + "h" * 150])
