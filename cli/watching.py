@@ -53,10 +53,13 @@ def watch(
     """Invert the files of a folder as they appear, and a file that grows (SWMR) frame by frame.
 
     Each file gets its NAME.predictions.h5 and .csv when its writer has closed it, or has added nothing for a
-    minute. A file that cannot be used is reported on stderr and left alone. Ctrl-C ends it.
+    minute; forward fits that have this name are kept under another one. A file that cannot be used is
+    reported on stderr and left alone. Ctrl-C ends it.
     """
     with one_line_errors():
-        from invert.watch import Watched, watch_folder
+        from invert import shipped
+        from invert.watch import watch_folder
+        from invert.watched import Watched
 
         reading = reading_of(
             dataset, mask, mask_good, scale, center, wavelength, pixel_size, distance, q_step
@@ -69,10 +72,16 @@ def watch(
             elif not quiet:
                 print(found.line(), flush=True)
 
-        def warn(path: Path, text: str) -> None:
-            typer.echo(" ".join(f"{path.name}: {text}".split()), err=True)
+        def tell(path: Path, text: str) -> None:
+            line = " ".join(f"{path.name}: {text}".split())
+            if text.startswith(("warning", "error")):
+                typer.echo(line, err=True)
+            elif not (quiet or as_json):
+                print(line, flush=True)
 
+        if not (quiet or as_json):
+            print(f"watching {folder}; {shipped.describe(inverter.checkpoint)[0]}", flush=True)
         provenance = {"program": "invert watch", "command": command_line()}
         watch_folder(
-            folder, reading, inverter, provenance, say, warn, interval=interval, until_idle=until_idle
+            folder, reading, inverter, provenance, say, tell, interval=interval, until_idle=until_idle
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -15,18 +15,22 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from invert.estimate import Estimates, flag_names
+from invert import shipped
 from invert.frames import FrameSource, Reading, open_frames
 from invert.inverter import Inverter
+from invert.kept import are_predictions, replacing
 from invert.predictions import append, complete, compressed, lay_out, open_predictions
 from invert.table import write_table
+from invert.watched import Watched, of_frame
 from msft.errors import ParameterError
 from msft.layout import PROCESS
-from msft.output import check_writable, whole
+from msft.output import check_own, check_writable, whole
 from msft.superblock import has_writer
 
 SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs")
 PREDICTIONS = ".predictions.h5"
+OF_INVERTERS = re.compile(r".*\.predictions(\.\d+)?\.h5")
+"""Names of predictions, those that were kept among them."""
 
 AT_ONCE = 64
 """Frames of a growing file that are inverted together."""
@@ -39,46 +43,13 @@ State = tuple[int, int]
 """Size and time of the last change of a file."""
 
 
-@dataclass(frozen=True)
-class Watched:
-    """What happened: a frame was inverted, or a file is done.
-
-    Attributes
-    ----------
-    file
-        The file with the frames.
-    frame
-        Number of the frame in it; None when the file is done.
-    radius_nm, orientation, agreement, score, flags
-        Of the frame.
-    predictions
-        The file that was written, when the file is done.
-    """
-
-    file: str
-    frame: int | None = None
-    radius_nm: float | None = None
-    orientation: tuple[float, ...] | None = None
-    agreement: float | None = None
-    score: float | None = None
-    flags: tuple[str, ...] = ()
-    predictions: str | None = None
-
-    def line(self) -> str:
-        """For people."""
-        if self.frame is None:
-            return f"{self.file}: wrote {self.predictions}"
-        particle = f"R {self.radius_nm:7.2f} nm  agreement {self.agreement:.3f}"
-        return f"{self.file} {self.frame:6d}  {particle}  {', '.join(self.flags)}".rstrip()
-
-
 def watch_folder(
     folder: Path,
     reading: Reading,
     inverter: Inverter,
     provenance: Mapping[str, Any],
     say: Callable[[Watched], None],
-    warn: Callable[[Path, str], None],
+    tell: Callable[[Path, str], None],
     *,
     interval: float = 1.0,
     until_idle: float | None = None,
@@ -95,9 +66,10 @@ def watch_folder(
         As for one file.
     say
         Told of every frame and of every file that is done.
-    warn
-        Told of a file what needs a look, or ``error:`` and why it cannot be used; it is tried again when it
-        changes. Of the folder, how many files of it are done already.
+    tell
+        Told of a file what was found and decided about it, of which ``warning:`` needs a look, or ``error:``
+        and why it cannot be used; it is tried again when it changes. Of the folder, how many files of it are
+        done already.
     interval
         Seconds between two looks.
     until_idle
@@ -117,7 +89,8 @@ def watch_folder(
     last_news = time.monotonic()
     done = sum(twin is None and has_predictions(path) for path, twin in files_in(folder))
     if done:
-        warn(folder, f"{done} files have predictions already, of whatever model and options; they are left")
+        text = "files have predictions already, of whatever model and options; they are left"
+        tell(folder, f"warning: {done} {text}")
     while True:
         for path, twin in files_in(folder):
             state = _state(path)
@@ -130,12 +103,12 @@ def watch_folder(
                     allowed = f"a name of its own; the predictions of {twin.name} would be lost"
                     raise ParameterError("frames", path.name, allowed)
                 inverted[path] = invert_as_it_grows(
-                    path, reading, inverter, provenance, say, warn, interval, patience
+                    path, reading, inverter, provenance, say, tell, interval, patience
                 )
             except ParameterError as error:
                 # one that is only just being written may be whole the next time: it changes, then
                 refused[path] = state
-                warn(path, f"error: {error}")
+                tell(path, f"error: {error}")
             last_news = time.monotonic()
         if until_idle is not None and time.monotonic() - last_news >= until_idle:
             return
@@ -148,7 +121,7 @@ def files_in(folder: Path) -> list[tuple[Path, Path | None]]:
         path: state
         for path in folder.iterdir()
         if path.suffix.lower() in SUFFIXES
-        and not path.name.endswith(PREDICTIONS)
+        and not OF_INVERTERS.fullmatch(path.name)
         and not path.name.startswith(".")
         if (state := _state(path)) is not None
     }
@@ -170,14 +143,14 @@ def invert_as_it_grows(
     inverter: Inverter,
     provenance: Mapping[str, Any],
     say: Callable[[Watched], None],
-    warn: Callable[[Path, str], None],
+    tell: Callable[[Path, str], None],
     interval: float = 1.0,
     patience: float = PATIENCE,
 ) -> State | None:
     """Invert the frames of one file as they are written; predictions appear when its writer has closed it.
 
     A writer that has added nothing for `patience` seconds counts as gone, which is told as a warning; so is a
-    file that has vanished.
+    file that has vanished. Forward fits whose place they take are kept.
 
     Returns
     -------
@@ -186,31 +159,35 @@ def invert_as_it_grows(
     Raises
     ------
     ParameterError
-        If the file cannot be used, or another one has taken its name meanwhile.
+        If the file cannot be used, another one has taken its name meanwhile, or what has the name of its
+        predictions is something else.
     """
     target = path.with_suffix(PREDICTIONS)
     check_writable(target)
+    check_own(target, are_predictions)
     simulation = inverter.checkpoint.model.configuration.simulation
     done, last_news = 0, time.monotonic()
+    notes: list[str] = []
     begun: tuple[int | None, NDArray[np.float32] | None] = (None, None)
-    with whole(target) as temporary, ExitStack() as stack:
+    with replacing(target) as kept, whole(target) as temporary, ExitStack() as stack:
         file = stack.enter_context(h5py.File(temporary, "w", track_order=True))
         while True:
             state = _state(path)
             if done and state is None:
-                warn(path, "warning: it is gone; taken as far as it was read")
+                tell(path, "warning: it is gone; taken as far as it was read")
                 break
             growing = has_writer(path)
             with open_frames(path, reading, growing=growing) as source:
                 source.onto(simulation.detector, simulation.optics.wavelength)
                 if PROCESS not in file:
+                    notes = source.notes
                     facts = {
                         **provenance,
                         "weights_sha256": inverter.checkpoint.digest,
-                        "notes": json.dumps(source.notes),
+                        "notes": json.dumps(notes),
                     }
-                    for warning in source.warnings:
-                        warn(path, warning)
+                    for note in notes:
+                        tell(path, note)
                     lay_out(file, source.size, simulation, facts, inverter.sigma_means)
                 # not the file alone: one that is written anew in its place stays the same to the file system
                 number, head = _number(path), source.read(range(1)).images if len(source) else None
@@ -231,14 +208,17 @@ def invert_as_it_grows(
             if not growing:
                 break
             if _number(path) == number and time.monotonic() - last_news >= patience:
-                warn(path, f"warning: taken as it is, since its writer has added nothing for {patience:g} s")
+                tell(path, f"warning: taken as it is, since its writer has added nothing for {patience:g} s")
                 break
             # once more, now that the writer has gone, for what came last
         complete(file)
         stack.close()
     with open_predictions(target) as predictions:
         write_table(target.with_suffix(".csv"), predictions.blocks())
-    say(Watched(path.name, predictions=target.name))
+    for line in kept:
+        tell(path, line)
+    weights = shipped.describe(inverter.checkpoint)[0]
+    say(Watched(path.name, predictions=target.name, notes=(weights, *notes, *kept)))
     return state
 
 
@@ -277,18 +257,6 @@ def _catch_up(
         inversion = inverter(frames)
         append(file, inversion.estimates, frames.source, compressed(inversion))
         for row in range(len(inversion.estimates)):
-            say(_told(path, inversion.estimates, row))
+            say(of_frame(path, inversion.estimates, row))
         done += len(inversion.estimates)
     return done
-
-
-def _told(path: Path, estimates: Estimates, row: int) -> Watched:
-    return Watched(
-        file=path.name,
-        frame=int(estimates.frames[row]),
-        radius_nm=round(float(estimates.particles.radius[row]), 3),
-        orientation=tuple(round(float(part), 6) for part in estimates.particles.orientation[row]),
-        agreement=round(float(estimates.agreement[row]), 4),
-        score=None if estimates.score is None else round(float(estimates.score[row]), 4),
-        flags=tuple(flag_names(int(estimates.flags[row]))),
-    )

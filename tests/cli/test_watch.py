@@ -116,6 +116,20 @@ def test_a_file_with_a_doubt_or_a_fault_is_named(model: Path, tmp_path: Path) ->
         assert "look like logarithms" in file["/entry_1/process_1"].attrs["notes"]
 
 
+def test_what_is_assumed_is_told(model: Path, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry_1/data_1/data"] = stack()
+    watched = ["watch", tmp_path, "--model", model, "--interval", 0.05, "--until-idle", 0.2]
+    lines = run(*watched).stdout.splitlines()
+    assert lines[0].startswith(f"watching {tmp_path}; weights: {model}")
+    assert lines.count("a.h5: images /entry_1/data_1/data (CXI)") == 1
+    for options, told in ((["--json"], 1), (["--quiet"], 0)):
+        (tmp_path / "a.predictions.h5").unlink()
+        done = run(*watched, *options)
+        assert done.stdout.count("images /entry_1/data_1/data (CXI)") == told
+        assert done.stdout.count("weights: ") == told
+
+
 def test_a_folder_that_is_not_there_is_bad_input(model: Path, tmp_path: Path) -> None:
     done = run("watch", tmp_path / "nowhere", "--model", model)
     assert done.exit_code == 2

@@ -18,7 +18,8 @@ from invert.checkpoint import Checkpoint
 from invert.frames import Reading, open_frames
 from invert.inverter import Inverter
 from invert.model import Model, ModelConfiguration
-from invert.watch import Watched, watch_folder
+from invert.watch import watch_folder
+from invert.watched import Watched
 from msft.pattern import Simulation
 
 from .conftest import SMALL
@@ -71,7 +72,7 @@ def watched(
     meanwhile: Callable[[Watched], object] = lambda found: None,
     patience: float = 0.1,
 ) -> tuple[list[Watched], list[str]]:
-    """What is said of a folder until nothing happens there any more, and what is warned of."""
+    """What is said of a folder until nothing happens there any more, and what needs a look."""
     said: list[Watched] = []
     warned: list[str] = []
 
@@ -79,8 +80,9 @@ def watched(
         said.append(found)
         meanwhile(found)
 
-    def warn(path: Path, text: str) -> None:
-        warned.append(f"{path.name}: {text}")
+    def tell(path: Path, text: str) -> None:
+        if text.startswith(("warning: ", "error: ")):
+            warned.append(f"{path.name}: {text}")
 
     watch_folder(
         folder,
@@ -88,7 +90,7 @@ def watched(
         inverter,
         {"program": "test"},
         say,
-        warn,
+        tell,
         interval=0.02,
         until_idle=0.1,
         patience=patience,
@@ -239,7 +241,8 @@ def test_files_that_are_done_are_counted(inverter: Inverter, tmp_path: Path) -> 
     said, warned = watched(tmp_path, inverter)
     assert said == []
     assert warned == [
-        f"{tmp_path.name}: 2 files have predictions already, of whatever model and options; they are left"
+        f"{tmp_path.name}: warning: 2 files have predictions already, of whatever model and options; "
+        "they are left"
     ]
 
 
@@ -260,3 +263,42 @@ def test_what_cannot_be_written_is_reported(inverter: Inverter, tmp_path: Path) 
     assert finished(said) == ["b.h5"]
     assert len(warned) == 1
     assert warned[0].startswith("a.h5: error: out: got ")
+
+
+def test_forward_fits_are_kept_and_are_no_frames(inverter: Inverter, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.predictions.h5", "w") as file:
+        file["/entry_1/result_1/radius"] = [50e-9] * 9
+        file["/entry_1/result_1/measured"] = np.ones((9, 32, 32), dtype=np.float32)
+        file["/entry_1/result_1/patterns_used"] = [2500] * 9
+    fits = (tmp_path / "a.predictions.h5").read_bytes()
+    os.utime(tmp_path / "a.predictions.h5", (1, 1))
+    write(tmp_path / "a.h5")
+    told = []
+    for _ in range(2):
+        said, warned = watched(tmp_path, inverter)
+        told += [found.notes[-1] for found in said if found.predictions]
+        assert [line for line in warned if "files have predictions already" not in line] == []
+        assert (
+            (tmp_path / "a.predictions.1.h5").read_bytes()
+            == fits
+            != (tmp_path / "a.predictions.h5").read_bytes()
+        )
+    assert said == []
+    assert [line.partition(" they are ")[2] for line in told] == [
+        f"kept as {tmp_path / 'a.predictions.1.h5'}"
+    ]
+    assert sorted(path.name for path in tmp_path.glob("*.h5")) == [
+        "a.h5", "a.predictions.1.h5", "a.predictions.h5"
+    ]  # fmt: skip
+
+
+def test_what_is_no_predictions_is_not_replaced(inverter: Inverter, tmp_path: Path) -> None:
+    write(tmp_path / "a.predictions.h5", seed=2)
+    theirs = (tmp_path / "a.predictions.h5").read_bytes()
+    os.utime(tmp_path / "a.predictions.h5", (1, 1))
+    write(tmp_path / "a.h5")
+    said, warned = watched(tmp_path, inverter)
+    assert said == []
+    assert len(warned) == 1
+    assert "a new name: it holds something else" in warned[0]
+    assert (tmp_path / "a.predictions.h5").read_bytes() == theirs
