@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, SAMPLEFORMAT, TiffImageFile
 
 import msft
 from invert.reading.instrument import MILLIMETRE, Instrument
@@ -199,9 +200,19 @@ def _grey(path: Path, picture: Image.Image) -> NDArray[Any]:
                 "pictures", f"{path} in colours", "pictures in grey: colours are no intensities"
             )
         values = colours[..., 0]
+    values = values.view(_stored_type(picture, values.dtype))
     if values.ndim != 2 or values.dtype.kind not in "iuf":
         raise ParameterError("pictures", f"{path} of mode {picture.mode}", "pictures in grey")
     return values
+
+
+def _stored_type(picture: Image.Image, read: np.dtype[Any]) -> np.dtype[Any]:
+    """The type of the numbers as stored: Pillow mistakes the sign of some that have 32 or 8 bits."""
+    if not isinstance(picture, TiffImageFile):
+        return read
+    bits, sign = (tuple(picture.tag_v2.get(tag, (1,))) for tag in (BITSPERSAMPLE, SAMPLEFORMAT))
+    stored = {((32,), (1,)): np.uint32, ((8,), (2,)): np.int8}.get((bits, sign))
+    return read if stored is None else np.dtype(stored)
 
 
 def _require_alike(path: Path, frame: NDArray[Any], data: h5py.Dataset) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -178,6 +180,32 @@ def test_floating_point_pictures_and_logarithms(tmp_path: Path) -> None:
     frames = read_frames(tmp_path / "f.h5")
     assert np.array_equal(frames.images[0], image)
     assert frames.scale == "log"
+
+
+def write_tiff(path: Path, image: NDArray[Any], sample_format: int | None) -> None:
+    """Without compression; with the tag that says unsigned, signed or floating-point, or without it."""
+    rows, columns = image.shape
+    tags = {256: columns, 257: rows, 258: 8 * image.itemsize, 259: 1, 262: 1, 273: 8, 277: 1, 278: rows}
+    tags |= {279: image.nbytes} | ({} if sample_format is None else {339: sample_format})
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = struct.pack("<2sHI", b"II", 42, 8 + image.nbytes)
+    path.write_bytes(head + image.tobytes() + struct.pack("<H", len(tags)) + entries + bytes(4))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sample_format"),
+    [("u4", 1), ("u4", None), ("i4", 2), ("f4", 3), ("u1", 1), ("u1", None), ("i1", 2), ("u2", None)],
+)
+def test_numbers_of_a_tiff_keep_their_signs(tmp_path: Path, kind: str, sample_format: int | None) -> None:
+    image = np.random.default_rng(2).integers(0, 256, (20, 24 * np.dtype(kind).itemsize), np.uint8).view(kind)
+    image = np.nan_to_num(image)
+    write_tiff(tmp_path / "a.tif", image, sample_format)
+    done = run("import", tmp_path / "a.tif", "-o", tmp_path / "f.h5")
+    assert done.exit_code == 0, done.output
+    with h5py.File(tmp_path / "f.h5") as file:
+        data = file["/entry_1/data_1/data"]
+        assert data.dtype == kind
+        assert np.array_equal(data[0], image)
 
 
 def test_pictures_that_are_no_frames_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
