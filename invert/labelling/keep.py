@@ -176,9 +176,12 @@ class _Parser:
             return np.asarray(self.labelling.labels[:, column], dtype=np.bool_)
         compare, limit = _COMPARISONS[self._take()], self._take()
         try:
-            return compare(self.labelling.probabilities[:, column], float(limit))
+            probability = float(limit)
         except ValueError:
             raise self._wrong(f"{limit!r} for a number") from None
+        if not 0 <= probability <= 1:
+            raise self._wrong(f"{limit!r} for a probability from 0 to 1")
+        return compare(self.labelling.probabilities[:, column], probability)
 
     def _next_is(self, token: str) -> bool:
         if self.tokens and self.tokens[0] == token:

@@ -177,7 +177,8 @@ def test_any_expression_chooses_what_numpy_would(expression: str) -> None:
 @pytest.mark.parametrize(
     "expression",
     ["", "d", "a &", "a b", "(a", "a)", "a > b", "a > ", "& a", "a && b", "a; b", "0.5 < a", "a == b",
-     "__import__('os')", "a.b", "a > 0.5.5", "~", "\x00", "a" * (LONGEST + 1), "()"],
+     "__import__('os')", "a.b", "a > 0.5.5", "~", "\x00", "a" * (LONGEST + 1), "()",
+     "a > nan", "a < inf", "a < 50", "a > 1.001", "a < 1e400"],
 )  # fmt: skip
 def test_what_is_no_expression_is_refused(expression: str) -> None:
     with pytest.raises(ParameterError, match="keep: got"):
