@@ -279,12 +279,6 @@ def fit(
         low, high = low if radius_min is None else radius_min, high if radius_max is None else radius_max
         search = replace(search, radius_range=(low, high))
         chosen_rows = parse_rows(rows)
-        with open_frames(frames, reading) as source:
-            source.agree()
-            source.doubt()
-            measured = source.read(chosen(chosen_rows, len(source)))
-            notes = source_notes(source)
-        require_readable(frames, measured.readable)
         settings: dict[str, Any] = {
             "optics": {
                 "absorption": absorption,
@@ -294,7 +288,13 @@ def fit(
             "detector": {"pixel_size": pixel_size, "distance": distance, "q_step": q_step},
             "solver": solver,
         }
-        simulation = simulation_of(measured, merged(file, settings))
+        with open_frames(frames, reading) as source:
+            source.agree()
+            measured = source.read(chosen(chosen_rows, len(source)))
+            require_readable(frames, measured.readable)
+            simulation = simulation_of(measured, merged(file, settings))
+            source.doubt(simulation.detector, simulation.optics.wavelength)
+            notes = source_notes(source)
         notes.append(instrument_of(simulation, measured).line())
         known = {"icosahedron"} if measured.truth is None else set(measured.truth.bodies.tolist())
         bodies = body or sorted(known)

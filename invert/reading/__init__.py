@@ -6,6 +6,7 @@
 - ``places``: which of a file's arrays are the images; ``stack``: those arrays as one stack;
 - ``instrument``: wavelength, pixels, distance, centre; ``sample``: the truth, if the file is a simulation;
 - ``mask``: which pixels count; ``scale``: intensities or logarithms;
+- ``doubts``: what looks wrong with the first frames; ``defects`` and ``unlit``: pixels that mislead;
 - ``centring``: where the beam was, without a model; ``resample``: onto the pixels that a model knows;
 - ``isolation``: a damaged file crashes another process than this one.
 """

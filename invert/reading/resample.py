@@ -74,6 +74,13 @@ class Grid:
         factor = self.wavenumber / np.sqrt(1 + y**2 + x**2)
         return y * factor, x * factor
 
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Pixels whose middles lie inside the Ewald sphere, bool, shape `size`; beyond it is no light."""
+        places = (np.arange(length, dtype=np.float64) for length in self.size)
+        q_y, q_x = self.vectors(*np.meshgrid(*places, indexing="ij"))
+        return np.asarray(q_y**2 + q_x**2 < self.wavenumber**2)
+
     def solid_angle(self, q_squared: FloatArray) -> FloatArray:
         """What a pixel there collects of |A|^2: cos^3 theta on a flat detector, else 1."""
         if not self.flat:
@@ -160,11 +167,7 @@ class Resampling:
         self._area = np.bincount(owner, minlength=math.prod(target.size))
         self._weights = _bilinear(owner, position, np.ones_like(collected), source.size, target.size)
         self._corrected = _bilinear(owner, position, collected, source.size, target.size)
-        centres = target.vectors(
-            *np.meshgrid(*(np.arange(n, dtype=np.float64) for n in target.size), indexing="ij")
-        )
-        inside = (centres[0] ** 2 + centres[1] ** 2 < target.wavenumber**2).ravel()
-        self._inside = inside
+        self._inside = inside = target.inside.ravel()
         reached = self._weights.sum(axis=1) >= ENOUGH * np.maximum(self._area, 1)
         self.covered = float(reached[inside].mean())
 

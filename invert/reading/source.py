@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -13,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invert.reading.centring import MOST_FRAMES, center_note, estimated_center
-from invert.reading.defects import FEWEST, RATIO, HotPixels
+from invert.reading.doubts import doubts
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instruments
 from invert.reading.mask import HARDLY, convert, good_in_file, mask_note, masks_beside, read_mask
 from invert.reading.options import ESTIMATE, Reading, parse_center
 from invert.reading.places import attribute, find_images
-from invert.reading.resample import Resampling, grey_of, resampling
+from invert.reading.resample import Resampling, grey_of, resampling, stated_grid
 from invert.reading.sample import read_simulation, read_truth
-from invert.reading.scale import PEDESTAL, darkness, looks_linear, looks_scaled
+from invert.reading.scale import looks_linear, looks_scaled
 from invert.reading.stack import ImageStack
 from msft.dataset import Scale
 from msft.detector import Detector
@@ -30,10 +31,7 @@ from msft.particle import Particles
 from msft.turns import turn
 
 SAMPLED = 16
-"""Frames that tell the scale, a pedestal and hot pixels."""
-
-NAMED = 10
-"""Hot pixels whose places are told."""
+"""Frames that tell the scale and what looks wrong."""
 
 
 class Portion(NamedTuple):
@@ -131,7 +129,7 @@ class FrameSource:
             See `invert.reading.resample.resampling` and `agree`.
         """
         self.agree()
-        self.doubt()
+        self.doubt(detector, wavelength)
         other_size = self._stack.size != (detector.pixels, detector.pixels)
         if self.instrument.center is None and other_size:
             # whether they can be brought there at all comes first
@@ -247,43 +245,35 @@ class FrameSource:
             return stated
         self.scale = "log"  # which rejects no number but NaN and infinities
         images, valid, _ = self._read(np.arange(min(SAMPLED, len(self._stack), self._stack.block)))
-        if looks_linear(images, valid, eight_bit=self._stack.dtype.itemsize == 1):
-            self.notes.append("the values look like intensities and are taken so")
+        eight_bit = self._stack.dtype.itemsize == 1
+        if looks_linear(images, valid, eight_bit):
+            said = "; --scale log says otherwise" if eight_bit else ""
+            self.notes.append(f"the values look like intensities and are taken so{said}")
             if looks_scaled(images, valid):
                 self.notes.append("warning: they are spread as logarithms are; --scale log takes them so")
             return "linear"
         self.notes.append("warning: the values look like logarithms and are taken so; --scale says otherwise")
         return "log"
 
-    def doubt(self) -> None:
-        """Tell among the notes a pedestal and hot pixels of the first frames.
+    def doubt(self, detector: Detector, wavelength: float) -> None:
+        """Tell among the notes what looks wrong with the first frames; see `invert.reading.doubts`.
 
-        Of logarithms nobody knows the base: there neither is looked for.
+        Of logarithms nobody knows the base: there nothing is looked for. The detector and the wavelength in
+        nm are those of what the frames are compared with; what the frames know of theirs wins.
         """
         if self.scale == "log":
             return
-        darknesses, hot = [], HotPixels(self._stack.size)
+        inside = np.ones(self._stack.size, dtype=bool)
+        with suppress(ParameterError):  # one that nobody knows is refused elsewhere
+            inside = stated_grid(self.instrument, inside.shape, detector, 2 * math.pi / wavelength).inside
         first = np.arange(min(SAMPLED, len(self._stack)))
         with damage(self.path):
-            for start in range(0, len(first), self._stack.block):
-                images, valid, _ = self._read(first[start : start + self._stack.block])
-                for image, usable in zip(images, valid, strict=True):
-                    if usable.any():
-                        darknesses.append(darkness(image[usable]))
-                    if len(first) >= FEWEST:
-                        hot.see(image, usable)
-        if darknesses and (dark := float(np.median(darknesses))) > PEDESTAL:
-            self.notes.append(
-                f"warning: the darkest pixels hold {dark:.2g} of the median: a dark frame not subtracted, or "
-                "stray light that no model knows; answers may be off without a flag"
+            portions = (
+                self._read(first[start : start + self._stack.block])
+                for start in range(0, len(first), self._stack.block)
             )
-        if len(found := hot.pixels.tolist()):
-            places = ", ".join(f"[{row}, {column}]" for row, column in found[:NAMED])
-            more = " ..." if len(found) > NAMED else ""
-            self.notes.append(
-                f"warning: {RATIO:g} times brighter than each neighbour in most of the first {len(first)} "
-                f"frames: pixels {places}{more}, {len(found)} in all; if they are hot, --mask hides them"
-            )
+            frames = (frame for images, valid, _ in portions for frame in zip(images, valid, strict=True))
+            self.notes += doubts(frames, len(first), inside)
 
     def _estimate_center(self) -> None:
         images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))

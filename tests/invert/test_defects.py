@@ -1,4 +1,4 @@
-"""Hot pixels that no mask names, and a dark frame that nobody subtracted, are told."""
+"""What no mask names is told: hot pixels, parts without light, a dark frame that nobody subtracted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from msft_cli.inversion import app
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from augment.files import augment_file
 from invert.frames import Reading, open_frames
 from msft.detector import EwaldDetector
+from msft.generate import generate
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 
+DEFAULT = EwaldDetector()
 HOT = ((20, 30), (90, 100), (0, 127))
 TOLD = "frames: pixels [0, 127], [20, 30], [90, 100], 3 in all"
 
@@ -31,13 +34,15 @@ def photons(patterns: NDArray[np.float32], number: float) -> NDArray[np.float32]
     return np.asarray(np.random.default_rng(1).poisson(rates), dtype=np.float32)
 
 
-def warnings_of(path: Path, stack: NDArray[np.float32], **options: object) -> list[str]:
-    """What is warned of frames as a model with the default detector takes them."""
+def warnings_of(
+    path: Path, stack: NDArray[np.float32], detector: EwaldDetector = DEFAULT, **options: object
+) -> list[str]:
+    """What is warned of frames as a model with that detector takes them."""
     with h5py.File(path, "w") as file:
         file["data"] = stack
     with open_frames(path, Reading(**options)) as source:  # type: ignore[arg-type]
         before = len(source.warnings)
-        source.doubt()
+        source.doubt(detector, 13.5)
         return source.warnings[before:]
 
 
@@ -79,7 +84,7 @@ def test_the_middle_of_a_pattern_is_none(tmp_path: Path, coarser: int) -> None:
     patterns = Simulation(detector=detector).intensity(
         ParticleDistribution((140.0, 160.0)).draw(0, range(16))
     )
-    assert warnings_of(tmp_path / "a.h5", photons(patterns, 1e8)) == []
+    assert warnings_of(tmp_path / "a.h5", photons(patterns, 1e8), detector) == []
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -120,3 +125,56 @@ def test_a_pedestal_is_told(tmp_path: Path, counts: NDArray[np.float32], pedesta
     stack[:9] = np.nan  # of lost frames nothing is known
     warnings = warnings_of(tmp_path / "a.h5", stack)
     assert ["a dark frame not subtracted" in warning for warning in warnings] == [True] * told
+
+
+ROWS, COLUMNS = np.mgrid[:128, :128] - 64
+SEEING = {
+    "round": np.hypot(ROWS, COLUMNS) < 50,
+    "beside a hole": np.hypot(ROWS, COLUMNS) > 8,
+    "window": (abs(ROWS) < 36) & (abs(COLUMNS) < 50),
+}
+
+
+@pytest.mark.parametrize("seeing", SEEING)
+@pytest.mark.parametrize("number", [3, 16])
+def test_parts_that_saw_nothing_are_told(
+    tmp_path: Path, counts: NDArray[np.float32], seeing: str, number: int
+) -> None:
+    stack = np.where(SEEING[seeing], counts, 0)[:number]
+    (warning,) = warnings_of(tmp_path / "a.h5", stack)
+    inside = np.hypot(ROWS, COLUMNS) < 60  # beyond the Ewald sphere there is no light for any detector
+    part = float(warning.removeprefix("warning: ").partition(" %")[0])
+    assert part == pytest.approx(100 * (~SEEING[seeing] & inside).sum() / inside.sum(), rel=0.2)
+    assert warning.endswith(
+        f" 0 in all of the first {number} frames; if nothing measured there, --mask hides them"
+    )
+    np.save(tmp_path / "mask.npy", ~SEEING[seeing])
+    assert warnings_of(tmp_path / "a.h5", stack, mask=tmp_path / "mask.npy") == []
+
+
+@pytest.mark.parametrize("number", [1, 3, 16])
+@pytest.mark.parametrize("photon_number", [30.0, 1e3, 1e5, 1e7])
+def test_darkness_is_no_part_that_saw_nothing(
+    tmp_path: Path, counts: NDArray[np.float32], number: int, photon_number: float
+) -> None:
+    # want of photons, fewer bits than the detector has, and what a threshold or a dark frame leaves of noise
+    rates = counts[:number] * np.float32(photon_number / 1e7)
+    noise = np.random.default_rng(3).normal(-2, 1, rates.shape)
+    for stack in (
+        photons(counts[:number], photon_number),
+        np.rint(np.repeat(rates[:1], number, axis=0)),
+        np.where(rates < 3, 0, rates),
+        np.clip(rates + noise, 0, None),
+    ):
+        warnings = warnings_of(tmp_path / "a.h5", stack.astype(np.float32), scale="linear")
+        assert [warning for warning in warnings if "are 0 in" in warning] == []
+
+
+@pytest.mark.parametrize("preset", ["experiment", "any_window"])
+def test_frames_as_our_detectors_record_them_have_no_such_part(tmp_path: Path, preset: str) -> None:
+    generate(tmp_path / "d.h5", 16, 0)
+    augment_file(tmp_path / "d.h5", tmp_path / "a.h5", preset, 0)
+    for name in ("d.h5", "a.h5"):
+        with open_frames(tmp_path / name, Reading(scale="linear")) as source:
+            source.onto(DEFAULT, 13.5)
+            assert [warning for warning in source.warnings if "are 0 in" in warning] == []

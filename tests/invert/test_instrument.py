@@ -201,6 +201,18 @@ def test_intensities_and_logarithms_are_told_apart() -> None:
     assert not looks_linear(grey.round(), valid, eight_bit=True)
 
 
+@pytest.mark.parametrize(("kind", "told"), [(np.uint8, True), (np.uint16, False)])
+def test_numbers_of_eight_bits_that_are_taken_as_intensities_may_be_logarithms(
+    tmp_path: Path, kind: type[np.unsignedinteger[Any]], told: bool
+) -> None:
+    rows, columns = np.mgrid[:40, :40] - 20
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = (255 / (1 + rows**2 + columns**2)).astype(kind)
+    with open_frames(tmp_path / "a.h5") as source:
+        (note,) = [note for note in source.notes if "look like" in note]
+    assert note == "the values look like intensities and are taken so" + told * "; --scale log says otherwise"
+
+
 @pytest.mark.parametrize(
     ("unit", "value"),
     [("micron", 75.0), ("\u03bcm", 75.0), ("micrometers", 75.0), ("millimetre", 0.075), ("Meter", 75e-6)],
