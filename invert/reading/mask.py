@@ -33,10 +33,20 @@ REPEATED = 16
 """Pixels that have them in frames of fractions: of darkness, so few numbers do not stand there so often."""
 
 MOSTLY = 0.5
-"""A mask that leaves less of the frames was perhaps meant the other way round."""
+"""A mask that leaves less of the frames was perhaps meant the other way round: see `perhaps_inverted`."""
 
 HARDLY = 0.1
-"""The same of one beside the frames, for which CXI says what it means."""
+"""The same of one beside the frames, for which CXI says what it means, whatever they show."""
+
+FEW = 0.05
+"""The same of any: windows leave more, bad pixels are fewer. That of `experiment` leaves 18 % or more."""
+
+BRIGHTER = 5.0
+"""What a window shows has higher ranks than the rest by so many of their standard errors, if only some
+hundred photons arrived."""
+
+LOOKED_AT, MOST_RANKED = 16, 2**20
+"""Frames, and pixels of them, whose ranks are compared."""
 
 
 def read_mask(path: Path, good: int) -> NDArray[np.bool_]:
@@ -69,8 +79,32 @@ def read_mask(path: Path, good: int) -> NDArray[np.bool_]:
     return _good(bits, good)
 
 
-def mask_note(good: NDArray[np.bool_], value: int) -> str:
-    """How much a user's mask leaves, in words; `value` is that of the good pixels.
+def perhaps_inverted(good: NDArray[np.bool_], stack: ImageStack) -> bool:
+    """Whether a mask, bool (H, W) or (N, H, W), leaves little, and nothing brighter than what it hides."""
+    part = float(good.mean())
+    if not FEW <= part < MOSTLY:
+        return part < FEW
+    try:
+        values = stack.read(0, min(LOOKED_AT, len(stack), stack.block))
+    except OSError:  # what is damaged does not speak against it
+        return True
+    good = good if good.ndim == 2 else good[: len(values)]
+    usable = measured(values, "log")
+    left = np.broadcast_to(good, values.shape)[usable]
+    step = max(1, left.size // MOST_RANKED)
+    left = left[::step]
+    if left.all() or not left.any():
+        return not left.any()
+    _, level, counts = np.unique(values[usable][::step], return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - counts / 2)[level]
+    error = ranks.std() * np.sqrt(1 / left.sum() + 1 / (~left).sum())
+    return not ranks[left].mean() - ranks[~left].mean() > BRIGHTER * error
+
+
+def mask_note(good: NDArray[np.bool_], value: int, doubtful: bool) -> str:
+    """How much a mask leaves, in words; `value` is that of the good pixels.
+
+    With `doubtful` it is a warning that it was perhaps meant the other way round.
 
     Raises
     ------
@@ -81,7 +115,7 @@ def mask_note(good: NDArray[np.bool_], value: int) -> str:
     if part == 0:
         raise ParameterError("mask", "no good pixel", f"a mask with good pixels; {other}")
     text = f"the mask leaves {100 * part:.0f} % of the pixels"
-    return f"warning: {text}; {other}" if part < MOSTLY else text
+    return f"warning: {text}; {other}" if doubtful else text
 
 
 def masks_beside(file: h5py.File, images: str) -> list[str]:

@@ -17,7 +17,15 @@ from invert.reading.centring import MOST_FRAMES, center_note, estimated_center
 from invert.reading.doubts import doubts
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instruments
-from invert.reading.mask import HARDLY, convert, good_in_file, mask_note, masks_beside, read_mask
+from invert.reading.mask import (
+    HARDLY,
+    convert,
+    good_in_file,
+    mask_note,
+    masks_beside,
+    perhaps_inverted,
+    read_mask,
+)
 from invert.reading.options import ESTIMATE, Reading, parse_center
 from invert.reading.places import attribute, find_images
 from invert.reading.resample import Resampling, grey_of, resampling, stated_grid
@@ -72,7 +80,7 @@ class FrameSource:
                 first = np.arange(min(SAMPLED, len(self._stack)))
                 left = good_in_file(file, self._stack, first, self._good_value)
                 if 0 < left.mean() < HARDLY:
-                    self.notes.append(mask_note(left, self._good_value))
+                    self.notes.append(mask_note(left, self._good_value, doubtful=True))
         others = [other for other in self.found.others if other.partition(" ")[0] not in masks]
         if others:
             self.notes.append("other arrays: " + ", ".join(others))
@@ -230,7 +238,7 @@ class FrameSource:
         if good.shape not in (size, (len(self._stack), *size)):
             allowed = f"{size} or {(len(self._stack), *size)}, as the frames"
             raise ParameterError("mask", f"shape {good.shape}", allowed)
-        self.notes.append(mask_note(good, value))
+        self.notes.append(mask_note(good, value, perhaps_inverted(good, self._stack)))
         return good
 
     def _scale(self, wanted: str) -> str:

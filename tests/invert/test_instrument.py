@@ -149,6 +149,27 @@ def test_whole_numbers_below_zero_are_marks_or_darkness() -> None:
         assert measured(marked.astype(kind), "log").all()
 
 
+@pytest.mark.parametrize("outside", ["light", "nothing", "no number"])
+@pytest.mark.parametrize("logarithms", [False, True])
+def test_a_window_is_no_mask_read_the_other_way_round(tmp_path: Path, outside: str, logarithms: bool) -> None:
+    rows, columns = np.mgrid[:64, :64] - 32
+    light = np.random.default_rng(0).exponential(1e5 / (1 + np.hypot(rows, columns) ** 4), (3, 64, 64))
+    frames = np.log10(light + 1e-3) if logarithms else light
+    bad = (abs(rows) > 14) | (abs(columns) > 16) | (np.hypot(rows, columns) < 3)
+    if outside != "light":
+        frames[:, bad] = 0 if outside == "nothing" else np.nan
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = frames.astype(np.float32)
+    np.save(tmp_path / "bad.npy", bad)
+    np.save(tmp_path / "few.npy", (rows == 9) | (np.hypot(rows, columns) < 3))
+    for name, value, told in (("bad", 0, "the"), ("few", 0, "the"), ("few", 1, "warning: the")):
+        with open_frames(
+            tmp_path / "a.h5", Reading(mask=tmp_path / f"{name}.npy", mask_good=value)
+        ) as source:
+            (note,) = [note for note in source.notes if "mask leaves" in note]
+        assert note.startswith(f"{told} mask leaves"), note
+
+
 def test_a_mask_that_leaves_little_is_said(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = np.random.default_rng(0).lognormal(0, 3, (2, 10, 10)).astype(np.float32)
