@@ -21,7 +21,11 @@ from invert.table import Summary
 from msft.particle import Particles
 
 LEARNED = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
-CURVATURE = "per axis, from the curvature of the misfit and the residuals; without errors of the physics"
+CURVATURE = (
+    "per axis, from the curvature of the misfit and the residuals, larger by what of a detector is not "
+    "fitted: covers 68 % of the errors on simulated frames of the preset experiment; without errors of the "
+    "physics"
+)
 
 
 class Answer(NamedTuple):

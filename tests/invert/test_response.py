@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from augment import experiment
 from augment.scaling import FLOOR_DECADES
 from invert.fitting.comparison import Comparison
 from invert.fitting.forward import Candidate, ForwardModel, point_spread
 from invert.fitting.polish import Polished, polish, turned
 from invert.fitting.response import settle
+from invert.uncertainty import ANGLE
+from msft.dataset import missing_pixels
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 
@@ -156,3 +160,26 @@ def test_masked_pixels_have_no_influence_bit_for_bit() -> None:
     assert answers[0].candidate.radius == answers[1].candidate.radius
     np.testing.assert_array_equal(answers[0].candidate.orientation, answers[1].candidate.orientation)
     assert answers[0].candidate.blur == answers[1].candidate.blur
+
+
+@pytest.mark.slow
+def test_intervals_hold_as_many_errors_as_they_say_on_frames_of_a_detector() -> None:
+    """68 % of 60, within three standard deviations; of what the residuals alone tell, 30 and 40 %."""
+    count = 60
+    particles = ParticleDistribution().draw(6, range(count))
+    images, drawn = experiment()(
+        torch.from_numpy(LARGE.intensity(particles)), torch.Generator().manual_seed(6)
+    )
+    valid = drawn.measured((128, 128), torch.from_numpy(missing_pixels(LARGE) == 0)).numpy()
+    turns = np.radians(np.random.default_rng(6).normal(0, 0.4, (count, 3)))
+    within = []
+    for row in range(count):
+        model = ForwardModel(images[row].numpy(), valid[row], LARGE, "icosahedron", reach=3.0)
+        start = turned(particles.orientation[row : row + 1], turns[row : row + 1])[0]
+        first = polish(model, Candidate(float(particles.radius[row]) + 0.2, start, 3.0), (25.0, 165.0))
+        answer = settle(model, [first], (25.0, 165.0))[0]
+        angle = np.radians(degrees_off(answer.candidate.orientation, particles.orientation[row]))
+        error = abs(answer.candidate.radius - particles.radius[row])
+        within.append((angle <= ANGLE * answer.orientation_sigma, error <= answer.radius_sigma))
+    share = np.mean(within, axis=0)
+    assert (abs(share - 0.68) < 0.18).all(), share
