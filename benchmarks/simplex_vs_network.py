@@ -187,7 +187,7 @@ def describe(point: dict[str, Any]) -> str:
 
 def figure(result: dict[str, Any]) -> Figure:
     """Error against patterns: the papers' mean error, and the angle."""
-    picture = Figure(figsize=(9.6, 4.1), layout="constrained")
+    picture = Figure(figsize=(9.6, 4.5), layout="constrained")
     panels = (
         ("mean_error", 100.0, "mean relative error (%)"),
         ("degrees", 1.0, "orientation error (degrees)"),
@@ -241,7 +241,8 @@ def figure(result: dict[str, Any]) -> Figure:
         axes.set_ylabel(label)
         axes.set_xlabel("patterns computed (per frame; for a network once)")
         axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=8)
+    handles, labels = axes.get_legend_handles_labels()
+    picture.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     picture.suptitle(f"{result['tests']} test patterns: median, and up to the 90 % quantile", fontsize=10)
     return picture
 
