@@ -51,10 +51,11 @@ def classify(
     """Label measured frames with a classifier: labels and probabilities as HDF5 and CSV."""
     with one_line_errors():
         from invert.labelling import classify as labelling
+        from invert.table import is_table
         from msft.errors import ParameterError
         from msft.output import check_own, check_writable
 
-        from .own import about_other, are_classes, is_table
+        from .own import about_other, are_classes
 
         target = out or labelling.classes_of(frames)
         table = target.with_suffix(".csv")

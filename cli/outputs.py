@@ -30,10 +30,11 @@ class Outputs:
     ) -> Outputs:
         """Where they go; refused before any work if one could not be written, or holds something else."""
         from invert.kept import are_predictions
+        from invert.table import is_table
         from msft.errors import ParameterError
         from msft.output import beside, check_own, check_writable
 
-        from .own import is_figure, is_table
+        from .own import is_figure
         from .reporting import wants_page
 
         target = out or beside(frames, ".predictions.h5", "frames")

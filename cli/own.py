@@ -22,12 +22,6 @@ def is_figure(path: Path) -> bool:
     return drawn and not (path.stem in OF_TRAINING and (path.parent / WEIGHTS).exists())
 
 
-def is_table(path: Path) -> bool:
-    """Whether a CSV has a row per frame."""
-    with path.open("rb") as file:
-        return file.read(6) == b"frame,"
-
-
 def is_evaluation(path: Path) -> bool:
     """Whether a JSON file holds what `invert evaluate` writes."""
     try:

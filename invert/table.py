@@ -166,3 +166,9 @@ def _against(estimates: Estimates, truth: Particles) -> tuple[NDArray[np.float64
         angle[same] = misorientation(found.orientation[same], truth.orientation[same], group)
         radius[same] = np.abs(found.radius[same] - truth.radius[same])
     return np.degrees(angle), radius
+
+
+def is_table(path: Path) -> bool:
+    """Whether a CSV has a row per frame."""
+    with path.open("rb") as file:
+        return file.read(6) == b"frame,"

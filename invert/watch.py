@@ -20,7 +20,7 @@ from invert.frames import FrameSource, Reading, open_frames
 from invert.inverter import Inverter
 from invert.kept import are_predictions, replacing
 from invert.predictions import append, complete, compressed, lay_out, open_predictions
-from invert.table import write_table
+from invert.table import is_table, write_table
 from invert.watched import Watched, of_frame
 from msft.errors import ParameterError
 from msft.layout import PROCESS
@@ -165,6 +165,7 @@ def invert_as_it_grows(
     target = path.with_suffix(PREDICTIONS)
     check_writable(target)
     check_own(target, are_predictions)
+    check_own(target.with_suffix(".csv"), is_table)
     simulation = inverter.checkpoint.model.configuration.simulation
     done, last_news = 0, time.monotonic()
     notes: list[str] = []

@@ -245,9 +245,15 @@ def _shows(shard: h5py.File, merged: h5py.File, rows: slice) -> bool:
     """Whether a shard has those rows of a merged file."""
     if SAMPLE not in shard or PROCESS not in shard:
         return False
-    alike = shard[PROCESS].attrs.get("simulation") == merged[PROCESS].attrs.get("simulation")
+    # as it is read: a field that a version before did not have is not another simulation
+    one, other = (
+        from_mapping(Simulation, json.loads(file[PROCESS].attrs.get("simulation", "{}")), "simulation")
+        for file in (shard, merged)
+    )
     columns = ((file[SAMPLE].get(name) for file in (shard, merged)) for name in ("radius", "orientation"))
-    return alike and all(here is not None and np.array_equal(here[:], there[rows]) for here, there in columns)
+    return one == other and all(
+        here is not None and np.array_equal(here[:], there[rows]) for here, there in columns
+    )
 
 
 def read_recipe(process: h5py.AttributeManager) -> Recipe:

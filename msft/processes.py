@@ -82,21 +82,28 @@ class Processes(Generic[Task, Answer]):
         """Begin them."""
         # a fork would have a GPU that it must not touch, and locks that nobody gives back
         anew = multiprocessing.get_context("spawn")
-        with _left_to_parent(), threads_of_new_processes(self._threads):
-            for _ in range(self._count):
-                here, there = anew.Pipe()
-                process = anew.Process(target=_run, args=(there, self._begin), daemon=True)
-                process.start()
-                there.close()
-                self._processes.append(process)
-                self._ends.append(here)
-                self._in_hand[here] = deque()
+        try:
+            with _left_to_parent(), threads_of_new_processes(self._threads):
+                for _ in range(self._count):
+                    here, there = anew.Pipe()
+                    self._ends.append(here)
+                    self._in_hand[here] = deque()
+                    with there:
+                        process = anew.Process(target=_run, args=(there, self._begin), daemon=True)
+                        process.start()
+                    self._processes.append(process)
+        except BaseException:  # they would outlive it: what ends processes at the exit is left to the parent
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End them: they hold nothing that is worth waiting for."""
+        self._end()
+
+    def _end(self) -> None:
         for process in self._processes:
             process.kill()
         for end in self._ends:
@@ -105,15 +112,19 @@ class Processes(Generic[Task, Answer]):
             process.join()
 
     def answers(self, tasks: Iterable[Task]) -> Generator[Answer, None, None]:
-        """The answers to some tasks, in their order.
+        """The answers to some tasks, in their order; if they are not all taken, there are no others.
 
         Raises
         ------
+        RuntimeError
+            If those to earlier tasks were not all taken.
         OSError
             If a process ends by itself.
         Exception
             What a task raises; but for errors of the system and of arguments, as RuntimeError with its trace.
         """
+        if any(self._in_hand.values()):
+            raise RuntimeError("answers to earlier tasks are on their way")
         numbered = enumerate(tasks)
         done: dict[int, Answer | Failure] = {}
         given = 0
@@ -193,7 +204,7 @@ def _run(end: Connection, begin: Callable[[ExitStack], Callable[[Any], Any]]) ->
             try:
                 work = work or begin(stack)
                 answer = work(task)
-            except (ParameterError, OSError) as error:
+            except (ParameterError, OSError, MemoryError) as error:
                 answer = Failure(error)
             except Exception as error:
                 answer = Failure(RuntimeError("".join(traceback.format_exception(error))))

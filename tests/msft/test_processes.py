@@ -99,6 +99,38 @@ def test_one_that_dies_amid_an_answer_is_told_at_once() -> None:
             list(answers)
 
 
+def out_of_memory(number: int) -> int:
+    raise MemoryError
+
+
+def test_want_of_memory_stays_what_it_is() -> None:
+    with processes(out_of_memory, 1) as one, pytest.raises(MemoryError):
+        list(one.answers([1]))
+
+
+def test_answers_that_nobody_took_are_not_taken_for_others() -> None:
+    with processes(fails_at_three) as two:
+        first = two.answers(iter(range(30)))
+        next(first)
+        first.close()
+        with pytest.raises(RuntimeError, match="earlier tasks"):
+            list(two.answers(range(30)))
+
+
+def test_processes_that_cannot_all_begin_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = multiprocessing.get_context("spawn").Process.start
+
+    def start(process: Any) -> None:
+        if multiprocessing.active_children():
+            raise OSError("too many")
+        begun(process)
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "start", start)
+    with pytest.raises(OSError, match="too many"), processes(fails_at_three):
+        pass
+    assert not multiprocessing.active_children()
+
+
 @pytest.mark.parametrize("count", [0, -1])
 def test_no_process_is_refused(count: int) -> None:
     with pytest.raises(ParameterError, match=rf"workers: got {count}; allowed: 1 or more"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -136,6 +137,17 @@ def test_another_shard_in_place_of_the_merged_one_is_refused(folder: Path, what:
         open_patterns(folder / "merged.h5"),
     ):
         pass
+
+
+def test_shards_of_a_version_with_fewer_fields_are_merged(folder: Path) -> None:
+    for path in (folder / "shards").glob("*.h5"):
+        with h5py.File(path, "r+") as file:
+            attributes = file["entry_1/process_1"].attrs
+            simulation = json.loads(attributes["simulation"])
+            del simulation["propagation_accuracy"]
+            attributes["simulation"] = json.dumps(simulation)
+    merge([folder / "shards"], folder / "merged.h5")
+    assert_same(folder / "merged.h5", folder / "whole.h5")
 
 
 def _other_seed(folder: Path) -> None:
