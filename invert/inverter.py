@@ -22,9 +22,9 @@ from msft.particle import Particles
 
 LEARNED = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
 CURVATURE = (
-    "per axis, from the curvature of the misfit and the residuals, larger by what of a detector is not "
-    "fitted: covers 68 % of the errors on simulated frames of the preset experiment; without errors of the "
-    "physics"
+    "per axis, from the curvature of the misfit and the residuals; where the detector's response is fitted, "
+    "larger by what of it is not: covers 68 % of the errors on simulated frames of the preset experiment; "
+    "without errors of the physics"
 )
 
 
