@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import h5py
@@ -36,7 +34,14 @@ _FACTS = (
 )
 
 
-_CXI_UNITS = {"q_step": "1/m"} | dict.fromkeys(("wavelength", "distance", *_FACTS[3:6]), "m")
+_CXI_UNITS = {
+    "wavelength": "m",
+    "distance": "m",
+    "pixel_size": "m",
+    "x_pixel_size": "m",
+    "y_pixel_size": "m",
+    "q_step": "1/m",
+}
 """Which hold where a file states none."""
 
 _OUR_UNITS = {
@@ -186,19 +191,22 @@ def lines(found: dict[str, Any], most: int = LINES) -> list[str]:
     shown: dict[str, str] = {}
     for name, value in found.items():
         if isinstance(value, dict) and name == "simulation":
-            shown |= {key: _text(part, _OUR_UNITS) for key, part in value.items()}
+            shown |= {key: _text(part) for key, part in value.items()}
         else:
-            shown[name] = f"{_text(value)} {_OUR_UNITS.get(name.removeprefix('optics.'), '')}".strip()
+            group, _, field = name.partition(".")
+            shown[name] = _with_unit(field, value) if group == "optics" else _text(value)
     width = min(max(map(len, shown), default=0), 60)
     text = [f"{name:{width}}  {value}"[:160] for name, value in shown.items()]
     return text if len(text) <= most else [*text[: most - 1], f"... and {len(text) - most + 1} more"]
 
 
-def _text(value: Any, units: Mapping[str, str] = MappingProxyType({})) -> str:
+def _with_unit(field: str, value: Any) -> str:
+    return f"{_text(value)} {_OUR_UNITS.get(field, '')}".rstrip()
+
+
+def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(
-            f"{name} {_text(part)} {units.get(name, '')}".strip() for name, part in value.items()
-        )
+        return ", ".join(f"{name} {_with_unit(name, part)}" for name, part in value.items())
     if isinstance(value, list):
         return " to ".join(dict.fromkeys(map(_text, value)))
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -94,6 +94,9 @@ def test_units_and_scale_are_told_as_the_file_has_them(tmp_path: Path) -> None:
     assert found["wavelength"] == "13.5 nm"
     assert found["q_step"] == "7400000.0 1/m"
     assert found["/images"] == "2 x 4 x 4, float64, scale log"
+    told = [line.split(maxsplit=1) for line in lines(found)]
+    assert ["wavelength", "13.5 nm"] in told
+    assert ["q_step", "7400000.0 1/m"] in told
 
 
 def test_energies_in_electronvolts_are_known(tmp_path: Path) -> None:
