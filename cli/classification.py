@@ -23,7 +23,7 @@ from .common import (
     report,
 )
 from .measured import source_notes
-from .outputs import without_warnings
+from .outputs import print_warnings
 from .reading import Dataset, FramesArgument, Mask, MaskGood, Rows, Scale, reading_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def classify(
             "broken_rules": found.broken_rules(),
         }
         lines = [
-            *without_warnings(notes),
+            *print_warnings(notes),
             f"weights {loaded.path} ({loaded.digest})",
             *found.lines(),
             f"wrote {target}, {table}",

@@ -103,11 +103,8 @@ def one_line_errors() -> Iterator[None]:
 
 def _lacks_memory(error: MemoryError | RuntimeError) -> bool:
     """Whether memory is short, that of the machine or, as PyTorch and CuPy say it, of a GPU."""
-    if isinstance(error, MemoryError) or "torch" not in sys.modules:
-        return isinstance(error, MemoryError)
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError)
+    torch = sys.modules.get("torch")
+    return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
 
 
 def require_used(given: Mapping[str, Any], optics: Optics) -> None:

@@ -101,7 +101,7 @@ class Outputs:
         if more := len(summary.agreement) - len(first):
             table.append(f"and {more} more, in {self.table.name}")
         text = [
-            *without_warnings(notes),
+            *print_warnings(notes),
             *lines,
             *table,
             summary.line(),
@@ -129,8 +129,8 @@ def _about_others(path: Path, frames: Path) -> str | None:
     return others[0].partition(":")[0] if others else None
 
 
-def without_warnings(notes: Sequence[str]) -> list[str]:
-    """The other notes; warnings go to stderr, once, where --quiet and --json do not hide them."""
+def print_warnings(notes: Sequence[str]) -> list[str]:
+    """Print them to stderr, where --quiet and --json do not hide them; returns the other notes."""
     warnings = [note for note in notes if note.startswith("warning")]
     for warning in warnings:
         print(warning, file=sys.stderr)

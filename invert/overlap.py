@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from msft.configuration import to_mapping
 from msft.dataset import digest, open_hdf5
 from msft.layout import PROCESS
@@ -79,8 +81,4 @@ def _recipe(dataset: Path) -> dict[str, Any] | None:
         attributes = file[PROCESS].attrs
         if any(name not in attributes for name in RECIPE):  # made by other means
             return None
-        return {name: _plain(attributes[name]) for name in RECIPE}
-
-
-def _plain(value: Any) -> int | str:
-    return value if isinstance(value, str) else int(value)
+        return {name: np.asarray(attributes[name]).item() for name in RECIPE}

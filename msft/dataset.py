@@ -159,8 +159,8 @@ class PatternFile:
             raise ParameterError("dataset", f"{path} of shape {self._data.shape}", "patterns (N, n, n)")
         if self._data.dtype.kind not in "iuf":
             raise ParameterError("dataset", f"{path} of type {self._data.dtype}", "real numbers")
-        self.shards = _require_shards(path, file)
-        self.simulation = from_mapping(Simulation, json.loads(process["simulation"]), "simulation")
+        self.simulation = _simulation_of(process)
+        self.shards = _require_shards(path, file, self.simulation)
         if self.pixels != self.simulation.detector.pixels:
             allowed = f"{self.simulation.detector.pixels} pixels per side, as its simulation has"
             raise ParameterError("dataset", f"{path} of {self.pixels} pixels", allowed)
@@ -222,8 +222,12 @@ def _read_optics(file: h5py.File, count: int) -> dict[str, NDArray[np.float64]]:
     return values
 
 
-def _require_shards(path: Path, file: h5py.File) -> tuple[Path, ...]:
-    """The shards of a merged file, which still show what it says.
+def _simulation_of(process: h5py.AttributeManager) -> Simulation:
+    return from_mapping(Simulation, json.loads(process["simulation"]), "simulation")
+
+
+def _require_shards(path: Path, file: h5py.File, simulation: Simulation) -> tuple[Path, ...]:
+    """The shards of a merged file of that simulation, which still show what it says.
 
     HDF5 reads a shard that is not there as fill values, and another one in its place, without a word.
     """
@@ -235,25 +239,22 @@ def _require_shards(path: Path, file: h5py.File) -> tuple[Path, ...]:
             raise ParameterError("dataset", path, f"its shards beside it; {name} is not there")
         first, last = (bound[0] for bound in source.vspace.get_select_bounds())
         with open_hdf5(shards[-1]) as shard:
-            if not _shows(shard, file, slice(first, last + 1)):
+            if not _shows(shard, file[SAMPLE], slice(first, last + 1), simulation):
                 allowed = f"its shards as they were merged; {name} shows other particles now"
                 raise ParameterError("dataset", path, allowed)
     return tuple(shards)
 
 
-def _shows(shard: h5py.File, merged: h5py.File, rows: slice) -> bool:
-    """Whether a shard has those rows of a merged file."""
-    if SAMPLE not in shard or PROCESS not in shard:
-        return False
+def _shows(shard: h5py.File, merged: h5py.Group, rows: slice, simulation: Simulation) -> bool:
+    """Whether a shard has those rows of the particles of a merged file, and its simulation."""
     # as it is read: a field that a version before did not have is not another simulation
-    one, other = (
-        from_mapping(Simulation, json.loads(file[PROCESS].attrs.get("simulation", "{}")), "simulation")
-        for file in (shard, merged)
-    )
-    columns = ((file[SAMPLE].get(name) for file in (shard, merged)) for name in ("radius", "orientation"))
-    return one == other and all(
-        here is not None and np.array_equal(here[:], there[rows]) for here, there in columns
-    )
+    try:
+        alike = _simulation_of(shard[PROCESS].attrs) == simulation
+        return alike and all(
+            np.array_equal(shard[SAMPLE][name][:], merged[name][rows]) for name in ("radius", "orientation")
+        )
+    except MISREAD:
+        return False
 
 
 def read_recipe(process: h5py.AttributeManager) -> Recipe:
@@ -267,7 +268,7 @@ def read_recipe(process: h5py.AttributeManager) -> Recipe:
     return Recipe(
         int(process["seed"]),
         from_union(Population, json.loads(process["particles"]), "particles"),
-        from_mapping(Simulation, json.loads(process["simulation"]), "simulation"),
+        _simulation_of(process),
         from_union(Light, json.loads(process.get("uncertainty", "{}")), "uncertainty"),
     )
 

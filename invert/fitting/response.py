@@ -118,11 +118,13 @@ def _settled(
         candidate = settled.candidate
     floor, misfit = _plainly(wide, candidate)
     model.patterns += wide.patterns
-    radius_sigma, orientation_sigma = (
-        factor * sigma
-        for factor, sigma in zip(NOT_FITTED, (settled.radius_sigma, settled.orientation_sigma), strict=True)
+    radius_factor, orientation_factor = NOT_FITTED
+    return Polished(
+        replace(candidate, floor=floor),
+        misfit,
+        radius_factor * settled.radius_sigma,
+        orientation_factor * settled.orientation_sigma,
     )
-    return Polished(replace(candidate, floor=floor), misfit, radius_sigma, orientation_sigma)
 
 
 def _plainly(model: ForwardModel, candidate: Candidate) -> tuple[float, float]:
