@@ -154,7 +154,7 @@ def main() -> None:
     from invert import checkpoint
     from invert.ahead import Ahead
     from invert.frames import open_frames
-    from invert.inverter import Inverter
+    from invert.network_inverter import NetworkInverter
     from invert.predict import BATCHES, predict
     from invert.processes import InvertingProcesses
     from invert.stream import invert_stream
@@ -175,7 +175,7 @@ def main() -> None:
 
             inverting = []
 
-            class Timed(Inverter):
+            class Timed(NetworkInverter):
                 """Counts the time that it takes beside reading and writing."""
 
                 def __call__(self, *given: Any) -> Any:
@@ -213,10 +213,12 @@ def main() -> None:
                 },
             }
             for jobs in arguments.jobs:
-                with InvertingProcesses(source, Inverter(loaded), jobs) as processes:
+                with InvertingProcesses(source, NetworkInverter(loaded), jobs) as processes:
 
                     def run_by_processes(processes: InvertingProcesses = processes) -> None:
-                        invert_stream(source, slice(None), Inverter(loaded), out, {}, {}, processes=processes)
+                        invert_stream(
+                            source, slice(None), NetworkInverter(loaded), out, {}, {}, processes=processes
+                        )
 
                     first, then = seconds(run_by_processes), seconds(run_by_processes, 3)
                 result.setdefault("processes", {})[str(jobs)] = {

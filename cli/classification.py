@@ -22,7 +22,7 @@ from .common import (
     read_configuration,
     report,
 )
-from .measured import source_notes
+from .inverting import source_notes
 from .outputs import print_warnings
 from .reading import Dataset, FramesArgument, Mask, MaskGood, Rows, Scale, reading_of
 

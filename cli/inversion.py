@@ -36,8 +36,9 @@ from .common import (
     run,
     versioned,
 )
+from .fitting import fit
 from .importing import import_pictures
-from .measured import fit, predict
+from .prediction import predict
 from .reporting import report as page
 from .watching import watch
 

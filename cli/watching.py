@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from .common import Device, Json, Quiet, Seed, command_line, one_line_errors
-from .measured import FixedBeam, Model, Patterns, Refine, inverter_of
+from .inverting import FixedBeam
+from .prediction import Model, Patterns, Refine, inverter_of
 from .reading import (
     Center,
     Dataset,

@@ -140,12 +140,15 @@ class Inversion:
         Grey images in [0, 1], float32, shape (N, H, W).
     valid
         Pixels that were compared, bool, shape (N, H, W).
+    alone
+        What a network estimated, where forward fitting has polished it.
     """
 
     estimates: Estimates
     measured: NDArray[np.float32]
     resimulated: NDArray[np.float32]
     valid: NDArray[np.bool_]
+    alone: Estimates | None = None
 
 
 def flag_names(flags: int) -> list[str]:

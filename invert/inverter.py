@@ -1,31 +1,25 @@
-"""What a network makes of frames, and forward fitting of its answers."""
+"""What makes particles of frames, a few at a time: a network, or forward fitting."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-from invert import quality
-from invert.checkpoint import Checkpoint
 from invert.estimate import FLAGS, Estimates, Inversion
-from invert.fitting.refine import Refinement, refine
-from invert.frames import Frames
-from invert.predict import predict, unreadable
+from invert.frames import Frames, FrameSource
 from invert.predictions import Compressed, compressed
-from invert.table import Summary
-from msft.particle import Particles
+from msft.pattern import Simulation
 
-LEARNED = "the network's own: covers 68 % of the errors on held-out patterns as it was trained on"
 CURVATURE = (
     "per axis, from the curvature of the misfit and the residuals; where the detector's response is fitted, "
     "larger by what of it is not: covers 68 % of the errors on simulated frames of the preset experiment; "
     "without errors of the physics"
 )
+"""What uncertainties of forward fitting are."""
 
 
 class Answer(NamedTuple):
@@ -39,90 +33,79 @@ class Answer(NamedTuple):
         Compressed, or on their way.
     source
         Where the frames are from.
-    readable
-        Whether the file gave any of them.
+    alone
+        What a network answered, where its answers were polished.
     """
 
     estimates: Estimates
     images: Compressed
     source: str
-    readable: bool
+    alone: Estimates | None
 
 
-@dataclass
-class Inverter:
-    """A network, and forward fitting from its answers if that is wanted.
+class Inverter(ABC):
+    """What inverts frames.
 
     Attributes
     ----------
-    checkpoint
-        The model.
-    refinement
-        How its answers are polished; None leaves them.
-    seed
-        Of the polishing.
-    alone
-        What the network answered before it was polished.
+    simulation
+        What the frames are compared with.
+    sigma_means
+        What the uncertainties are.
+    not_inverted
+        Flags of frames without an answer: where every frame has one of them, nothing is written.
     """
 
-    checkpoint: Checkpoint
-    refinement: Refinement | None = None
-    seed: int = 0
-    alone: Summary = field(default_factory=Summary)
-
-    @property
-    def sigma_means(self) -> str:
-        """What its uncertainties are."""
-        return LEARNED if self.refinement is None else CURVATURE
+    simulation: Simulation
+    sigma_means: str
+    not_inverted: int = FLAGS["unreadable"]
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
-        return next(self.checkpoint.model.parameters()).device
+        """Where it computes."""
+        return torch.device("cpu")
 
+    def at_once(self, read: int) -> int:
+        """Frames that it is best given at a time, where so many are best read."""
+        return read
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What the answers depend on besides the frames, as JSON takes it."""
+
+    @abstractmethod
     def __call__(self, frames: Frames, progress: Callable[[int], None] = lambda done: None) -> Inversion:
-        """Invert some frames; `progress` is called with the number of frames of each part that is done."""
-        if self.refinement is None:
-            return predict(self.checkpoint, frames, progress)
-        progress(0)
-        answer = predict(self.checkpoint, frames)
-        self.alone.add(answer.estimates, frames.truth)
-        simulation = self.checkpoint.model.configuration.simulation
-        polished = refine(answer.estimates, frames, simulation, self.refinement, self.seed, progress)
-        polished = _with_what_could_not_be_refined(polished, answer)
-        signs = answer.estimates.signs
-        assert signs is not None
-        score = quality.polished(signs, polished.estimates.agreement)
-        flags = polished.estimates.flags | unreadable(frames)
-        flags[score < quality.LEAST_SCORE] |= FLAGS["not_explained"]
-        return replace(polished, estimates=replace(polished.estimates, flags=flags, score=score, signs=signs))
+        """Invert some frames; `progress` is called when one is found good, then with how many are done."""
+
+    @abstractmethod
+    def adjust(self, source: FrameSource) -> None:
+        """Have an open file give its frames as they are inverted here.
+
+        Raises
+        ------
+        ParameterError
+            If it cannot.
+        """
+
+    @abstractmethod
+    def refuse(self, source: FrameSource, number: int) -> None:
+        """Raise ParameterError, which says why a frame is not inverted, of a file of which none was."""
+
+    def begin(self, frames: Frames) -> None:
+        """Have whatever is compiled on this machine compiled, with a frame."""
+        self(frames)
+
+    def elsewhere(self) -> Callable[[], Inverter]:
+        """How another process has the same one; travels as `pickle` takes it."""
+        return self._itself
+
+    def _itself(self) -> Inverter:
+        return self
 
     def answer(
         self, frames: Frames, progress: Callable[[int], None], threads: Executor | None = None
     ) -> Answer:
         """Invert some frames, and have threads, if there are any, compress their images."""
         inversion = self(frames, progress)
-        readable = frames.readable is None or bool(frames.readable.any())
-        return Answer(inversion.estimates, compressed(inversion, threads), frames.source, readable)
-
-
-def _with_what_could_not_be_refined(polished: Inversion, answer: Inversion) -> Inversion:
-    """The network's own answers, flagged, where it saw something and fitting found nothing to compare."""
-    nothing = FLAGS["no_signal"]
-    rows = (polished.estimates.flags & nothing > 0) & (answer.estimates.flags & nothing == 0)
-    if not rows.any():
-        return polished
-
-    def kept(one: Any, two: Any, *names: str) -> dict[str, Any]:
-        """Columns of the first, with those rows of the second."""
-        pairs = {name: (getattr(one, name), getattr(two, name)) for name in names}
-        return {name: np.where(rows.reshape(-1, *[1] * (a.ndim - 1)), b, a) for name, (a, b) in pairs.items()}
-
-    one, two = polished.estimates, answer.estimates
-    columns = ("radius_sigma", "orientation_sigma", "agreement", "beam", "flags", "patterns_used")
-    values = kept(one, two, *columns)
-    values["flags"][rows] |= FLAGS["not_refined"]
-    particle = kept(one.particles, two.particles, "radius", "orientation", "bodies")
-    particles = Particles(particle["radius"], particle["orientation"], particle["bodies"])
-    pictures = kept(polished, answer, "measured", "resimulated", "valid")
-    return replace(polished, estimates=replace(one, particles=particles, **values), **pictures)
+        return Answer(inversion.estimates, compressed(inversion, threads), frames.source, inversion.alone)

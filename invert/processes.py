@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import torch
 
-from invert import checkpoint
 from invert.frames import FrameSource, Portion, Reading, open_frames
 from invert.inverter import Answer, Inverter
 from msft.errors import ParameterError
@@ -32,55 +31,44 @@ class Work(NamedTuple):
     ----------
     path, reading, state
         Of the file with the frames.
-    weights, digest
-        The file of the weights, and what it holds.
-    device
-        Where the network is.
+    inverter
+        Makes what inverts them.
     """
 
     path: Path
     reading: Reading
     state: tuple[int, int]
-    weights: Path
-    digest: str
-    device: str
+    inverter: Callable[[], Inverter]
 
 
 class InvertingProcesses(Processes[Portion, Answer]):
-    """Processes that invert frames of one file with one network, within a `with` block.
+    """Processes that invert frames of one file as one inverter does, within a `with` block.
 
     On a processor they share its cores.
 
     Parameters
     ----------
     source
-        The file, on the pixels that the model knows.
+        The file, as the inverter has adjusted it.
     inverter
-        Whose weights lie in a file, and which polishes nothing.
+        Whose weights, if it has any, lie in a file.
     count
         How many.
 
     Raises
     ------
     ParameterError
-        If there is no process, or the answers are to be polished.
+        If there is no process.
     """
 
     def __init__(self, source: FrameSource, inverter: Inverter, count: int) -> None:
-        if inverter.refinement is not None:
-            raise ParameterError("jobs", count, "1 where estimates are refined")
-        weights = inverter.checkpoint
-        work = Work(
-            source.path, source.reading, source.state, weights.path, weights.digest, str(inverter.device)
-        )
+        work = Work(source.path, source.reading, source.state, inverter.elsewhere())
         threads = max(1, min(cores() // max(1, count), torch.get_num_threads()))
         super().__init__(partial(_opened, work), count, threads, "--jobs")
         self._source, self._inverter = source, inverter
 
-    def inverted(
-        self, portions: Iterable[Portion], progress: Callable[[int], None]
-    ) -> Generator[Answer, None, None]:
-        """Answers to portions of the file, in their order; `progress` is called with the frames of each.
+    def inverted(self, portions: Iterable[Portion]) -> Generator[Answer, None, None]:
+        """Answers to portions of the file, in their order.
 
         Raises
         ------
@@ -93,12 +81,10 @@ class InvertingProcesses(Processes[Portion, Answer]):
         portions = iter(portions)
         for first in portions:
             # what has to be compiled on this machine is compiled by one process
-            self._inverter(self._source.read(first.numbers[:1]))
+            self._inverter.begin(self._source.read(first.numbers[:1]))
             portions = chain([first], portions)
             break
-        for answer in self.answers(portions):
-            progress(len(answer.estimates))
-            yield answer
+        yield from self.answers(portions)
 
 
 @contextmanager
@@ -111,18 +97,14 @@ def _on_the_gpu() -> Iterator[None]:
 
 
 def _opened(work: Work, stack: ExitStack) -> Callable[[Portion], Answer]:
-    """The file and the network as the parent has them, as what answers portions."""
-    loaded = checkpoint.load(work.weights)
-    if loaded.digest != work.digest:
-        raise ParameterError("model", work.weights, "weights that stay as they are while they are used")
+    """The file and the inverter as the parent has them, as what answers portions."""
+    with _on_the_gpu():
+        inverter = work.inverter()
     source = stack.enter_context(open_frames(work.path, work.reading))
     if source.state != work.state:
         raise ParameterError("frames", work.path, "a file that stays as it is while it is read")
-    simulation = loaded.model.configuration.simulation
-    source.onto(simulation.detector, simulation.optics.wavelength)
-    with _on_the_gpu():
-        loaded.model.to(torch.device(work.device))
-    return partial(_answer, source, Inverter(loaded))
+    inverter.adjust(source)
+    return partial(_answer, source, inverter)
 
 
 def _answer(source: FrameSource, inverter: Inverter, portion: Portion) -> Answer:

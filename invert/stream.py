@@ -1,4 +1,4 @@
-"""Frames of an open file through a network into a file of predictions, batch by batch.
+"""Frames of an open file inverted into a file of predictions, batch by batch.
 
 While one batch is inverted the next ones are read, and the ones before are compressed and written; or several
 processes do all of that but writing (`invert.processes`).
@@ -15,25 +15,22 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
-import numpy as np
 import torch
 
 import msft
 from invert.ahead import Ahead
 from invert.behind import Behind
-from invert.estimate import FLAGS
 from invert.frames import Frames, FrameSource
 from invert.inverter import Answer, Inverter
 from invert.labelling.keep import Selection
-from invert.predict import BATCHES
 from invert.prediction_layout import COLUMNS, TEXTS
 from invert.predictions import RESULT, append, complete, lay_out, truncate
 from invert.processes import InvertingProcesses
-from invert.reading.opening import require_readable
 from invert.reading.options import chosen
+from invert.table import Summary
 from msft.errors import ParameterError
 from msft.journal import JournaledFile
 from msft.layout import PROCESS
@@ -48,6 +45,21 @@ to do. A frame takes 0.3 ms of one: more of them only wait for the interpreter's
 """
 
 
+class Streamed(NamedTuple):
+    """What came of the frames of a file, besides the answers.
+
+    Attributes
+    ----------
+    before
+        How many frames an earlier call had done.
+    alone
+        What a network answered of the others, where its answers were polished.
+    """
+
+    before: int
+    alone: Summary
+
+
 def invert_stream(
     source: FrameSource,
     rows: slice,
@@ -58,13 +70,13 @@ def invert_stream(
     progress: Callable[[int], None] = lambda done: None,
     selection: Selection | None = None,
     processes: InvertingProcesses | None = None,
-) -> int:
+) -> Streamed:
     """Invert the frames of a file into a file of predictions, which appears when all are there.
 
     Parameters
     ----------
     source
-        The frames, on the pixels that the model knows.
+        The frames, as the inverter has adjusted their file.
     rows
         Which of them.
     inverter
@@ -74,42 +86,26 @@ def invert_stream(
         and the same options left there is gone on with, and anything else is begun anew, which is told among
         the source's notes.
     options
-        Everything that the answers depend on, as JSON takes it.
+        How the file is read, as JSON takes it.
     provenance
         Further attributes of ``process_1``.
     progress
-        Called with 0 when the work begins, then with the number of frames done since.
+        Called when there is something to invert, with how many frames are done since.
     selection
         Which of the rows are kept; all, if there is none.
     processes
         That invert in the place of this one.
 
-    Returns
-    -------
-    How many frames an earlier call had done.
-
     Raises
     ------
     ParameterError
-        If no frame is chosen or none can be read, or another process writes the same file.
+        If no frame is chosen or none can be inverted, or another process writes the same file.
     OSError
         If the disk is full or fails; what was done is kept.
     """
     wanted = chosen(rows, len(source))
-    kept = None if selection is None else selection.numbers(wanted)
-    simulation = inverter.checkpoint.model.configuration.simulation
-    identity = json.dumps(
-        {
-            "version": msft.__version__,
-            "columns": [*COLUMNS, *TEXTS],
-            "weights": inverter.checkpoint.digest,
-            "file": [source.path.name, *source.state],
-            "images": source.found.names[0],
-            "frames": [wanted.start, wanted.stop] if kept is None else kept,
-            **options,
-        },
-        sort_keys=True,
-    )
+    kept = [wanted.start, wanted.stop] if selection is None else selection.numbers(wanted)
+    identity = _identity(source, kept, options, inverter)
     keep, lost = _left(_partial(target), identity)
     if lost:
         source.notes.append(
@@ -117,47 +113,81 @@ def invert_stream(
             "the file: all are done anew"
         )
     provenance = {**provenance, "identity": identity, "notes": json.dumps(source.notes)}
+    told = 0
+
+    def tell(more: int) -> None:
+        nonlocal told
+        told += more
+        progress(more)
+
     with _growing(target, keep) as (journaled, file):
         if PROCESS not in file:
-            lay_out(file, source.size, simulation, provenance, inverter.sigma_means)
+            lay_out(file, source.size, inverter.simulation, provenance, inverter.sigma_means)
         done = before = truncate(file)
-        readable = bool(before and (file[f"{RESULT}/flags"][:] & FLAGS["unreadable"] == 0).any())
-        progress(before)
-        last_commit = time.monotonic()
+        inverted = bool(before and (file[f"{RESULT}/flags"][:] & inverter.not_inverted == 0).any())
+        alone = Summary()
+        at_once = inverter.at_once(source.block)
         if selection is None:
-            # a GPU takes more at a time than are best read for a processor
-            at_least = 0 if inverter.device.type == "cpu" else BATCHES[inverter.device.type]
-            portions = source.portions(rows, done, at_least)
+            portions = source.portions(rows, before, at_once)
         else:
-            portions = selection.portions(source, wanted, first=done)
+            portions = selection.portions(source, wanted, before, at_once)
+        if before or processes is not None:
+            tell(before)
         if processes is None:
-            answers = _answers(inverter, map(source.take, portions), progress)
+            answers = _answers(inverter, map(source.take, portions), tell)
         else:
-            answers = processes.inverted(portions, progress)
-
-        hastening: Future[None] | None = None
-
-        def write(answer: Answer, worth_keeping: bool) -> None:
-            nonlocal last_commit, hastening
-            append(file, answer.estimates, answer.source, answer.images)
-            if journaled.failure is not None:
-                raise journaled.failure
-            if disk is not None and (hastening is None or hastening.done()):
-                hastening = disk.submit(journaled.hasten)
-            if worth_keeping and time.monotonic() - last_commit > COMMIT_SECONDS:
-                file.flush()
-                journaled.commit()
-                last_commit = time.monotonic()
-
+            answers = processes.inverted(portions)
         with beside_gpu(inverter.device, 1) as disk, closing(answers) as ready, Behind() as behind:
+            write = _Writer(journaled, file, disk)
             for answer in ready:
-                readable = readable or answer.readable
+                done += len(answer.estimates)
+                inverted = inverted or bool((answer.estimates.flags & inverter.not_inverted == 0).any())
+                if answer.alone is not None:
+                    alone.add(answer.alone, source.truth(answer.alone.frames))
                 # threads have begun with its images while those before are still being written
-                behind(write, answer, readable)
-        if not readable:
-            require_readable(source.path, np.zeros(1, dtype=bool))
+                behind(write, answer, inverted)
+                if inverted:
+                    tell(done - told)
+        if not inverted:
+            inverter.refuse(source, wanted[0])
         complete(file)
-    return before
+    return Streamed(before, alone)
+
+
+def _identity(source: FrameSource, numbers: list[int], options: Mapping[str, Any], inverter: Inverter) -> str:
+    """What the same command has in common with one that was killed, as JSON."""
+    return json.dumps(
+        {
+            "version": msft.__version__,
+            "columns": [*COLUMNS, *TEXTS],
+            "file": [source.path.name, *source.state],
+            "images": source.found.names[0],
+            "frames": numbers,
+            **options,
+            **inverter.identity,
+        },
+        sort_keys=True,
+    )
+
+
+class _Writer:
+    """Writes answers one after another, and commits them from time to time."""
+
+    def __init__(self, journaled: JournaledFile, file: h5py.File, disk: Executor | None) -> None:
+        self._journaled, self._file, self._disk = journaled, file, disk
+        self._last_commit = time.monotonic()
+        self._hastening: Future[None] | None = None
+
+    def __call__(self, answer: Answer, worth_keeping: bool) -> None:
+        append(self._file, answer.estimates, answer.source, answer.images)
+        if self._journaled.failure is not None:
+            raise self._journaled.failure
+        if self._disk is not None and (self._hastening is None or self._hastening.done()):
+            self._hastening = self._disk.submit(self._journaled.hasten)
+        if worth_keeping and time.monotonic() - self._last_commit > COMMIT_SECONDS:
+            self._file.flush()
+            self._journaled.commit()
+            self._last_commit = time.monotonic()
 
 
 def _answers(

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from invert import shipped
 from invert.frames import FrameSource, Reading, open_frames
-from invert.inverter import Inverter
 from invert.kept import are_predictions, replacing
+from invert.network_inverter import NetworkInverter
 from invert.predictions import append, complete, compressed, lay_out, open_predictions
 from invert.table import is_table, write_table
 from invert.watched import Watched, of_frame
@@ -46,7 +46,7 @@ State = tuple[int, int]
 def watch_folder(
     folder: Path,
     reading: Reading,
-    inverter: Inverter,
+    inverter: NetworkInverter,
     provenance: Mapping[str, Any],
     say: Callable[[Watched], None],
     tell: Callable[[Path, str], None],
@@ -140,7 +140,7 @@ def has_predictions(path: Path) -> bool:
 def invert_as_it_grows(
     path: Path,
     reading: Reading,
-    inverter: Inverter,
+    inverter: NetworkInverter,
     provenance: Mapping[str, Any],
     say: Callable[[Watched], None],
     tell: Callable[[Path, str], None],
@@ -166,7 +166,6 @@ def invert_as_it_grows(
     check_writable(target)
     check_own(target, are_predictions)
     check_own(target.with_suffix(".csv"), is_table)
-    simulation = inverter.checkpoint.model.configuration.simulation
     done, last_news = 0, time.monotonic()
     notes: list[str] = []
     begun: tuple[int | None, NDArray[np.float32] | None] = (None, None)
@@ -179,7 +178,7 @@ def invert_as_it_grows(
                 break
             growing = has_writer(path)
             with open_frames(path, reading, growing=growing) as source:
-                source.onto(simulation.detector, simulation.optics.wavelength)
+                inverter.adjust(source)
                 if PROCESS not in file:
                     notes = source.notes
                     facts = {
@@ -189,7 +188,7 @@ def invert_as_it_grows(
                     }
                     for note in notes:
                         tell(path, note)
-                    lay_out(file, source.size, simulation, facts, inverter.sigma_means)
+                    lay_out(file, source.size, inverter.simulation, facts, inverter.sigma_means)
                 # not the file alone: one that is written anew in its place stays the same to the file system
                 number, head = _number(path), source.read(range(1)).images if len(source) else None
                 if done and (number != begun[0] or len(source) < done or not _alike(head, begun[1])):
@@ -247,7 +246,7 @@ def _alike(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -
 def _catch_up(
     source: FrameSource,
     done: int,
-    inverter: Inverter,
+    inverter: NetworkInverter,
     file: h5py.File,
     path: Path,
     say: Callable[[Watched], None],

@@ -116,16 +116,45 @@ def fit(
         cannot simulate a body or the radii, or the beam is free or off the centre and it is not the exact
         one. If the seed is below 0.
     """
-    check_seed(seed)
     bodies = [body] if isinstance(body, str) else list(dict.fromkeys(body))
+    check(simulation, bodies, search, seed, beam)
+    inversion, refused = attempt(frames, simulation, bodies, search, seed, beam, progress)
+    if len(refused) == len(frames.images) > 0:
+        raise refused[-1]
+    return inversion
+
+
+def check(
+    simulation: Simulation, bodies: Sequence[str], search: MonteCarloSimplex, seed: int, beam: Beam
+) -> None:
+    """Refuse what `fit` cannot search for, whatever the frames show.
+
+    Raises
+    ------
+    ParameterError
+        As `fit` does.
+    """
+    check_seed(seed)
     if not bodies:
         raise ParameterError("body", "none", "one or more")
     for name in bodies:
         simulation.check(Particles(max(search.radius_range), [1.0, 0.0, 0.0, 0.0], name))
     check_beam(simulation, beam, BEAM_REACH if search.polished and search.free_beam else 0.0)
+
+
+def attempt(
+    frames: Frames,
+    simulation: Simulation,
+    bodies: Sequence[str],
+    search: MonteCarloSimplex,
+    seed: int = 0,
+    beam: Beam = CENTRE,
+    progress: Callable[[int], None] = lambda done: None,
+) -> tuple[Inversion, list[ParameterError]]:
+    """Invert frames as `fit` does, perhaps none of them; returns also why those are not that are not."""
     grey = frames.grey(FLOOR_DECADES).numpy()
     fits: list[Fitted | None] = []
-    refused: ParameterError | None = None
+    refused: list[ParameterError] = []
     begun = False
     for image, valid, number in zip(grey, frames.valid, frames.numbers, strict=True):
         try:
@@ -137,13 +166,11 @@ def fit(
             found = [fit_frame(model, search, generator_of(seed, int(number))) for model in models]
             fits.append(best_of_bodies(found))
         except ParameterError as error:
-            refused = error
+            refused.append(error)
             fits.append(None)
         if begun:
             progress(1)
-    if refused is not None and not any(fits):
-        raise refused
-    return gather(fits, grey, frames.numbers, bodies[0], search.radius_range)
+    return gather(fits, grey, frames.numbers, bodies[0], search.radius_range), refused
 
 
 def fit_frame(model: ForwardModel, search: MonteCarloSimplex, generator: np.random.Generator) -> Fitted:

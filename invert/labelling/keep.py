@@ -81,10 +81,12 @@ class Selection:
             raise ParameterError("keep", self.expression, f"labels that one of {len(wanted)} frames has")
         return numbers
 
-    def portions(self, source: FrameSource, wanted: range, first: int = 0) -> Iterator[Portion]:
+    def portions(
+        self, source: FrameSource, wanted: range, first: int = 0, at_once: int | None = None
+    ) -> Iterator[Portion]:
         """These frames of an open file without the first few, in portions that fit into memory."""
         left = frozenset(self.numbers(wanted)[first:])
-        for numbers, _ in source.portions(slice(wanted.start, wanted.stop)):
+        for numbers, _ in source.portions(slice(wanted.start, wanted.stop), at_once=at_once):
             kept = np.flatnonzero([number in left for number in numbers])
             if len(kept):
                 yield Portion(numbers, kept)

@@ -122,6 +122,11 @@ class FrameSource:
         return self._stack.size if self._resampling is None else self._resampling.target.size
 
     @property
+    def block(self) -> int:
+        """Frames that are best read at a time."""
+        return self._stack.block
+
+    @property
     def warnings(self) -> list[str]:
         """Those of the notes that need a look."""
         return [note for note in self.notes if note.startswith("warning")]
@@ -167,10 +172,15 @@ class FrameSource:
         """Look how many frames a writer has added."""
         self._stack.refresh()
 
-    def portions(self, rows: slice = slice(None), first: int = 0, at_least: int = 0) -> Iterator[Portion]:
-        """The frames `rows` without the first few, in portions that fit into memory."""
+    def portions(
+        self, rows: slice = slice(None), first: int = 0, at_once: int | None = None
+    ) -> Iterator[Portion]:
+        """The frames `rows` without the first few, in portions that fit into memory.
+
+        Each has `at_once` frames if they fit; by default as many as are best read.
+        """
         wanted = range(*rows.indices(len(self)))[first:]
-        size = max(self._stack.block, min(at_least, self._stack.fitting))
+        size = min(at_once or self.block, self._stack.fitting)
         for start in range(0, len(wanted), size):
             yield Portion(wanted[start : start + size])
 

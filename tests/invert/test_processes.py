@@ -18,9 +18,8 @@ from msft_cli.inversion import app
 from typer.testing import CliRunner
 
 from invert import checkpoint
-from invert.fitting.refine import Refinement
 from invert.frames import Reading, open_frames
-from invert.inverter import Inverter
+from invert.network_inverter import NetworkInverter
 from invert.processes import InvertingProcesses
 from invert.stream import invert_stream
 from msft.errors import ParameterError
@@ -33,18 +32,20 @@ from .test_stream import columns
 
 COUNT = 300
 
+SEARCH = ["--radius-min", "40", "--radius-max", "80", "--starts", "2", "--steps", "4"]
+
 RUN = """
 import sys
 from pathlib import Path
 import invert.stream
 from invert import checkpoint
 from invert.frames import open_frames
-from invert.inverter import Inverter
+from invert.network_inverter import NetworkInverter
 from invert.processes import InvertingProcesses
 if __name__ == "__main__":
     invert.stream.COMMIT_SECONDS = 0.0
     with open_frames(Path(sys.argv[1])) as source:
-        inverter = Inverter(checkpoint.load(Path(sys.argv[2])))
+        inverter = NetworkInverter(checkpoint.load(Path(sys.argv[2])))
         with InvertingProcesses(source, inverter, 2) as processes:
             invert.stream.invert_stream(
                 source, slice(None), inverter, Path(sys.argv[3]), {}, {},
@@ -73,7 +74,7 @@ def assert_alike(one: Path, other: Path) -> None:
 
 def invert_by(path: Path, model: Path, out: Path, jobs: int, reading: Reading | None = None) -> list[int]:
     """Invert a file on the model's pixels; returns what progress was told."""
-    inverter, told = Inverter(checkpoint.load(model)), list[int]()
+    inverter, told = NetworkInverter(checkpoint.load(model)), list[int]()
     simulation = inverter.checkpoint.model.configuration.simulation
     with open_frames(path, reading) as source:
         source.onto(simulation.detector, simulation.optics.wavelength)
@@ -159,7 +160,7 @@ def test_a_process_that_ends_by_itself_is_one_line(
     frames: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("invert.reading.stack.ImageStack.block", 16)  # more portions than are done ahead
-    inverter, out = Inverter(checkpoint.load(small_model)), tmp_path / "p.h5"
+    inverter, out = NetworkInverter(checkpoint.load(small_model)), tmp_path / "p.h5"
 
     def kill_all(done: int) -> None:
         for child in multiprocessing.active_children() if done else ():
@@ -200,7 +201,7 @@ def test_interrupts_are_one_line(small_model: Path, tmp_path: Path, seconds: flo
 def test_a_file_or_weights_that_changed_are_refused(frames: Path, small_model: Path, tmp_path: Path) -> None:
     path = tmp_path / "exp.h5"
     path.write_bytes(frames.read_bytes())
-    inverter = Inverter(checkpoint.load(small_model))
+    inverter = NetworkInverter(checkpoint.load(small_model))
     with open_frames(path) as source, InvertingProcesses(source, inverter, 2) as processes:
         os.utime(path, ns=(0, 0))
         with pytest.raises(ParameterError, match=r"frames: .* stays as it is"):
@@ -209,11 +210,26 @@ def test_a_file_or_weights_that_changed_are_refused(frames: Path, small_model: P
     assert not (tmp_path / "p.h5.partial").exists()
 
 
-def test_what_is_refined_is_refined_by_one(frames: Path, small_model: Path, tmp_path: Path) -> None:
-    refinement = Refinement((40.0, 80.0), patterns=40, starts=1, free_beam=False)
-    inverter = Inverter(checkpoint.load(small_model), refinement)
-    with open_frames(frames) as source, pytest.raises(ParameterError, match=r"jobs: got 2; allowed: 1"):
-        InvertingProcesses(source, inverter, 2)
+@pytest.mark.parametrize("options", [["predict", "--refine", "--patterns", "40"], ["fit", *SEARCH]])
+def test_the_command_fits_with_two_processes_what_it_fits_with_one(
+    options: list[str], frames: Path, small_model: Path, tmp_path: Path
+) -> None:
+    command, *more = options
+    more += ["--model", str(small_model)] if command == "predict" else []
+    told = {}
+    for jobs in ("1", "2"):
+        place = ["--frames", "3:43", "--jobs", jobs, "-o", str(tmp_path / f"{jobs}.h5")]
+        result = CliRunner().invoke(
+            app, [command, str(frames), *more, *place, "--pictures", "0", "--no-report"]
+        )
+        assert result.exit_code == 0, result.output
+        told[jobs] = result.stdout.replace(f"{jobs}.h5", "").replace(f"{jobs}.csv", "")
+    one, other = columns(tmp_path / "1.h5"), columns(tmp_path / "2.h5")
+    assert one["frame"].tolist() == list(range(3, 43))
+    for name, column in one.items():
+        assert np.allclose(other[name], column, rtol=1e-6, atol=1e-6, equal_nan=True), name
+    # what the network said alone, too
+    assert told["1"] == told["2"]
 
 
 def _children(parent: int) -> list[int]:

@@ -21,7 +21,7 @@ from invert import checkpoint, quality
 from invert.estimate import FLAGS, flag_names
 from invert.fitting.refine import Refinement
 from invert.frames import Reading, open_frames, read_frames
-from invert.inverter import Inverter
+from invert.network_inverter import NetworkInverter
 from invert.predict import predict
 from invert.predictions import open_predictions
 from invert.stream import invert_stream
@@ -40,11 +40,11 @@ from pathlib import Path
 import invert.stream
 from invert import checkpoint
 from invert.frames import open_frames
-from invert.inverter import Inverter
+from invert.network_inverter import NetworkInverter
 invert.stream.COMMIT_SECONDS = 0.0
 with open_frames(Path(sys.argv[1])) as source:
     invert.reading.stack.ImageStack.block = 4
-    inverter = Inverter(checkpoint.load(Path(sys.argv[2])))
+    inverter = NetworkInverter(checkpoint.load(Path(sys.argv[2])))
     invert.stream.invert_stream(
         source, slice(None), inverter, Path(sys.argv[3]), {}, {}, lambda n: print(n, flush=True)
     )
@@ -78,7 +78,9 @@ def columns(path: Path) -> dict[str, NDArray[Any]]:
 def invert_to(path: Path, out: Path, model: Path, rows: slice = slice(None), refine: bool = False) -> int:
     refinement = Refinement((40.0, 80.0), patterns=40, starts=1, free_beam=False) if refine else None
     with open_frames(path, Reading(scale="linear")) as source:
-        return invert_stream(source, rows, Inverter(checkpoint.load(model), refinement), out, {}, {})
+        return invert_stream(
+            source, rows, NetworkInverter(checkpoint.load(model), refinement), out, {}, {}
+        ).before
 
 
 def test_batches_give_what_all_frames_at_once_give(
@@ -180,23 +182,23 @@ def test_what_other_frames_or_weights_left_is_begun_anew(
             if done >= count:
                 raise Stopped
 
-        inverter = Inverter(checkpoint.load(small_model))
+        inverter = NetworkInverter(checkpoint.load(small_model))
         with open_frames(frames) as source, pytest.raises(Stopped):
             invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {"a": 1}, {}, progress)
 
     stop_after(24)
     with open_frames(frames) as source:
-        inverter = Inverter(checkpoint.load(small_model))
-        assert invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {"a": 2}, {}) == 0
+        inverter = NetworkInverter(checkpoint.load(small_model))
+        assert invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {"a": 2}, {}).before == 0
         assert source.warnings[-1].startswith("warning: 16 frames in p.h5.partial were of other options")
     stop_after(24)
     journal = tmp_path / "p.h5.partial.journal"
     journal.write_bytes(journal.read_bytes()[:-1])
     with open_frames(frames) as source:
-        assert invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {"a": 1}, {}) == 0
+        assert invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {"a": 1}, {}).before == 0
     stop_after(24)
     with open_frames(frames) as source:
-        assert invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {"a": 1}, {}) == 16
+        assert invert_stream(source, slice(None), inverter, tmp_path / "p.h5", {"a": 1}, {}).before == 16
     assert columns(tmp_path / "p.h5")["frame"].tolist() == list(range(60))
 
 
@@ -265,12 +267,13 @@ def test_memory_does_not_grow_with_the_stack(small_model: Path, tmp_path: Path) 
         code = (
             "import resource, sys; from pathlib import Path; import invert.reading.stack as stack;"
             "from invert import checkpoint; from invert.frames import open_frames, Reading;"
-            "from invert.inverter import Inverter; from invert.stream import invert_stream;"
+            "from invert.network_inverter import NetworkInverter; from invert.stream import invert_stream;"
             "stack.BLOCK_BYTES = 2**23;"
             "loaded = checkpoint.load(Path(sys.argv[2])); simulation = loaded.model.configuration.simulation;"
             "context = open_frames(Path(sys.argv[1]), Reading(scale='linear')); source = context.__enter__();"
             "source.onto(simulation.detector, 13.5);"
-            "invert_stream(source, slice(None), Inverter(loaded), Path(sys.argv[1] + '.p.h5'), {}, {});"
+            "inverter, out = NetworkInverter(loaded), Path(sys.argv[1] + '.p.h5');"
+            "invert_stream(source, slice(None), inverter, out, {}, {});"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )
         done = subprocess.run(
@@ -317,7 +320,7 @@ def test_frames_recorded_by_another_detector_are_inverted_as_well(
     loaded = checkpoint.load(small_model)
     with open_frames(tmp_path / "flat.h5") as source:
         source.onto(SMALL.detector, SMALL.optics.wavelength)
-        invert_stream(source, slice(None), Inverter(loaded), tmp_path / "p.h5", {}, {})
+        invert_stream(source, slice(None), NetworkInverter(loaded), tmp_path / "p.h5", {}, {})
     invert_to(frames, tmp_path / "q.h5", small_model, slice(0, 20))
     seen, known = columns(tmp_path / "p.h5"), columns(tmp_path / "q.h5")
     assert np.median(abs(seen["radius"] - known["radius"])) < 3e-9
@@ -339,8 +342,8 @@ def test_what_cannot_be_refined_keeps_the_networks_answer(
             flags=flags,
         ),
     )
-    monkeypatch.setattr("invert.inverter.refine", lambda *given: fitted)
-    found = Inverter(loaded, Refinement((40.0, 80.0), patterns=40, starts=1, free_beam=False))(some)
+    monkeypatch.setattr("invert.network_inverter.refine", lambda *given: fitted)
+    found = NetworkInverter(loaded, Refinement((40.0, 80.0), patterns=40, starts=1, free_beam=False))(some)
     radius = answer.estimates.particles.radius
     assert found.estimates.particles.radius.tolist() == [55.0, radius[1], 55.0, 55.0]
     assert [bool(flag & FLAGS["not_refined"]) for flag in found.estimates.flags] == [

@@ -16,8 +16,8 @@ import pytest
 from invert.backbone import ResidualConfiguration
 from invert.checkpoint import Checkpoint
 from invert.frames import Reading, open_frames
-from invert.inverter import Inverter
 from invert.model import Model, ModelConfiguration
+from invert.network_inverter import NetworkInverter
 from invert.watch import watch_folder
 from invert.watched import Watched
 from msft.pattern import Simulation
@@ -42,10 +42,10 @@ def write_growing(path: Path, seed: int = 1, end: str = "killed") -> None:
 
 
 @pytest.fixture(scope="module")
-def inverter() -> Inverter:
+def inverter() -> NetworkInverter:
     simulation = Simulation(detector=SMALL.detector)
     model = Model(ModelConfiguration(ResidualConfiguration((1,), 4), simulation=simulation))
-    return Inverter(Checkpoint(model.eval(), {}, "0", Path("nowhere"), {}, {}))
+    return NetworkInverter(Checkpoint(model.eval(), {}, "0", Path("nowhere"), {}, {}))
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def write(path: Path, seed: int = 1) -> None:
 
 def watched(
     folder: Path,
-    inverter: Inverter,
+    inverter: NetworkInverter,
     meanwhile: Callable[[Watched], object] = lambda found: None,
     patience: float = 0.1,
 ) -> tuple[list[Watched], list[str]]:
@@ -102,7 +102,7 @@ def finished(said: list[Watched]) -> list[str]:
     return [found.file for found in said if found.frame is None]
 
 
-def test_a_file_that_vanishes_costs_no_other_file(inverter: Inverter, tmp_path: Path) -> None:
+def test_a_file_that_vanishes_costs_no_other_file(inverter: NetworkInverter, tmp_path: Path) -> None:
     for number, name in enumerate(("a.h5", "b.h5", "c.H5")):
         write(tmp_path / name)
         os.utime(tmp_path / name, (number, number))
@@ -111,7 +111,7 @@ def test_a_file_that_vanishes_costs_no_other_file(inverter: Inverter, tmp_path: 
     assert warned == []
 
 
-def test_predictions_are_of_the_file_as_it_is(inverter: Inverter, tmp_path: Path) -> None:
+def test_predictions_are_of_the_file_as_it_is(inverter: NetworkInverter, tmp_path: Path) -> None:
     write(tmp_path / "a.h5", seed=1)
     write(tmp_path / "new", seed=2)
     os.utime(tmp_path / "new", (1, 1))  # as copies that keep times have it
@@ -129,7 +129,7 @@ def test_predictions_are_of_the_file_as_it_is(inverter: Inverter, tmp_path: Path
 
 
 def test_files_that_differ_in_their_endings_do_not_share_predictions(
-    inverter: Inverter, tmp_path: Path
+    inverter: NetworkInverter, tmp_path: Path
 ) -> None:
     for number, name in enumerate(("a.h5", "a.cxi", "b.h5")):
         write(tmp_path / name)
@@ -142,7 +142,7 @@ def test_files_that_differ_in_their_endings_do_not_share_predictions(
 
 
 def test_a_writer_that_was_killed_holds_nothing_up(
-    inverter: Inverter, tmp_path: Path, opened: list[Path]
+    inverter: NetworkInverter, tmp_path: Path, opened: list[Path]
 ) -> None:
     write_growing(tmp_path / "a.h5")
     write(tmp_path / "b.h5")
@@ -156,7 +156,7 @@ def test_a_writer_that_was_killed_holds_nothing_up(
 
 
 def test_a_writer_is_waited_for_with_the_file_open(
-    inverter: Inverter, tmp_path: Path, opened: list[Path]
+    inverter: NetworkInverter, tmp_path: Path, opened: list[Path]
 ) -> None:
     write_growing(tmp_path / "a.h5")
     watched(tmp_path, inverter, patience=2.0)  # in which it could be opened many times
@@ -165,7 +165,7 @@ def test_a_writer_is_waited_for_with_the_file_open(
 
 @pytest.mark.parametrize("libver", ["single writer", "latest"])
 def test_half_of_a_copy_is_refused_until_the_rest_is_there(
-    libver: str, inverter: Inverter, tmp_path: Path
+    libver: str, inverter: NetworkInverter, tmp_path: Path
 ) -> None:
     folder, original = tmp_path / "in", tmp_path / "original.h5"
     folder.mkdir()
@@ -187,7 +187,9 @@ def test_half_of_a_copy_is_refused_until_the_rest_is_there(
     assert warned == []
 
 
-def test_frames_of_two_growing_files_of_one_name_do_not_mix(inverter: Inverter, tmp_path: Path) -> None:
+def test_frames_of_two_growing_files_of_one_name_do_not_mix(
+    inverter: NetworkInverter, tmp_path: Path
+) -> None:
     write_growing(tmp_path / "a.h5", seed=1)
     write_growing(tmp_path / "new", seed=2)
 
@@ -205,7 +207,7 @@ def test_frames_of_two_growing_files_of_one_name_do_not_mix(inverter: Inverter, 
 
 
 def test_a_growing_file_that_is_written_anew_in_its_place_is_read_anew(
-    inverter: Inverter, tmp_path: Path
+    inverter: NetworkInverter, tmp_path: Path
 ) -> None:
     write_growing(tmp_path / "a.h5", seed=1)
     write_growing(tmp_path / "new", seed=2, end="closed")
@@ -224,7 +226,9 @@ def test_a_growing_file_that_is_written_anew_in_its_place_is_read_anew(
     assert warned[0].startswith("a.h5: error: frames: got a.h5, which is another file now")
 
 
-def test_what_was_read_of_a_growing_file_that_vanishes_is_kept(inverter: Inverter, tmp_path: Path) -> None:
+def test_what_was_read_of_a_growing_file_that_vanishes_is_kept(
+    inverter: NetworkInverter, tmp_path: Path
+) -> None:
     write_growing(tmp_path / "a.h5")
     said, warned = watched(tmp_path, inverter, lambda found: (tmp_path / "a.h5").unlink(missing_ok=True))
     assert finished(said) == ["a.h5"]
@@ -234,7 +238,7 @@ def test_what_was_read_of_a_growing_file_that_vanishes_is_kept(inverter: Inverte
         assert len(file["/entry_1/result_1/frame"]) == 3
 
 
-def test_files_that_are_done_are_counted(inverter: Inverter, tmp_path: Path) -> None:
+def test_files_that_are_done_are_counted(inverter: NetworkInverter, tmp_path: Path) -> None:
     for name in ("a.h5", "b.h5"):
         write(tmp_path / name)
     watched(tmp_path, inverter)
@@ -246,7 +250,7 @@ def test_files_that_are_done_are_counted(inverter: Inverter, tmp_path: Path) -> 
     ]
 
 
-def test_a_name_that_is_no_text_is_reported(inverter: Inverter, tmp_path: Path) -> None:
+def test_a_name_that_is_no_text_is_reported(inverter: NetworkInverter, tmp_path: Path) -> None:
     write(tmp_path / "a.h5")
     (tmp_path / "a.h5").rename(tmp_path / os.fsdecode(b"\xe4.h5"))  # as Latin-1 has it
     said, warned = watched(tmp_path, inverter)
@@ -255,7 +259,7 @@ def test_a_name_that_is_no_text_is_reported(inverter: Inverter, tmp_path: Path) 
     assert "error: frames: got '\\udce4.h5'; allowed: a name in UTF-8" in warned[0]
 
 
-def test_what_cannot_be_written_is_reported(inverter: Inverter, tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_reported(inverter: NetworkInverter, tmp_path: Path) -> None:
     write(tmp_path / "a.h5")
     write(tmp_path / "b.h5")
     (tmp_path / "a.predictions.h5").mkdir()
@@ -265,7 +269,7 @@ def test_what_cannot_be_written_is_reported(inverter: Inverter, tmp_path: Path) 
     assert warned[0].startswith("a.h5: error: out: got ")
 
 
-def test_forward_fits_are_kept_and_are_no_frames(inverter: Inverter, tmp_path: Path) -> None:
+def test_forward_fits_are_kept_and_are_no_frames(inverter: NetworkInverter, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.predictions.h5", "w") as file:
         file["/entry_1/result_1/radius"] = [50e-9] * 9
         file["/entry_1/result_1/measured"] = np.ones((9, 32, 32), dtype=np.float32)
@@ -292,7 +296,7 @@ def test_forward_fits_are_kept_and_are_no_frames(inverter: Inverter, tmp_path: P
     ]  # fmt: skip
 
 
-def test_what_is_no_predictions_is_not_replaced(inverter: Inverter, tmp_path: Path) -> None:
+def test_what_is_no_predictions_is_not_replaced(inverter: NetworkInverter, tmp_path: Path) -> None:
     write(tmp_path / "a.predictions.h5", seed=2)
     theirs = (tmp_path / "a.predictions.h5").read_bytes()
     os.utime(tmp_path / "a.predictions.h5", (1, 1))
