@@ -48,7 +48,9 @@ def simulate(
     ] = None,
     radius: Annotated[float | None, typer.Option(help="Circumsphere radius in nm [80].")] = None,
     orientation: Annotated[str, typer.Option(help="Quaternion w,x,y,z.")] = "1,0,0,0",
-    stretch: Annotated[float, typer.Option(help="Stretch along the body's z axis.")] = 1.0,
+    stretch: Annotated[
+        float, typer.Option(help="Stretch along the body's z axis; the circumsphere radius stays.")
+    ] = 1.0,
     voxels: Annotated[
         Path | None, typer.Option(help="Densities [x, y, z] of cubic voxels as .npy, instead of a body.")
     ] = None,
@@ -177,8 +179,7 @@ def simulate(
             quiet,
             as_json,
         )
-        extent = size * max(1.0, stretch)
-        warn_undersampled(undersampled(simulation.detector, simulation.optics.wavenumber, extent))
+        warn_undersampled(undersampled(simulation.detector, simulation.optics.wavenumber, size))
 
 
 def _only_one(body: str | None, voxels: Path | None, half_spaces: Path | None) -> str:

@@ -106,9 +106,8 @@ class Recipe:
     @property
     def undersampled(self) -> tuple[float, float] | None:
         """See `msft.detector.undersampled`, of the largest particle in the shortest light."""
-        corners = self.distribution.corners()
         optics = self.uncertainty.extremes(self.simulation.optics)
-        largest = float((corners.radius * np.maximum(corners.stretch, 1.0)).max())
+        largest = float(self.distribution.corners().radius.max())
         return undersampled(self.simulation.detector, max(one.wavenumber for one in optics), largest)
 
     def check(self) -> None:

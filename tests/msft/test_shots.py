@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,15 @@ def test_every_corner_of_uncertain_optics_is_looked_at() -> None:
     coarse = Simulation(Optics(beta=0.08), solver="propagation", propagation_accuracy=0.003)
     with pytest.raises(ParameterError):  # short waves and a large delta together take too large a grid
         Recipe(0, ParticleDistribution((200.0, 240.0)), coarse, light).check()
+
+
+def test_a_stretch_asks_for_no_finer_pixels() -> None:
+    """The radius is that of the circumsphere, which a stretch leaves as it is."""
+    largest = math.pi / (2 * SIMULATION.detector.step_on_axis(SIMULATION.optics.wavenumber))
+    for stretch_range in ((1.0, 1.0), (0.5, 2.0)):
+        for factor, told in ((0.99, False), (1.01, True)):
+            particles = ParticleDistribution((10.0, factor * largest), stretch_range=stretch_range)
+            assert (Recipe(0, particles, SIMULATION).undersampled is not None) is told
 
 
 def test_an_unknown_table_is_told_all_that_there_are() -> None:
