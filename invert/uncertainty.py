@@ -26,7 +26,7 @@ from msft.symmetry import misorientation
 LEVEL = 0.6827
 """Fraction of the errors that an uncertainty covers: that of a Gaussian's sigma."""
 
-ANGLE = 1.8776
+ANGLE = 1.8780
 """Length that `LEVEL` of Gaussian vectors in three dimensions do not exceed, in units of sigma per axis."""
 
 LARGEST, ENOUGH = 20_000, 5_000

@@ -74,7 +74,7 @@ def test_an_overfitted_network_is_not_overconfident_on_new_patterns(model: Model
 
 
 def test_the_angle_is_that_of_three_gaussian_components() -> None:
-    assert pytest.approx(stats.chi(3).ppf(uncertainty.LEVEL), abs=1e-3) == uncertainty.ANGLE
+    assert pytest.approx(stats.chi(3).ppf(uncertainty.LEVEL), abs=1e-4) == uncertainty.ANGLE
     assert pytest.approx(stats.norm.cdf(1) - stats.norm.cdf(-1), abs=1e-4) == uncertainty.LEVEL
 
 
