@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from msft.distribution import Distribution, Uniform, check_within
 from msft.errors import ParameterError
-from msft.helium.index import HIGHEST_ENERGY, LOWEST_ENERGY, refractive_index
+from msft.helium.index import HIGHEST_ENERGY, LINES, LOWEST_ENERGY, refractive_index
 from msft.optics import Optics
 from msft.seeding import generator_of
 from msft.units import ELECTRONVOLT, wavelength_of_energy
+
+WITHIN_BAND = tuple(eighth / 8 for eighth in range(-4, 5))
+"""Energies from the middle of a band, in units of its width, that show how far the index is from 1 there."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class HeliumLight:
         return "wavelength", "delta", "beta"
 
     def extremes(self, optics: Optics) -> list[Optics]:
-        """The optics at both ends of the range.
+        """The optics at both ends of the range, and within the bands between them, where the index turns.
 
         Raises
         ------
@@ -59,9 +62,12 @@ class HeliumLight:
         """
         if optics.absorption != "refractive":
             raise ParameterError("absorption", optics.absorption, "refractive, of which helium has the index")
+        low, high = self.energy_range
+        bands = [middle + part * width for middle, width, _ in LINES for part in WITHIN_BAND]
+        energies = [low, high, *(energy for energy in bands if low < energy < high)]
         return [
             replace(optics, wavelength=wavelength, delta=delta, beta=beta)
-            for wavelength, delta, beta in map(_of, self.energy_range)
+            for wavelength, delta, beta in map(_of, energies)
         ]
 
     def draw(

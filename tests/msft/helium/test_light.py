@@ -13,6 +13,9 @@ from msft.errors import ParameterError
 from msft.helium.index import LINES, THRESHOLD, refractive_index, strength
 from msft.helium.light import HeliumLight
 from msft.optics import Optics
+from msft.particle import ParticleDistribution
+from msft.pattern import Simulation
+from msft.shots import Recipe
 from msft.units import ELECTRONVOLT, photon_energy
 
 REFRACTIVE = Optics(absorption="refractive")
@@ -82,7 +85,28 @@ def test_energies_fill_their_range_and_bring_their_index() -> None:
     np.testing.assert_array_equal(again["wavelength"], drawn["wavelength"][[399, 7]])
 
 
+def test_light_in_a_band_that_cannot_be_simulated_is_refused_before_it_is_drawn() -> None:
+    """At both ends of the range, 19 and 35 eV, a grid is small enough; within the 2p band it is not."""
+    simulation = Simulation(REFRACTIVE, solver="propagation", propagation_accuracy=0.003)
+    particles = ParticleDistribution((100.0, 450.0), "sphere")
+    for energy in HeliumLight().energy_range:
+        Recipe(0, particles, simulation, HeliumLight((energy, energy))).check()
+    with pytest.raises(ParameterError, match="propagation_accuracy"):
+        Recipe(0, particles, simulation, HeliumLight()).check()
+
+
+def test_no_index_within_the_range_is_farther_from_1_than_the_extremes() -> None:
+    def farthest(index: tuple[float, float]) -> float:
+        return abs(complex(*index))
+
+    for energy_range in ((19.0, 35.0), (21.0, 21.58), (21.65, 24.0), (22.5, 23.5), (23.5, 60.0)):
+        extremes = HeliumLight(energy_range).extremes(REFRACTIVE)
+        found = max(farthest((optics.delta, optics.beta)) for optics in extremes)
+        inside = max(farthest(refractive_index(energy)) for energy in np.linspace(*energy_range, 2001))
+        assert found == pytest.approx(inside, rel=0.01)
+
+
 def test_the_extremes_are_the_ends_of_the_range() -> None:
-    low, high = HeliumLight((20.0, 30.0)).extremes(REFRACTIVE)
+    low, high = HeliumLight((20.0, 30.0)).extremes(REFRACTIVE)[:2]
     assert (low.wavelength, high.wavelength) == pytest.approx((61.9921, 41.3281), rel=1e-4)
     assert (high.delta, high.beta) == pytest.approx(refractive_index(30.0))
