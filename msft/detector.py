@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from msft.errors import ParameterError
 
 PAPER_Q_STEP = 2 * math.pi / 850.0
-"""Pixel width in nm^-1 of a 318.75 nm box of 192 voxels padded to 512 (Stielow et al. 2020, appendix B)."""
+"""Pixel width in nm^-1 of 192 voxels padded to 512 (Stielow et al. 2020, appendix B), the 192 being 318.75 nm
+wide, which the paper leaves open."""
 
 MOST_PIXELS = 8192
 """Per side."""

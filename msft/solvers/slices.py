@@ -1,7 +1,8 @@
 """The multi-slice Fourier transform as the papers discretise it: the readable float64 reference.
 
-Stielow et al. 2020, appendix B: a cube of 192 voxels, cut into slices across the beam; each slice is padded
-to 512, Fourier transformed, multiplied by the phase of its depth and added.
+Stielow et al. 2020, appendix B: a grid 192 voxels deep, cut into slices across the beam; each slice is padded
+to 512, Fourier transformed, multiplied by the phase of its depth and added. That the grid is a cube 318.75 nm
+wide is not in the paper.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class SliceGrid:
         return self.width / self.voxels
 
     def check_fits(self, radius: float) -> None:
-        """Refuse a circumsphere that the box cuts by more than a voxel (papers: R = 160 in +-159.4 nm)."""
+        """Refuse a circumsphere that the box cuts by more than a voxel, as +-159.4 nm do not cut 160 nm."""
         largest = self.width / 2 + self.voxel
         if radius > largest:
             raise ParameterError("radius", f"{radius:g} nm", f"at most {largest:g} nm in this box of slices")
@@ -92,7 +93,7 @@ def amplitude(
     optics, detector
         Wavelength and absorption; pixels. The slices' transform must reach the detector's edge.
     grid
-        The box; by default the papers'.
+        The box; by default 192 voxels in 318.75 nm.
 
     Returns
     -------
