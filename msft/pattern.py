@@ -92,8 +92,8 @@ class Simulation:
         ------
         ParameterError
             If the body has no exact solution, or leaves the box of the slices, or that box does not give
-            the detector's pixels, or the grid of the propagation would be too large, or there is no GPU for
-            the back end.
+            the detector's pixels, or the radius is too large for ``chebyshev``, or the grid of the
+            propagation or of a flat detector would be too large, or there is no GPU for the back end.
         """
         require(self.backend)
         for body, members, _ in particles.groups():
@@ -121,8 +121,10 @@ class Simulation:
 
         Returns
         -------
-        Complex array (N, n, n) in nm^3, zero where q_perp >= k; complex64 in single precision but from
-        ``slices`` and the back end ``numpy``, else complex128.
+        Complex array (N, n, n) in nm^3, zero where q_perp >= k; complex64 in single precision, else
+        complex128, and always complex128 from ``slices``, from the back end ``numpy`` of ``exact`` and
+        ``chebyshev``, where ``chebyshev`` or ``propagation`` is interpolated to a flat detector, and of two
+        droplets that scatter side by side. Several bodies come in the type of the first.
 
         Raises
         ------

@@ -75,8 +75,8 @@ def size_classes(radii: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def interpolate(
     images: NDArray[np.complexfloating], grid: EwaldDetector, vectors: ScatteringVectors
-) -> NDArray[np.complex128]:
-    """Images (N, n, n) on the grid at other scattering vectors, shape (N, P)."""
+) -> NDArray[np.complexfloating]:
+    """Images (N, n, n) on the grid at other scattering vectors, shape (N, P), in the images' own type."""
     middle = grid.pixels // 2
     where = np.stack([vectors.y, vectors.x]) / grid.q_step + middle
     return np.array(
