@@ -55,9 +55,9 @@ class Background(Filter):
 def levels(batches: Iterable[torch.Tensor]) -> dict[str, float]:
     """Bounds of the noise for each of `LEVELS`, from a whole set of images.
 
-    Medians over the images: of their means, of these plus their standard deviations, of their maxima. One
-    bound serves all images, so they have to be in one unit, such as photons: patterns as the simulation gives
-    them differ by orders of magnitude with the size of the particle.
+    Medians over the images: of their means, the same plus that of their standard deviations, of their maxima.
+    One bound serves all images, so they have to be in one unit, such as photons: patterns as the simulation
+    gives them differ by orders of magnitude with the size of the particle.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def augment_file(
     """Record every pattern of a dataset and write the grey images with the particles.
 
     The preset ``paper`` makes eleven images of each pattern, one by each of its filters; they stand one after
-    another, so that no division of the file by position tears them apart. ``experiment`` makes one. The file
+    another, so that no division of the file by position tears them apart. The others make one. The file
     also holds which pixels are left (a CXI mask per image), what was drawn for each image (JSON), and what
     the dataset says of each pattern: its particle, its optics, its labels.
 
@@ -74,7 +74,7 @@ def augment_file(
     dataset, out
         The dataset to read, and the file to write, which appears whole or not at all.
     preset
-        ``paper`` or ``experiment``.
+        ``paper``, ``experiment`` or ``any_window``.
     seed
         Of the random numbers.
     floor_decades

@@ -24,7 +24,8 @@ class Gaps(Filter):
     width
         Range of the width in pixels, >= 0; rounded to whole pixels.
     distance
-        Range of the distance from the beam to the middle of the gap, as a fraction of the image size, >= 0.
+        Range of the distance from the beam to the middle of the gap, as a fraction of the image size, within
+        [0, 0.5].
     hidden
         What hidden pixels hold: 0, or NaN where the logarithm is still to come.
 

@@ -22,7 +22,7 @@ class PhotonStatistics(Filter):
         Range of the number of photons expected in the whole image, within [1, 1e12]; drawn uniformly in its
         logarithm. Within a `Recording` the image is what the detector sees.
     stray
-        Range of the stray photons expected in each pixel, >= 0, the same over the image.
+        Range of the stray photons expected in each pixel, within [0, 1e6], the same over the image.
 
     Raises
     ------

@@ -35,7 +35,7 @@ PAPER_FILTERS: tuple[str, ...] = tuple(name for group in PAPER_GROUPS.values() f
 EXPERIMENT = "experiment"
 ANY_WINDOW = "any_window"
 RECORDINGS: tuple[str, ...] = (*PAPER_FILTERS, EXPERIMENT, ANY_WINDOW)
-"""Every name that `recording` knows."""
+"""Every name that `recording_named` knows."""
 
 
 def paper(floor_decades: float = FLOOR_DECADES) -> dict[str, Filter]:

@@ -25,7 +25,7 @@ class PatternDataset:
     ----------
     intensity
         Linear intensity, float32 tensor (N, H, W). 25,000 of 128 x 128 pixels take 1.6 GB. A recording
-        (`augment.presets.recording`) makes grey images of it.
+        (`augment.presets.recording_named`) makes grey images of it.
     particles
         The N particles.
     simulation

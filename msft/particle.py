@@ -145,7 +145,7 @@ class Aligned:
     Raises
     ------
     ParameterError
-        If the quaternion is zero or the spread below 0.
+        If the quaternion is zero or the spread outside 0 to 180 degrees.
     """
 
     quaternion: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
