@@ -8,8 +8,8 @@ counts; after the first 1,024 they come again) and inverts the file end to end: 
 itself, and how long all but reading and writing takes with those beside it, as they are end to end; how much
 is written and what the disk takes of a file that nobody has to make, on a GPU also the rate if nothing is
 written; with --jobs, the rate of so many processes that are there already, and how long they take to come;
-and the latency of a frame, for which the paper has 5 ms (network alone, GTX 1060), with and without
-the re-simulation.
+and the latency of a frame, for which the paper has 5 ms (network alone; it names a GTX 1060 for the
+training), with and without the re-simulation.
 """
 
 from __future__ import annotations

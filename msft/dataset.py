@@ -5,7 +5,8 @@ Layout, in SI units::
     /cxi_version                                 160
     /entry_1/data_1/data          (N, H, W) f4   |A|^2, relative units, chunked by pattern, compressed
     /entry_1/data_1/mask          (N, H, W) u4   of filtered patterns (scale "log"), CXI bits
-    /entry_1/sample_1/orientation (N, 4)    f8   quaternion w, x, y, z in the fundamental domain
+    /entry_1/sample_1/orientation (N, 4)    f8   quaternion w, x, y, z; of an icosahedron
+                                                 that is not stretched in the fundamental domain
     /entry_1/sample_1/radius      (N,)      f8   circumsphere radius in m
     /entry_1/sample_1/body        (N,)      str
     /entry_1/sample_1/stretch     (N,)      f8   factor along the body's z axis; without it, 1

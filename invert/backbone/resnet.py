@@ -34,6 +34,8 @@ REGISTER = 16
 class ResidualConfiguration:
     """Shape of a residual network; the defaults are those of Stielow et al. 2020, section 3.
 
+    That section counts 34 layers; its blocks alone have 34 convolutions, with stem and last layer 36.
+
     Parameters
     ----------
     blocks
@@ -101,8 +103,9 @@ def _preactivated(
     )
 
 
-# Table 8 prints the blocks 3, 8, 36, 3 for the depth 101, which make 152 layers. Its text and the layout it
-# cites (He et al., CVPR 2016) have 3, 4, 23, 3, which make 101; both are here under the depth that they have.
+# Table 8 prints the blocks 3, 8, 36, 3 for the depth 101, which make 152 layers. The layout it cites (He et
+# al., CVPR 2016) has 3, 4, 23, 3, which make 101; both are here under the depth that they have. The table
+# prints stride 3, too, for the 3x3 convolutions of bottlenecks; strides here are those of the layout cited.
 RESNETS: dict[str, ResidualConfiguration] = {
     "resnet18": _preactivated((2, 2, 2, 2), "basic"),
     "resnet50": _preactivated((3, 4, 6, 3), "bottleneck"),

@@ -34,7 +34,8 @@ class ClassificationTraining:
         Weights of the sum of the weights' magnitudes and of their squares in the loss (equation 10, which
         prints the root of the latter; the elastic net that the paper calls it has the sum).
     flips
-        Whether training images are flipped at random along both axes.
+        Whether training images are flipped at random along both axes. The paper also changes contrast and
+        brightness, it does not say by how much.
     held_out
         Fraction of the images kept from training, drawn at random.
     seed

@@ -41,8 +41,8 @@ class Scores:
     accuracy, precision, recall, f1, average_precision
         Of each label, shape (C,), NaN where undefined.
     overall
-        Accuracy, precision, recall and F1 over all labels of all images together, as the paper has them, and
-        the mean of the average precisions that are defined.
+        Accuracy, precision and recall over all labels of all images together, as the paper has them; F1 of
+        these; and the mean of the average precisions that are defined.
     broken_rules
         Images whose predictions break each rule of the helium labels; empty for other labels.
     images

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATIO = 10.0
-"""Spots of the largest particles, 160 nm, come every 2.6 pixels of the default detector: one in the middle of
-a pixel is at most 1 / cos(pi / 2.6)^2 = 8 times brighter than its neighbours."""
+"""Spots of the largest particles, 160 nm, come every 2.66 pixels of the default detector: one in the middle
+of a pixel is at most 1 / cos(pi / 2.66)^2 = 7 times brighter than its neighbours."""
 
 MOST = 0.75
 """Of the frames. Single photons fall on one pixel of otherwise dark ones in 4 % at most."""

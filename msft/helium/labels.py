@@ -47,7 +47,7 @@ RULES = (
     "round implies oblate",
     "elliptical implies oblate",
 )
-"""What holds without exception in the released labels (figure 2 of the paper)."""
+"""What holds without exception in the released labels; all but the first are in figure 2 of the paper."""
 
 
 def broken_rules(labels: ArrayLike) -> dict[str, int]:
