@@ -87,7 +87,19 @@ polishing 0.20 and 0.29, and at most 0.02."""
 
 
 def score(signs: Signs, weights: tuple[float, ...] = NETWORK) -> FloatArray:
-    """Odds, as a number from 0 to 1, that a particle explains each frame, if half of the frames are such."""
+    """Odds, as a number from 0 to 1, that a particle explains each frame, if half of the frames are such.
+
+    Parameters
+    ----------
+    signs
+        Of N frames.
+    weights
+        Of the columns of `Signs.columns`: `NETWORK`, or `REFINED` for polished answers.
+
+    Returns
+    -------
+    Float64 array (N,); 0 where the agreement is below `LEAST_AGREEMENT`.
+    """
     return odds(signs.columns(), np.asarray(weights))
 
 
@@ -157,7 +169,21 @@ def _rings(rows: int, columns: int, device: torch.device) -> tuple[torch.Tensor,
 def outside(
     particles: Particles, radius_range: tuple[float, float], margin: float = 0.02
 ) -> NDArray[np.bool_]:
-    """Which radii lie further outside of a range than a part of its width."""
+    """Which radii lie further outside of a range than a part of its width.
+
+    Parameters
+    ----------
+    particles
+        N particles.
+    radius_range
+        Smallest and largest radius in nm.
+    margin
+        The part.
+
+    Returns
+    -------
+    Booleans (N,).
+    """
     low, high = radius_range
     reach = margin * (high - low)
     return np.asarray((particles.radius < low - reach) | (particles.radius > high + reach))

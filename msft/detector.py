@@ -70,10 +70,14 @@ def polarisation_factor(
     Parameters
     ----------
     x, y
-        Components of the unit vector of the direction, z being the beam's.
+        Components of the unit vector of the direction, z being the beam's; arrays of one shape.
     polarisation
         Linear along ``x`` (columns) or ``y`` (rows): 1 - x^2 or 1 - y^2; ``unpolarised``: their mean,
         (1 + cos^2 theta) / 2; ``none``: 1.
+
+    Returns
+    -------
+    The factor on |A|^2, from 0 to 1, in the same shape.
     """
     if polarisation == "none":
         return np.ones_like(x)

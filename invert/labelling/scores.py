@@ -148,6 +148,11 @@ def average_precision(true: Flags, chance: FloatArray) -> float:
     """Mean precision over the images that have a label, ranked by its probability; NaN where none has it.
 
     The area under the steps of precision over recall; images of equal probability count as one step.
+
+    Parameters
+    ----------
+    true, chance
+        Whether each of N images has the label, and the probability predicted for it, shapes (N,).
     """
     if not true.any():
         return math.nan

@@ -53,10 +53,20 @@ class Voxels(Body):
     ) -> Voxels:
         """Voxels of any edge lengths, scaled to circumsphere radius 1.
 
+        Parameters
+        ----------
+        name
+            Name of the body.
+        density
+            Real numbers, shape (n_x, n_y, n_z), 2 to 1024 along each axis: 1 is the full material.
+        edges
+            Lengths of a voxel along x, y, z above 0, in any unit.
+
         Raises
         ------
         ParameterError
-            If the density is not three-dimensional, not finite, negative, above `DENSEST`, or 0 everywhere.
+            If the density has another shape, is not real, not finite, negative, above `DENSEST`, or 0
+            everywhere.
         """
         given = np.asarray(density)
         if given.ndim != 3 or min(given.shape) < 2 or max(given.shape) > MOST_VOXELS:

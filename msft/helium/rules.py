@@ -153,6 +153,13 @@ def fringes_per_ring(twins: Twins, rotation: FloatArray) -> float:
 
     Of the path difference d (1 - cos theta) along the beam, over the 2 r sin theta of a droplet of radius r
     across it; the wavelength drops out.
+
+    Parameters
+    ----------
+    twins
+        The droplets.
+    rotation
+        R(q), shape (3, 3).
     """
     along = twins.distance * abs(float(rotation[2, 2]))
     _, radius = outline(np.array(twins.semi_axes), 0.0, rotation)
