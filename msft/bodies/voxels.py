@@ -65,9 +65,12 @@ class Voxels(Body):
         Raises
         ------
         ParameterError
-            If the density has another shape, is not real, not finite, negative, above `DENSEST`, or 0
-            everywhere.
+            If an edge is not above 0, or the density has another shape, is not real, not finite, negative,
+            above `DENSEST`, or 0 everywhere.
         """
+        for edge in edges:
+            if not (math.isfinite(edge) and edge > 0):
+                raise ParameterError("edges", edge, "lengths above 0")
         given = np.asarray(density)
         if given.ndim != 3 or min(given.shape) < 2 or max(given.shape) > MOST_VOXELS:
             raise ParameterError("voxels", f"shape {given.shape}", f"three axes of 2 to {MOST_VOXELS} voxels")

@@ -138,6 +138,16 @@ def test_impossible_densities_are_refused(density: Any, words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("edge", [0.0, -1.0, np.nan, np.inf])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_impossible_edges_are_refused(axis: int, edge: float) -> None:
+    edges = [1.0, 1.0, 1.0]
+    edges[axis] = edge
+    with pytest.raises(ParameterError) as caught:
+        Voxels.from_density("cubes", np.ones((3, 3, 3)), (edges[0], edges[1], edges[2]))
+    assert caught.value.field == "edges"
+
+
 def test_a_place_is_named() -> None:
     with pytest.raises(ParameterError, match=r"\(1, 2, 3\)"):
         Voxels.from_density("wrong", broken(-1.0))
