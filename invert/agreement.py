@@ -88,6 +88,8 @@ def simulated(
         N of them, and which are simulated: bool (N,), on the CPU.
     simulation
         How; the beam is in the centre.
+    device
+        Where the patterns are wanted, in single precision and nm^6.
     """
     rows, pixels = torch.nonzero(worth)[:, 0], simulation.detector.pixels
     if not len(rows):

@@ -100,7 +100,7 @@ def rotation_matrix(q: ArrayLike) -> FloatArray:
 
 
 def rotation_angle(q: ArrayLike) -> FloatArray:
-    """Angle of rotation in radians, 0 to pi; accurate for small angles too."""
+    """Angle of rotation in radians, 0 to pi, shape (...); accurate for small angles too."""
     q = np.asarray(q, dtype=np.float64)
     return np.asarray(2 * np.arctan2(np.linalg.norm(q[..., 1:], axis=-1), np.abs(q[..., 0])))
 

@@ -58,7 +58,7 @@ class Grid:
     flat: bool
 
     def position(self, q_y: FloatArray, q_x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Row and column at which scattering vectors meet the detector; q_perp < k."""
+        """Row and column at which scattering vectors in nm^-1 meet the detector; any shape, q_perp < k."""
         if self.flat:
             # tan(theta) along each axis: q_perp / k is the sine
             cosine = np.sqrt(1 - (q_x**2 + q_y**2) / self.wavenumber**2)
@@ -66,7 +66,7 @@ class Grid:
         return self.center[0] + q_y / self.step[0], self.center[1] + q_x / self.step[1]
 
     def vectors(self, row: FloatArray, column: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The scattering vectors (q_y, q_x) that meet the detector there: the inverse of `position`."""
+        """The scattering vectors (q_y, q_x) in nm^-1 that meet the detector there: inverts `position`."""
         y = (row - self.center[0]) * self.step[0]
         x = (column - self.center[1]) * self.step[1]
         if not self.flat:
@@ -82,7 +82,7 @@ class Grid:
         return np.asarray(q_y**2 + q_x**2 < self.wavenumber**2)
 
     def solid_angle(self, q_squared: FloatArray) -> FloatArray:
-        """What a pixel there collects of |A|^2: cos^3 theta on a flat detector, else 1."""
+        """What a pixel collects of |A|^2 at q_perp^2 in nm^-2: cos^3 theta on a flat detector, else 1."""
         if not self.flat:
             return np.ones_like(q_squared)
         return np.asarray((1 - q_squared / self.wavenumber**2) ** 1.5)

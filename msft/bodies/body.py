@@ -36,7 +36,21 @@ class Body(ABC):
 
     @abstractmethod
     def contains(self, points: FloatArray, rotation: FloatArray, radius: float) -> NDArray[np.bool_]:
-        """Whether points (..., 3) in nm in the lab frame lie inside."""
+        """Whether points in the lab frame lie inside.
+
+        Parameters
+        ----------
+        points
+            x, y, z in nm from the body's origin, shape (..., 3).
+        rotation
+            R(q), shape (3, 3).
+        radius
+            Circumsphere radius in nm.
+
+        Returns
+        -------
+        Shape (...).
+        """
 
     @abstractmethod
     def density(
