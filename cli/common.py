@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -59,8 +60,12 @@ def versioned(
 def run(app: typer.Typer) -> None:
     """Run a command line; a word or value that it does not know is one line, as any other bad input.
 
-    SIGTERM, which batch systems send, ends the work as an interrupt does: with nothing half-written.
+    SIGTERM, which batch systems send, ends the work as an interrupt does: with nothing half-written. What a
+    terminal has no letters for is printed escaped: finished work does not end with an error because of it.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)

@@ -14,8 +14,7 @@ import torch
 
 FINE, EVEN, SMOOTH = 0.8, 2.0, 1.0
 """Widths of Gaussians in pixels: of what is subtracted, of the strength that is divided by, and of what the
-power is averaged over. With 2, 2 and 1 for the first three of 0.6 to 1, 2 to 3 and 0.7 to 1.5 the ROC's area
-varied by 0.03."""
+power is averaged over. With 0.6 to 1, 2 to 3 and 0.7 to 1.5 in their place the ROC's area varied by 0.03."""
 
 WIDEST = 0.6
 """Part of the widest particle's width beyond which fringes count at least: a logarithm's overtones of smaller

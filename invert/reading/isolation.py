@@ -21,8 +21,10 @@ from msft.errors import ParameterError
 MEMORY = 4 << 30
 """Bytes that looking at a file may take."""
 
-PROCESSOR_SECONDS = 60
-WALL_SECONDS = 30.0
+PROCESSOR_SECONDS = 30
+"""After which the library is taken not to return; a look at ten million chunks takes some ten."""
+
+WALL_SECONDS = 120.0
 """After so long the look is given up without a verdict: a slow disk is no damage."""
 
 _NO_MEMORY = 3
@@ -65,8 +67,9 @@ def survived(path: Path, look: Callable[[], object], field: str = "frames") -> N
         time.sleep(pause)
         pause = min(2 * pause, 0.05)
     if os.WIFSIGNALED(status):
-        reason = signal.Signals(os.WTERMSIG(status)).name
-        raise ParameterError(field, path, f"a readable HDF5 file (HDF5 crashes on it: {reason})")
+        reason = signal.Signals(os.WTERMSIG(status))
+        what = "does not return from" if reason == signal.SIGXCPU else "crashes on"
+        raise ParameterError(field, path, f"a readable HDF5 file (HDF5 {what} it: {reason.name})")
     if os.WEXITSTATUS(status) == _NO_MEMORY:
         raise ParameterError(field, path, f"a file that can be read within {MEMORY >> 30} GiB of memory")
 

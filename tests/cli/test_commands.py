@@ -386,6 +386,21 @@ def test_a_command_without_arguments_prints_its_help(module: str) -> None:
     assert "\nCommands:\n" in finished.stderr
 
 
+def test_what_a_terminal_has_no_letters_for_is_escaped(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "größe.h5", "w") as file:
+        file["Länge"] = [1.0]
+    finished = subprocess.run(
+        [sys.executable, "-c", "from msft_cli.simulation import main; main()", "info", "größe.h5"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert r"L\xe4nge" in finished.stdout
+
+
 @pytest.mark.parametrize("arguments", [["--n", "0"], ["--n", "many"], ["--colour", "3"]])
 def test_a_bad_option_ends_a_real_process_with_2_and_one_line(tmp_path: Path, arguments: list[str]) -> None:
     script = "from msft_cli.simulation import main; main()"

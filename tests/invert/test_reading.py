@@ -288,6 +288,15 @@ def test_a_crash_of_the_library_is_one_line(
     with pytest.raises(ParameterError, match="memory"):
         read_frames(tmp_path / "a.h5")
 
+    def turn_for_ever(self: FrameSource, wanted: range) -> Frames:
+        while True:
+            pass
+
+    monkeypatch.setattr(FrameSource, "read", turn_for_ever)
+    monkeypatch.setattr("invert.reading.isolation.PROCESSOR_SECONDS", 1)
+    with pytest.raises(ParameterError, match=r"HDF5 does not return from it: SIGXCPU"):
+        read_frames(tmp_path / "a.h5")
+
 
 def test_looking_first_does_not_hang_beside_threads(tmp_path: Path, stack: Images) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
