@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from invert.fitting.refine import Refinement
     from invert.network_inverter import NetworkInverter
 
-RADII = 20
-"""Tried by --refine before it polishes: one every 7 nm in the papers' range."""
-
 Model = Annotated[
     Path | None,
     typer.Option("--model", help="A folder that `invert train` wrote [model, else the weights that ship]."),
@@ -132,7 +129,7 @@ def _refinement(loaded: Checkpoint, patterns: int, fixed_beam: bool, seed: int) 
     from invert.fitting.refine import Refinement
 
     configuration = loaded.model.configuration
-    refinement = Refinement(configuration.radius_range, patterns, free_beam=not fixed_beam, radii=RADII)
+    refinement = Refinement(configuration.radius_range, patterns, free_beam=not fixed_beam)
     refinement.check(configuration.simulation, seed)
     return refinement
 

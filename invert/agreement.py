@@ -13,8 +13,7 @@ import torch
 from torch.utils.dlpack import from_dlpack
 
 from invert.contrast import Compared, above_zero, centred, lit, with_contrast_of
-from invert.fitting.fit import FLOORS
-from invert.fitting.forward import COUNTS, FEWEST_PIXELS, SATURATED_PIXELS, saturated
+from invert.fitting.forward import COUNTS, FEWEST_PIXELS, FLOORS, SATURATED_PIXELS, saturated
 from msft.particle import Particles
 from msft.pattern import Simulation
 

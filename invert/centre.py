@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
+from scipy.fft import irfft2, next_fast_len, rfft2
 
 from invert.fitting.forward import Beam
 
@@ -19,7 +19,20 @@ def find_beam(
     lit: NDArray[np.bool_],
     reach: int,
 ) -> Beam:
-    """The whole-pixel shift of the simulated image that correlates best with the measured one.
+    """The whole-pixel shift of one simulated image, (H, W), that correlates best; see `find_beams`."""
+    beams, _ = find_beams(measured, valid, simulated[None], lit, reach)
+    return float(beams[0, 0]), float(beams[0, 1])
+
+
+def find_beams(
+    measured: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    simulated: NDArray[np.float32],
+    lit: NDArray[np.bool_],
+    reach: int,
+    about: tuple[int, int] = (0, 0),
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The whole-pixel shifts of simulated images that correlate best with the measured one.
 
     The correlation is taken, for every shift, over the pixels that are valid in the one and lit in the other
     (D. Padfield, IEEE Trans. Image Process. 21, 2706 (2012)).
@@ -29,33 +42,45 @@ def find_beam(
     measured, valid
         Grey image (H, W) and its pixels that count.
     simulated, lit
-        Grey image (H, W) with the beam in the centre, and its pixels that see light.
-    reach
-        Largest shift in each direction, in pixels; none leads out of the image.
+        N grey images (N, H, W) with the beam in the centre, and their pixels that see light, (H, W).
+    reach, about
+        Farthest that a shift may be from that one in each direction, in pixels; none leads out of the image.
 
     Returns
     -------
-    Row and column of the beam from the centre.
+    Row and column of the beam from the centre, int64 (N, 2), and the correlations there, (N,).
     """
-    reach = min(reach, *(length - 1 for length in measured.shape))
-    weight, light = valid.astype(np.float64), lit.astype(np.float64)
-    frame = np.where(valid, measured - measured[valid].mean(), 0.0)
-    pattern = np.where(lit, simulated - simulated[lit].mean(), 0.0)
+    rows, columns = (
+        np.arange(max(1 - length, middle - reach), min(length - 1, middle + reach) + 1)
+        for length, middle in zip(measured.shape, about, strict=True)
+    )
+    size = [
+        next_fast_len(length + int(abs(shifts).max()), real=True)
+        for length, shifts in zip(measured.shape, (rows, columns), strict=True)
+    ]
 
-    def over_shifts(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sums of first(p) second(p - d) for d from -reach to reach, shape (2 reach + 1,) * 2."""
-        full = fftconvolve(first, second[::-1, ::-1])
-        row, column = (length - 1 for length in second.shape)
-        return np.asarray(full[row - reach : row + reach + 1, column - reach : column + reach + 1])
+    def spectrum(images: NDArray[np.float64]) -> NDArray[np.complex128]:
+        return np.asarray(rfft2(images, size))
 
+    def over_shifts(first: NDArray[np.complex128], second: NDArray[np.complex128]) -> NDArray[np.float64]:
+        """Sums of first(p) second(p - d) for all shifts d."""
+        return np.asarray(irfft2(first * second.conj(), size)[..., rows[:, None], columns])
+
+    frames = np.where(valid, measured - measured[valid].mean(), 0.0)
+    patterns = np.where(lit, simulated - simulated[:, lit].mean(axis=1)[:, None, None], 0.0)
+    weight, light = spectrum(valid.astype(np.float64)), spectrum(lit.astype(np.float64))
+    frame, pattern = spectrum(frames), spectrum(patterns)
     shared = over_shifts(weight, light)
     count = np.maximum(shared, 1.0)
     sum_frame, sum_pattern = over_shifts(frame, light), over_shifts(weight, pattern)
     covariance = over_shifts(frame, pattern) - sum_frame * sum_pattern / count
-    spread_frame = over_shifts(frame**2, light) - sum_frame**2 / count
-    spread_pattern = over_shifts(weight, pattern**2) - sum_pattern**2 / count
+    spread_frame = over_shifts(spectrum(frames**2), light) - sum_frame**2 / count
+    spread_pattern = over_shifts(weight, spectrum(patterns**2)) - sum_pattern**2 / count
     spread = np.sqrt(np.maximum(spread_frame * spread_pattern, 0.0))
-    usable = (shared > FEWEST_SHARED * weight.sum()) & (spread > 1e-6 * spread.max())
-    correlation = np.where(usable, covariance / np.where(usable, spread, 1.0), -1.0)
-    row, column = np.unravel_index(np.argmax(correlation), correlation.shape)
-    return float(row - reach), float(column - reach)
+    usable = (shared > FEWEST_SHARED * valid.sum()) & (spread > 1e-6 * spread.max(axis=(1, 2), keepdims=True))
+    correlation = np.where(usable, covariance / np.where(usable, spread, 1.0), -1.0).reshape(
+        len(simulated), -1
+    )
+    best = correlation.argmax(axis=1)
+    row, column = np.unravel_index(best, spread.shape[1:])
+    return np.column_stack([rows[row], columns[column]]), correlation[np.arange(len(best)), best]

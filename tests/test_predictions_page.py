@@ -10,7 +10,7 @@ import pytest
 
 from invert import quality, table, uncertainty
 from invert.estimate import FLAG_MEANINGS, FLAGS, POOR_AGREEMENT, POOR_FIT
-from invert.fitting import fit, fitted
+from invert.fitting import fitted, forward
 from invert.labelling.scores import THRESHOLD
 from invert.prediction_layout import COLUMNS, IMAGES, TEXTS
 
@@ -37,7 +37,7 @@ def test_every_flag_has_its_row_and_a_meaning() -> None:
         f"particle {fitted.APART_DEGREES:g} degrees or {fitted.APART_NM:g} nm apart",
         f"at most {fitted.TIE_RATIO} times the best one's plus {fitted.TIE_DIFFERENCE}",
         f"within {100 * fitted.BOUND:g} % of the range's width",
-        f"beam is {fit.BEAM_REACH:g} pixels",
+        f"beam is {forward.BEAM_REACH:g} pixels",
         f"exceeds {1 / math.sqrt(12):.2f} of the training's range",
         f"less than {uncertainty.ANGLE:.2f} `orientation_sigma`",
         f"({THRESHOLD}, or `--threshold`)",

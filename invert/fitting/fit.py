@@ -6,6 +6,7 @@ polished (`invert.fitting.polish`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,8 +15,18 @@ from numpy.typing import NDArray
 
 from augment.scaling import FLOOR_DECADES
 from invert.estimate import Inversion
+from invert.fitting.beam import locate_beams
 from invert.fitting.fitted import Fitted, best_of_bodies, conclude, different, gather
-from invert.fitting.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam
+from invert.fitting.forward import (
+    BEAM_REACH,
+    BEAM_STEP,
+    CENTRE,
+    FLOORS,
+    Beam,
+    Candidate,
+    ForwardModel,
+    check_beam,
+)
 from invert.fitting.polish import ITERATIONS, polish, turned
 from invert.fitting.response import settle
 from invert.fitting.simplex import Descent, minimise
@@ -32,14 +43,11 @@ FloatArray = NDArray[np.float64]
 FIRST_TURN, FIRST_GROWTH = 0.15, 8.0
 """Size of a first simplex, in rad and nm."""
 
-FLOORS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
-"""Decades that are tried for the floor under the simulated logarithm."""
-
 POLISHED = 3
 """Different answers of the simplices that are polished."""
 
-BEAM_REACH = 3.0
-"""Pixels that a free beam may move in each direction."""
+AGAIN = 3
+"""One of so many simplices descends again where the beam turns out to be."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,8 @@ def attempt(
             found = [fit_frame(model, search, generator_of(seed, int(number))) for model in models]
             fits.append(best_of_bodies(found))
         except ParameterError as error:
+            if error.field != "frame":
+                raise
             refused.append(error)
             fits.append(None)
         if begun:
@@ -178,25 +188,68 @@ def fit_frame(model: ForwardModel, search: MonteCarloSimplex, generator: np.rand
     starts = Starts.draw(search, generator, model.body)
     descent = descend(model, search, starts)
     radius, orientation = starts.particles(descent.points, np.arange(search.starts))
-    candidates = [
-        Candidate(float(r), q, search.floors[0], model.beam) for r, q in zip(radius, orientation, strict=True)
-    ]
-    chosen = different(candidates, list(descent.values), POLISHED, model.body)
-    _, floors = model.misfit(radius[chosen], orientation[chosen], search.floors)
-    fine = model.around(model.beam, BEAM_REACH) if search.polished and search.free_beam else model
-    before = 0 if fine is model else model.patterns
-    answers = [
-        polish(
-            fine,
-            replace(candidates[index], floor=float(floor)),
-            search.radius_range,
-            iterations=ITERATIONS if search.polished else 0,
-        )
-        for index, floor in zip(chosen, floors, strict=True)
-    ]
+    if search.polished and search.free_beam:
+        fine = model.around(model.beam, BEAM_REACH)
+        chosen = _with_the_beam_free(model, search, radius, orientation)
+        before = model.patterns
+    else:
+        fine, before = model, 0
+        chosen = _best(model, search, radius, orientation, descent.values)
+    iterations = ITERATIONS if search.polished else 0
+    answers = [polish(fine, start, search.radius_range, iterations=iterations) for start in chosen]
     if search.polished:
         answers = settle(fine, answers, search.radius_range)
     return conclude(fine, answers, before + fine.patterns)
+
+
+def _best(
+    model: ForwardModel,
+    search: MonteCarloSimplex,
+    radius: FloatArray,
+    orientation: FloatArray,
+    misfits: FloatArray,
+) -> list[Candidate]:
+    """The best different ones of N particles, with their floors."""
+    candidates = [
+        Candidate(float(r), q, search.floors[0], model.beam) for r, q in zip(radius, orientation, strict=True)
+    ]
+    chosen = different(candidates, list(misfits), POLISHED, model.body)
+    _, floors = model.misfit(radius[chosen], orientation[chosen], search.floors)
+    return [
+        replace(candidates[index], floor=float(floor)) for index, floor in zip(chosen, floors, strict=True)
+    ]
+
+
+def _with_the_beam_free(
+    model: ForwardModel, search: MonteCarloSimplex, radius: FloatArray, orientation: FloatArray
+) -> list[Candidate]:
+    """The best different ones of N particles that were found with the beam held, and of others where it is.
+
+    A beam that is two pixels off lets a particle which is nearly right agree worse than a small one, whose
+    pattern has no fringes, and moves radii. So each is compared where the beam is by its pattern; and if
+    that is elsewhere, some simplices more descend there, from the best orientations and all radii.
+    """
+    found = locate_beams(model, Particles(radius, orientation, model.body), round(BEAM_REACH))
+    order = np.argsort(-found.agreement)
+    row, column = found.beams[order[0]]
+    if max(abs(row - model.beam[0]), abs(column - model.beam[1])) >= 1:
+        fewer = replace(search, starts=math.ceil(search.starts / AGAIN))
+        starts = Starts(np.linspace(*search.radius_range, fewer.starts), orientation[order[: fewer.starts]])
+        there = model.around((float(row), float(column)), 0.0)
+        points = descend(there, fewer, starts).points
+        model.patterns += there.patterns
+        radii, orientations = starts.particles(points, np.arange(fewer.starts))
+        radius, orientation = np.append(radius, radii), np.vstack([orientation, orientations])
+        found = locate_beams(model, Particles(radius, orientation, model.body), round(BEAM_REACH))
+    least, most = (np.add(model.beam, sign * (BEAM_REACH - BEAM_STEP)) for sign in (-1, 1))
+    candidates = [
+        Candidate(float(r), q, float(floor), (float(beam[0]), float(beam[1])))
+        for r, q, floor, beam in zip(
+            radius, orientation, found.floors, np.clip(found.beams, least, most), strict=True
+        )
+    ]
+    chosen = different(candidates, list(-found.agreement), POLISHED, model.body)
+    return [candidates[index] for index in chosen]
 
 
 @dataclass(frozen=True)

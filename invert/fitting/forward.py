@@ -31,6 +31,12 @@ Beam = tuple[float, float]
 
 CENTRE: Beam = (0.0, 0.0)
 
+FLOORS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
+"""Decades that are tried for the floor under the simulated logarithm."""
+
+BEAM_REACH = 3.0
+"""Pixels that a free beam may move in each direction."""
+
 BEAM_STEP = 1e-2
 """Pixels by which the beam is moved to see what changes."""
 
@@ -93,6 +99,8 @@ class ForwardModel:
 
     Attributes
     ----------
+    given
+        The pixels that were given to compare, bool, shape (H, W).
     measured
         The compared pixels, standardised, shape (P,).
     patterns
@@ -125,7 +133,7 @@ class ForwardModel:
             dark = np.ones(grey.size, dtype=bool)
             dark[simulation.scattering_vectors(corner).pixel] = False
             lit[dark] = False
-        self._given = valid
+        self.given = valid
         self.valid = valid & ~saturated(grey, valid & lit.reshape(grey.shape))
         self._compared = self.valid.ravel() & lit
         seen = grey.ravel()[self._compared]
@@ -150,7 +158,7 @@ class ForwardModel:
     def around(self, beam: Beam, reach: float, margin: int = 0) -> ForwardModel:
         """The same frame, compared within reach of another beam position; patterns are counted from 0."""
         # of what was given: the next brightest pixels are not saturated because the brightest ones are
-        return ForwardModel(self.grey, self._given, self.simulation, self.body, beam, reach, margin)
+        return ForwardModel(self.grey, self.given, self.simulation, self.body, beam, reach, margin)
 
     def intensity(self, radius: FloatArray, orientation: FloatArray, beam: Beam | None = None) -> Images:
         """Intensities of N particles at the S simulated pixels, float32, shape (N, S).

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from augment.scaling import FLOOR_DECADES, log_scale
-from invert.centre import find_beam
+from augment.scaling import FLOOR_DECADES
 from invert.estimate import Estimates, Inversion
-from invert.fitting.fit import BEAM_REACH, FLOORS
+from invert.fitting.beam import locate_beams
 from invert.fitting.fitted import APART_NM, PICTURE, Fitted, conclude, gather
-from invert.fitting.forward import CENTRE, Beam, Candidate, ForwardModel, check_beam
+from invert.fitting.forward import BEAM_REACH, CENTRE, FLOORS, Candidate, ForwardModel, check_beam
 from invert.fitting.polish import PATTERNS_OF_SLOPES, Polished, polish, turned
 from invert.fitting.response import settle
 from invert.frames import Frames
@@ -49,8 +47,9 @@ class Refinement:
         Largest shift of the beam in each direction, in pixels.
     radii
         So many radii across the range are tried with the estimate's orientation, where `patterns` allows four
-        times as many; the best one is the first start, if it is another answer. A measured pattern has side
-        minima a ring apart, and a network that has seen none may begin in a wrong one. 0 tries none.
+        times as many; the best one is the first start, if it is another answer and better than the estimate.
+        A measured pattern has side minima a ring apart, and a network that has seen none may begin in a wrong
+        one. 0 tries none.
 
     Raises
     ------
@@ -63,7 +62,7 @@ class Refinement:
     starts: int = 3
     free_beam: bool = True
     shift: int = 12
-    radii: int = 0
+    radii: int = 20
 
     def __post_init__(self) -> None:
         for field, least, most in (
@@ -123,7 +122,9 @@ def refine(
         try:
             model = ForwardModel(grey[row], frames.valid[row], simulation, estimates.particles.body)
             fits.append(_refine_frame(model, estimates, row, refinement, generator_of(seed, int(number))))
-        except ParameterError:
+        except ParameterError as error:
+            if error.field != "frame":
+                raise
             fits.append(None)
         progress(1)
     return gather(fits, grey, frames.numbers, estimates.particles.body, refinement.radius_range)
@@ -136,39 +137,54 @@ def _refine_frame(
     refinement: Refinement,
     generator: np.random.Generator,
 ) -> Fitted:
-    particle = estimates.particles[row : row + 1]
+    model, starts = _begin(model, *_around(estimates, row, refinement, generator), refinement)
     used = int(estimates.patterns_used[row])
-    radius, orientation = _around(estimates, row, refinement, generator)
-    if refinement.starts > 1 and 0 < 4 * refinement.radii <= refinement.patterns:
-        other = _best_radius(model, orientation[0], refinement)
-        if abs(other - radius[0]) > APART_NM:
-            radius[:2], orientation[1] = (other, radius[0]), orientation[0]
-            particle = Particles(other, orientation[0], estimates.particles.body)
-    if refinement.free_beam:
-        beam = locate_beam(model, particle, refinement.shift)
-        model, used = model.around(beam, BEAM_REACH), used + 1 + model.patterns
-    floor = float(model.misfit(radius[:1], orientation[:1], FLOORS)[1][0])
-    answers: list[Polished] = []
     last = refinement.patterns - used - PICTURE
     settling = SETTLING if last > 2 * SETTLING else 0
-    for index in range(refinement.starts):
+    answers: list[Polished] = []
+    while starts:
         left = last - settling - model.patterns
-        share = (
-            left if index == refinement.starts - 1 else max(left // 2, left // (refinement.starts - index))
-        )
+        share = left if len(starts) == 1 else max(left // 2, left // len(starts))
         if answers and share < 1 + PATTERNS_OF_SLOPES[refinement.free_beam]:
             break
-        start = Candidate(float(radius[index]), orientation[index], floor, model.beam)
+        start, *starts = starts
         answers.append(polish(model, start, refinement.radius_range, share))
     answers = settle(model, answers, refinement.radius_range, last - model.patterns)
     return conclude(model, answers, used + model.patterns)
 
 
-def _best_radius(model: ForwardModel, orientation: FloatArray, refinement: Refinement) -> float:
-    """Of radii across the range, the one whose pattern agrees best in this orientation."""
-    radii = np.linspace(*refinement.radius_range, refinement.radii)
-    misfit, _ = model.misfit(radii, np.broadcast_to(orientation, (len(radii), 4)), FLOORS)
-    return float(radii[np.argmin(misfit)])
+def _begin(
+    model: ForwardModel, radius: FloatArray, orientation: FloatArray, refinement: Refinement
+) -> tuple[ForwardModel, list[Candidate]]:
+    """The frame around its beam, and the candidates of which polishing begins, the best one first.
+
+    They are the estimate and those drawn around it, shapes (S,) and (S, 4); and the estimate's orientation
+    with that of the radii across the range which agrees best with the frame, if it agrees better, each with
+    the beam where it is by its pattern.
+    """
+    tried = radius[:1]
+    if refinement.starts > 1 and 0 < 4 * refinement.radii <= refinement.patterns:
+        tried = np.append(tried, np.linspace(*refinement.radius_range, refinement.radii))
+    particles = Particles(tried, np.broadcast_to(orientation[0], (len(tried), 4)), model.body)
+    if refinement.free_beam:
+        beams, agreement, floors = locate_beams(model, particles, refinement.shift)
+    else:
+        misfit, floors = model.misfit(tried, particles.orientation, FLOORS)
+        agreement = 1 - misfit
+    best = int(np.argmax(agreement))
+    if abs(tried[best] - radius[0]) <= APART_NM:
+        best = 0
+    if best:
+        radius = np.array([tried[best], *radius[:-1]])
+        orientation = np.array([orientation[0], *orientation[:-1]])
+    if refinement.free_beam:
+        patterns = model.patterns
+        model = model.around((float(beams[best, 0]), float(beams[best, 1])), BEAM_REACH)
+        model.patterns += patterns
+    floor = float(floors[best])
+    return model, [
+        Candidate(float(r), q, floor, model.beam) for r, q in zip(radius, orientation, strict=True)
+    ]
 
 
 def _around(
@@ -181,13 +197,3 @@ def _around(
     spread *= sigma
     radius = np.clip(estimates.particles.radius[row] + spread[:, 3], *refinement.radius_range)
     return radius, turned(estimates.particles.orientation[row], spread[:, :3])
-
-
-def locate_beam(model: ForwardModel, particle: Particles, shift: int) -> Beam:
-    """Where the beam of a frame is, by correlation with the pattern of a particle that is nearly right."""
-    simulation = model.simulation
-    intensity = simulation.intensity(particle)
-    lit = np.zeros(model.grey.size, dtype=bool)
-    lit[simulation.scattering_vectors(CENTRE).pixel] = True
-    pattern = log_scale(torch.from_numpy(intensity), FLOOR_DECADES)[0].numpy()
-    return find_beam(model.grey, model.valid, pattern, lit.reshape(model.grey.shape), shift)

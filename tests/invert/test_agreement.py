@@ -15,8 +15,7 @@ from augment import log_scale
 from invert import quality
 from invert.agreement import Comparable, comparable, compare, saturating, simulated, various
 from invert.beside import backend_beside
-from invert.fitting.fit import FLOORS
-from invert.fitting.forward import SATURATED_PIXELS, ForwardModel
+from invert.fitting.forward import FLOORS, SATURATED_PIXELS, ForwardModel
 from invert.fringes import fringes
 from invert.model import ModelConfiguration
 from invert.predict import judge

@@ -13,7 +13,7 @@ import torch
 from augment import log_scale
 from invert import checkpoint, predictions
 from invert.estimate import FLAGS, Inversion
-from invert.fitting.fit import FLOORS
+from invert.fitting.forward import FLOORS
 from invert.frames import Frames, read_frames
 from invert.metrics import errors
 from invert.model import VIEWS

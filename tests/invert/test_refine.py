@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from invert.estimate import FLAGS, Alternatives, Estimates, Inversion
+from invert.fitting.beam import locate_beams
 from invert.fitting.forward import ForwardModel
 from invert.fitting.polish import turned
-from invert.fitting.refine import Refinement, locate_beam, refine
+from invert.fitting.refine import Refinement, refine
 from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.errors import ParameterError
 from msft.particle import ParticleDistribution, Particles
@@ -109,6 +110,27 @@ def test_the_beam_of_shifted_frames_is_found(offset: tuple[int, int]) -> None:
     assert abs(estimates.particles.radius - truth.radius).max() < 0.05
 
 
+def test_radii_across_the_range_lead_away_from_no_good_estimate() -> None:
+    """Off the middle, a small particle without fringes agrees better with a frame than the right one."""
+    for seed, offset in enumerate([(2, -2), (-3, 1)]):
+        truth = ParticleDistribution((35.0, 85.0)).draw(30 + seed, range(8))
+        frames = frames_of(photons(cut(truth, *offset), 3e4, np.random.default_rng(seed)))
+        estimates = refine(near(truth, 0.5, 0.3), frames, SMALL, Refinement(RANGE)).estimates
+        assert abs(estimates.particles.radius - truth.radius).max() < 0.6
+        assert estimates.beam == pytest.approx(np.tile(offset, (8, 1)), abs=0.3)
+
+
+def test_radii_across_the_range_find_the_right_one_in_place_of_a_wrong_estimate() -> None:
+    truth = PARTICLES[:4]
+    wrong = near(replace(truth, radius=truth.radius + 14), 0.5, 0.3)
+    frames = frames_of(cut(truth, 1, -1))
+    found, alone = (
+        refine(wrong, frames, SMALL, Refinement(RANGE, radii=radii)).estimates.particles.radius
+        for radii in (20, 0)
+    )
+    assert abs(found - truth.radius).max() < 0.05 < 3 < abs(alone - truth.radius).max()
+
+
 def test_a_fixed_beam_stays_in_the_centre() -> None:
     truth = PARTICLES[:2]
     fixed = Refinement(RANGE, free_beam=False)
@@ -123,9 +145,14 @@ def test_the_beam_is_located_with_a_particle_that_is_nearly_right() -> None:
     for row, image in enumerate(frames_of(cut(truth, -6, 5)).grey(5.0).numpy()):
         valid = Y**2 + (X - 3) ** 2 > 4**2
         model = ForwardModel(np.where(valid, image, np.float32(1e6)), valid, SMALL, "icosahedron")
-        assert locate_beam(model, near(truth).particles[row : row + 1], 12) == (-6.0, 5.0)
-        row_found, column_found = locate_beam(model, truth[row : row + 1], 4)
-        assert max(abs(row_found), abs(column_found)) <= 4
+        found = locate_beams(model, near(truth).particles, 12)
+        assert found.beams[row].tolist() == [-6, 5]
+        assert found.agreement[row] == found.agreement.max() > 0.9
+        assert abs(locate_beams(model, truth[row : row + 1], 4).beams).max() <= 4
+        # from where the beam is given, to fractions of a pixel
+        model.beam = (-4.3, 3.2)
+        assert locate_beams(model, truth[row : row + 1], 3).beams[0] == pytest.approx([-6.3, 5.2])
+        assert abs(locate_beams(model, truth[row : row + 1], 1).beams - model.beam).max() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("free_beam", [False, True])
