@@ -52,20 +52,17 @@ def classify(
     with one_line_errors():
         from invert.labelling import classify as labelling
         from invert.table import is_table
-        from msft.errors import ParameterError
         from msft.output import check_own, check_writable
 
-        from .own import about_other, are_classes
+        from .own import check_classes
 
         target = out or labelling.classes_of(frames)
         table = target.with_suffix(".csv")
         inputs = [frames, *([mask] if mask else [])]
         check_writable(target, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
         check_writable(table, inputs=inputs)
-        check_own(target, are_classes)
+        check_classes(target, frames if out is None else None)
         check_own(table, is_table)
-        if out is None and (about := about_other(target, frames)):
-            raise ParameterError("out", target, f"--out with a new name: it holds labels of {about}")
         from invert.frames import open_frames, parse_rows
         from invert.labelling.classifier import load
         from invert.model import pick_device

@@ -34,14 +34,14 @@ class Outputs:
         from msft.errors import ParameterError
         from msft.output import beside, check_own, check_writable
 
-        from .own import is_figure
+        from .own import is_figure, other_file
         from .reporting import wants_page
 
         target = out or beside(frames, ".predictions.h5", "frames")
         html = target.with_suffix(".html") if wants_page(page) else None
         no_plotly = page is None and html is None
         outputs = cls(target, target.with_suffix(".csv"), target.with_suffix(".png"), html, no_plotly)
-        if out is None and (about := _about_others(target, frames)):
+        if out is None and (about := other_file(_sources(target), frames)):
             raise ParameterError("out", target, f"--out with a new name: it holds answers about {about}")
         inputs = [frames, *(path for path in others if path)]
         check_writable(outputs.predictions, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
@@ -113,20 +113,16 @@ class Outputs:
         report(result, text, quiet, as_json)
 
 
-def _about_others(path: Path, frames: Path) -> str | None:
-    """Which other file than these frames there are predictions about."""
+def _sources(path: Path) -> list[str]:
+    """Files and arrays that a file has predictions about; none if it has no predictions, or is not there."""
     from invert.predictions import open_predictions
     from msft.errors import ParameterError
 
-    if not path.exists():
-        return None
     try:
         with open_predictions(path) as predictions:
-            sources = predictions.sources
+            return predictions.sources
     except ParameterError:
-        return None
-    others = [source for source in sources if not source.startswith(f"{frames.name}:")]
-    return others[0].partition(":")[0] if others else None
+        return []
 
 
 def print_warnings(notes: Sequence[str]) -> list[str]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from invert.labelling.classify import Labelling
 
 OF_TRAINING = ("curves", "errors", "scores")
 """Pictures that `invert train` leaves beside the weights."""
@@ -31,24 +28,33 @@ def is_evaluation(path: Path) -> bool:
     return isinstance(written, dict) and "weights_sha256" in written
 
 
-def are_classes(path: Path) -> bool:
-    """Whether an HDF5 file holds labels."""
-    return _labelling(path) is not None
+def check_classes(path: Path, frames: Path | None) -> None:
+    """Refuse to replace what holds no labels or, if some frames are given, labels of another file.
 
-
-def about_other(classes: Path, frames: Path) -> str | None:
-    """Which other file than these frames a file of labels is about."""
-    labelling = _labelling(classes) if classes.exists() else None
-    if labelling is None or labelling.source.startswith(f"{frames.name}:"):
-        return None
-    return labelling.source.partition(":")[0] or None
-
-
-def _labelling(path: Path) -> Labelling | None:
+    Raises
+    ------
+    ParameterError
+        If that is what is there.
+    """
     from invert.labelling.classify import read_labelling
     from msft.errors import ParameterError
+    from msft.output import check_own
 
-    try:
-        return read_labelling(path)
-    except ParameterError:
-        return None
+    sources: list[str] = []
+
+    def are_classes(path: Path) -> bool:
+        try:
+            sources.append(read_labelling(path).source)
+        except ParameterError:
+            return False
+        return True
+
+    check_own(path, are_classes)
+    if frames is not None and (about := other_file(sources, frames)):
+        raise ParameterError("out", path, f"--out with a new name: it holds labels of {about}")
+
+
+def other_file(sources: Iterable[str], frames: Path) -> str:
+    """The first file among sources ``FILE:ARRAY`` that is not that of some frames; empty if all are its."""
+    others = (source for source in sources if not source.startswith(f"{frames.name}:"))
+    return next(others, "").partition(":")[0]

@@ -63,6 +63,11 @@ def test_predictions_take_the_place_of_predictions_alone(model: Path, frames: Pa
         beside.write_bytes(content)
         assert_refused(run(invert, "predict", frames, "--model", model, "-o", out, *PREDICT), beside, content)
         beside.write_bytes(theirs)
+    twin = shutil.copy(frames, frames.with_suffix(".cxi"))
+    assert run(invert, "predict", frames, "--model", model, *PREDICT).exit_code == 0
+    result = run(invert, "predict", twin, "--model", model, *PREDICT)
+    assert result.exit_code == 2
+    assert "--out with a new name: it holds answers about x.h5" in result.stderr
 
 
 def test_labels_take_the_place_of_labels_of_the_same_file_alone(tmp_path: Path, frames: Path) -> None:
