@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import msft
 from msft.bodies import files_among
-from msft.configuration import to_mapping
+from msft.configuration import difference, to_mapping
 from msft.errors import ParameterError
 from msft.journal import JournaledFile
 from msft.layout import PROCESS, PatternWriter, lay_out
@@ -57,14 +57,22 @@ def require_same(path: Path, attributes: Mapping[str, Any], wanted: Mapping[str,
     Raises
     ------
     ParameterError
-        Naming the first attribute that differs, and how to get on.
+        Naming the first field that differs, and how to get on.
     """
-    for name in SAME:
-        if attributes.get(name) != wanted[name]:
-            found = attributes.get(name, "nothing")
-            raise ParameterError(
-                "out", f"{path}, begun with {name} {found}", f"{name} {wanted[name]}; {way_out}"
-            )
+    begun, asked = (
+        {name: _plain(given.get(name, "nothing")) for name in SAME} for given in (attributes, wanted)
+    )
+    if begun != asked:
+        name, found, allowed = difference(begun, asked)
+        raise ParameterError("out", f"{path}, begun with {name} {found}", f"{name} {allowed}; {way_out}")
+
+
+def _plain(attribute: Any) -> Any:
+    """What an attribute holds as JSON; itself, if it is none."""
+    try:
+        return json.loads(attribute)
+    except (TypeError, ValueError):
+        return attribute
 
 
 class Growing:

@@ -96,9 +96,12 @@ def test_resume_leaves_a_finished_file_alone_and_begins_what_is_not_there(tmp_pa
     ("changed", "name"),
     [
         ({"seed": 3}, "seed"),
-        ({"distribution": ParticleDistribution((30.0, 31.0))}, "particles"),
-        ({"uncertainty": Uncertainty(wavelength=0.1)}, "uncertainty"),
-        ({"simulation": type(SIMULATION)()}, "simulation"),
+        (
+            {"distribution": ParticleDistribution((30.0, 31.0))},
+            "particles.radius_range [30.0, 160.0]; allowed",
+        ),
+        ({"uncertainty": Uncertainty(wavelength=0.1)}, "uncertainty.wavelength 0.0; allowed"),
+        ({"simulation": type(SIMULATION)()}, "simulation.detector.pixels 24; allowed"),
     ],
 )
 def test_another_command_does_not_go_on_with_it(tmp_path: Path, changed: dict[str, Any], name: str) -> None:
