@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.bodies.chords import chords_of
-from msft.bodies.creases import Creases, curves_along
 from msft.bodies.shape import FloatArray, Shape
 from msft.errors import ParameterError
 
@@ -140,16 +139,6 @@ class ChordedBody(Body):
         z_in, z_out = chords_of(self.numbers, *lines, np.ascontiguousarray(rotation), float(radius))
         shape = -1, *across[0].shape
         return z_in.reshape(shape), z_out.reshape(shape)
-
-    def creases(self, direction: FloatArray) -> Creases:
-        """Curves in space between which, seen along the beam, the chords are analytic in (x, y).
-
-        Parameters
-        ----------
-        direction
-            Of the beam in the body's frame, a unit vector (3,): R(q)[2].
-        """
-        return Creases.of(curves_along(self.numbers, np.ascontiguousarray(direction)), self.shape.round)
 
 
 class HomogeneousBody(ChordedBody):

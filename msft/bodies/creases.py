@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from msft.bodies.lines import across
 from msft.bodies.shape import COMPILED, CURVES, SIDES, SILHOUETTES, WIDTHS, FloatArray, table
 
-
-class Creases(NamedTuple):
-    """Curves centre + cosine cos t + sine sin t in space; a segment has sine = 0.
-
-    Seen along the beam, the chords are analytic between them: at the silhouette of a curved surface they set
-    in with a square root, at an edge with a kink or a step.
-
-    Attributes
-    ----------
-    centre, cosine, sine
-        Shape (C, 3), in the body's frame, at unit circumsphere radius.
-    round
-        Whether the chords have a square root at any of them: whether the body has curved surfaces.
-    outline
-        Whether the beam touches a curved surface there, shape (C,).
-    least
-        The smallest cos t on the curve, shape (C,): -1 of a whole one, more if the rest is inside the body.
-    """
-
-    centre: FloatArray
-    cosine: FloatArray
-    sine: FloatArray
-    round: bool
-    outline: NDArray[np.bool_]
-    least: FloatArray
-
-    @classmethod
-    def of(cls, curves: FloatArray, round: bool) -> Creases:
-        """From a table of curves."""
-        centre, cosine, sine = (curves[:, part : part + 3] for part in (CENTRE, COSINE, SINE))
-        return cls(centre, cosine, sine, round, curves[:, OUTLINE] != 0, curves[:, LEAST])
-
-
 CENTRE, COSINE, SINE, OUTLINE, LEAST = 0, 3, 6, 9, 10
-"""Columns of a table of curves, where those of the vectors begin: compiled code has creases in one array."""
+"""Columns of a table of creases, curves centre + cosine cos t + sine sin t in space, where those of the
+vectors begin; a segment has sine = 0.
+
+Seen along the beam, the chords are analytic between creases: at the silhouette of a curved surface, an
+outline, they set in with a square root, at an edge with a kink or a step. The smallest cos t on a curve is -1
+of a whole one, more if the rest is inside the body.
+"""
 
 
 def segment(first: FloatArray, last: FloatArray) -> FloatArray:
@@ -62,7 +33,7 @@ def ring(height: float, semi_axis_x: float, semi_axis_y: float) -> list[float]:
 
 @numba.njit(**COMPILED)
 def curves_along(numbers, direction):  # type: ignore[no-untyped-def]
-    """Table of the creases of a packed shape; see `msft.bodies.ChordedBody.creases`."""
+    """Table of the creases of a packed shape in the body's frame, in which the beam has a direction (3,)."""
     known, sides, silhouettes = table(numbers, CURVES), table(numbers, SIDES), table(numbers, SILHOUETTES)
     found = len(known)
     curves = np.zeros((found + 2 * len(sides) + len(silhouettes), WIDTHS[CURVES]))

@@ -48,7 +48,7 @@ class Shape(NamedTuple):
         Around the z axis: radius and half length.
     curves
         Creases that are the same from any direction: centre, cosine, sine, 1 for an outline, and least
-        cosine; see `msft.bodies.creases.Creases`.
+        cosine; see `msft.bodies.creases`.
     sides
         Cylinders whose sides are outlines: radius, and half the length that is seen.
     silhouettes

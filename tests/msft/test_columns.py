@@ -12,7 +12,7 @@ from msft.backends import columns as compiled
 from msft.backends.chebyshev_cupy import batches
 from msft.backends.column_batch import Extents, batch_of_columns, extents
 from msft.bodies import ChordedBody, Dumbbell, Ellipsoid, Sphere, Twins, named
-from msft.bodies.creases import curves_along, segment
+from msft.bodies.creases import OUTLINE, curves_along, segment
 from msft.bodies.overlaps import overlaps
 from msft.bodies.shape import CURVES, ELLIPSOIDS, FACES, SILHOUETTES, WIDTHS, Shape, table
 from msft.detector import EwaldDetector
@@ -148,11 +148,11 @@ def test_a_packed_shape_has_the_tables_of_the_body() -> None:
 def test_seen_along_its_axis_a_capsule_has_but_its_rings() -> None:
     body = named("capsule")
     assert isinstance(body, Dumbbell)
-    along = body.creases(np.array([0.0, 0.0, 1.0]))
-    assert len(along.centre) == 2
-    assert not along.outline.any()
+    along = curves_along(body.numbers, np.array([0.0, 0.0, 1.0]))
+    assert len(along) == 2
+    assert not along[:, OUTLINE].any()
     # from the side two rings, two sides and the halves of two silhouettes
-    assert len(body.creases(np.array([1.0, 0.0, 0.0])).centre) == 6
+    assert len(curves_along(body.numbers, np.array([1.0, 0.0, 0.0]))) == 6
 
 
 def curve(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from msft.backends.spline import filled_blocks, sample
 from msft.bodies import BODIES, ChordedBody, Voxels, named
-from msft.bodies.creases import Creases, curves_along, turned
+from msft.bodies.creases import LEAST, OUTLINE, curves_along, turned
 from msft.bodies.overlaps import overlaps
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
@@ -83,11 +83,12 @@ def test_no_more_columns_are_taken_than_needed(name: str, most: int) -> None:
 @pytest.mark.parametrize("turn", range(3))
 def test_creases_are_kept_where_they_are_on_the_surface(name: str, turn: int) -> None:
     body: Any = named(name)
-    known = body.creases(TURNS[turn][2])
+    known = curves_along(body.numbers, TURNS[turn][2])
     t = np.linspace(-np.pi, np.pi, 400)
     around = 1e-3 * np.concatenate([np.eye(3), -np.eye(3), TURNS[1], -TURNS[1]])
     cut = 0
-    for centre, cosine, sine, _, least in zip(*known[:3], known.outline, known.least, strict=True):
+    for row in known:
+        (centre, cosine, sine), least = row[:OUTLINE].reshape(3, 3), row[LEAST]
         points = centre + np.outer(np.cos(t), cosine) + np.outer(np.sin(t), sine)
         buried = body.contains(points[:, None] + around, np.eye(3), 1.0).all(axis=1)
         kept = np.cos(t) >= least
@@ -117,8 +118,7 @@ def test_outlines_cross_where_their_points_do(name: str, tilt: float, about: flo
     half = np.array([np.cos(tilt / 2), *(np.sin(tilt / 2) * np.array([np.cos(about), np.sin(about), 0]))])
     rotation = rotation_matrix(half)
     known = turned(curves_along(body.numbers, rotation[2]), rotation, 1.0)
-    centre, cosine, sine, _, outline, least = Creases.of(known, True)
-    curves = [(centre[i], cosine[i], sine[i], least[i]) for i in np.flatnonzero(outline)]
+    curves = [(*row[:OUTLINE].reshape(3, 3), row[LEAST]) for row in known if row[OUTLINE]]
     pairs = [
         (one, other) if other[2].any() else (other, one)
         for i, one in enumerate(curves)
