@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from msft.backends.choice import BACKENDS_OF, Backend, present
+from msft.backends.choice import BACKENDS_OF, Backend, missing
 from msft.pattern import Simulation
 
 
@@ -18,4 +18,4 @@ def backend_beside(simulation: Simulation, device: torch.device) -> Backend:
     if wanted not in ("auto", "cupy"):
         return wanted
     possible = "cupy" in BACKENDS_OF[simulation.solver]
-    return "cupy" if device.type == "cuda" and possible and present("cupy") else "auto"
+    return "cupy" if device.type == "cuda" and possible and not missing("cupy") else "auto"

@@ -44,14 +44,11 @@ class TrainedClassifier:
         Loss curves.
     scores
         On the held-out images, which also chose the weights: as the paper has it, and a little flattering.
-    silent
-        Labels that no training image has, or no held-out one.
     """
 
     classifier: Classifier
     history: list[dict[str, float]]
     scores: Scores
-    silent: tuple[str, ...]
 
 
 class Classification:
@@ -171,13 +168,7 @@ def fit_examples(
     state, history = trainer.train(task, plan, device, progress, **resumption)
     classifier.load_state_dict(state)
     classifier.to(device).eval()
-    scores = judged(classifier, held_out)
-    rare = [
-        name
-        for column, name in enumerate(configuration.labels)
-        if not taught.labels[:, column].any() or not held_out.labels[:, column].any()
-    ]
-    return TrainedClassifier(classifier, history, scores, tuple(rare))
+    return TrainedClassifier(classifier, history, judged(classifier, held_out))
 
 
 def judged(classifier: Classifier, examples: Examples) -> Scores:

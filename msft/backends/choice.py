@@ -46,11 +46,6 @@ class Engine(NamedTuple):
     to_host: Callable[[Any], NDArray[Any]]
 
 
-def present(backend: Backend) -> bool:
-    """Whether this machine has a back end."""
-    return not missing(backend)
-
-
 def missing(backend: Backend) -> str:
     """What a back end lacks on this machine, as a phrase; empty where nothing does."""
     if backend != "cupy":

@@ -1,4 +1,4 @@
-"""The eleven labels of helium nanodroplet images (Zimmermann et al. 2019): names, frequencies, rules."""
+"""The eleven labels of helium nanodroplet images (Zimmermann et al. 2019): names, counts, rules."""
 
 from __future__ import annotations
 
@@ -36,9 +36,6 @@ released labels have 211.
 
 NAMES = tuple(COUNTS)
 """The labels in the order of the released file: column c of any label array is ``NAMES[c]``."""
-
-FREQUENCIES: Mapping[str, float] = MappingProxyType({name: n / IMAGES for name, n in COUNTS.items()})
-"""The share of the images that has each label."""
 
 RULES = (
     "empty excludes every other label",
