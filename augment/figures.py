@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from augment.files import check_linear
 from augment.presets import ANY_WINDOW, EXPERIMENT, PAPER_GROUPS, recording_named
-from augment.scaling import FLOOR_DECADES
 from msft.dataset import open_patterns
 from msft.errors import ParameterError
 from msft.plot import draw_pattern, extent
@@ -21,7 +20,7 @@ DRAWS = 5
 _COLUMNS = 7
 
 
-def preview(dataset: Path, pattern: int = 0, seed: int = 0, floor_decades: float = FLOOR_DECADES) -> Figure:
+def preview(dataset: Path, pattern: int = 0, seed: int = 0) -> Figure:
     """One pattern under the eleven filters of the paper, and under draws of `experiment` and `any_window`.
 
     Parameters
@@ -32,8 +31,6 @@ def preview(dataset: Path, pattern: int = 0, seed: int = 0, floor_decades: float
         Which of its patterns.
     seed
         Of everything that is drawn.
-    floor_decades
-        Most decades of intensity between black and white.
 
     Raises
     ------
@@ -49,15 +46,12 @@ def preview(dataset: Path, pattern: int = 0, seed: int = 0, floor_decades: float
         radius, detector = float(patterns.particles.radius[pattern]), patterns.simulation.detector
     generator = torch.Generator().manual_seed(seed)
     panels = [
-        (
-            f"{name.replace('_', ' ')}\n({group})",
-            recording_named(name, floor_decades)(intensity, generator)[0][0],
-        )
+        (f"{name.replace('_', ' ')}\n({group})", recording_named(name)(intensity, generator)[0][0])
         for group, names in PAPER_GROUPS.items()
         for name in names
     ]
     for name in (EXPERIMENT, ANY_WINDOW):
-        images, record = recording_named(name, floor_decades)(intensity.repeat(DRAWS, 1, 1), generator)
+        images, record = recording_named(name)(intensity.repeat(DRAWS, 1, 1), generator)
         for index, image in enumerate(images):
             drawn = {step.name: step.values for step in record[index].steps}
             photons, decades = drawn["photon_statistics"]["photons"], drawn["log_scale"]["decades"]

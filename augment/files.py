@@ -56,7 +56,6 @@ def augment_file(
     out: Path,
     preset: str,
     seed: int = 0,
-    floor_decades: float = FLOOR_DECADES,
     *,
     force: bool = False,
     command: str = "",
@@ -77,8 +76,6 @@ def augment_file(
         ``paper``, ``experiment`` or ``any_window``.
     seed
         Of the random numbers.
-    floor_decades
-        Most decades of intensity between black and white.
     force, command
         As in `msft.generate.generate`.
     progress
@@ -94,7 +91,7 @@ def augment_file(
         If an argument cannot be used; nothing is written.
     """
     names = preset_names(preset)
-    recordings = [recording_named(name, floor_decades) for name in names]
+    recordings = [recording_named(name) for name in names]
     check_seed(seed)
     check_writable(out, force, inputs=[dataset])
     generator = torch.Generator().manual_seed(seed)
@@ -105,7 +102,7 @@ def augment_file(
         "seed": seed,
         "preset": preset,
         "filters": json.dumps(names),
-        "floor_decades": floor_decades,
+        "floor_decades": FLOOR_DECADES,
     }
     with open_patterns(dataset) as patterns:
         check_apart(out, patterns.shards)

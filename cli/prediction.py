@@ -98,7 +98,7 @@ def predict(
                 inverter,
                 outputs,
                 reading,
-                provenance_of(inverter, "invert predict"),
+                _provenance(inverter),
                 jobs,
                 quiet or as_json,
                 selection,
@@ -134,10 +134,10 @@ def _refinement(loaded: Checkpoint, patterns: int, fixed_beam: bool, seed: int) 
     return refinement
 
 
-def provenance_of(inverter: NetworkInverter, program: str) -> dict[str, Any]:
+def _provenance(inverter: NetworkInverter) -> dict[str, Any]:
     """For the file of predictions."""
     return {
-        "program": program,
+        "program": "invert predict",
         "command": command_line(),
         "seed": inverter.seed,
         "weights": str(inverter.checkpoint.path),

@@ -95,11 +95,9 @@ class ResidualConfiguration:
         return int(4 * self.first_stride * 2 ** (len(self.blocks) - 1))
 
 
-def _preactivated(
-    blocks: tuple[int, ...], block: Block, first: FirstActivation = "same"
-) -> ResidualConfiguration:
+def _preactivated(blocks: tuple[int, ...], block: Block) -> ResidualConfiguration:
     return ResidualConfiguration(
-        blocks, 64, "leaky_relu", block, preactivated=True, pool=3, first_stride=1, first_activation=first
+        blocks, activation="leaky_relu", block=block, preactivated=True, pool=3, first_stride=1
     )
 
 

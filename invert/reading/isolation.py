@@ -30,7 +30,7 @@ WALL_SECONDS = 120.0
 _NO_MEMORY = 3
 
 
-def survived(path: Path, look: Callable[[], object], field: str = "frames") -> None:
+def survived(path: Path, look: Callable[[], object]) -> None:
     """Refuse a file that crashes, or starves, a process which looks at it.
 
     Parameters
@@ -39,8 +39,6 @@ def survived(path: Path, look: Callable[[], object], field: str = "frames") -> N
         The file.
     look
         What is done with it; an exception is no crash, and is left to whoever does the same here.
-    field
-        For the message.
 
     Raises
     ------
@@ -69,9 +67,9 @@ def survived(path: Path, look: Callable[[], object], field: str = "frames") -> N
     if os.WIFSIGNALED(status):
         reason = signal.Signals(os.WTERMSIG(status))
         what = "does not return from" if reason == signal.SIGXCPU else "crashes on"
-        raise ParameterError(field, path, f"a readable HDF5 file (HDF5 {what} it: {reason.name})")
+        raise ParameterError("frames", path, f"a readable HDF5 file (HDF5 {what} it: {reason.name})")
     if os.WEXITSTATUS(status) == _NO_MEMORY:
-        raise ParameterError(field, path, f"a file that can be read within {MEMORY >> 30} GiB of memory")
+        raise ParameterError("frames", path, f"a file that can be read within {MEMORY >> 30} GiB of memory")
 
 
 def _try(look: Callable[[], object]) -> int:

@@ -56,16 +56,13 @@ def _tetrahedral(x: float, y: float, z: float) -> FloatArray:
     return np.asarray(corners[np.prod(corners, axis=1) > 0])
 
 
-def _polygon(corners: int, radius: float, height: float, turn: float = 0.0) -> FloatArray:
-    angle = 2 * math.pi * (np.arange(corners) + turn) / corners
-    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle), np.full(corners, height)])
-
-
 def _decahedron() -> FloatArray:
     """Two pentagonal pyramids of equilateral triangles, base to base."""
+    angle = 2 * math.pi * np.arange(5) / 5
     edge = 2 * math.sin(math.pi / 5)
     apex = math.sqrt(edge**2 - 1)
-    return np.vstack([_polygon(5, 1.0, 0.0), [[0, 0, apex], [0, 0, -apex]]])
+    base = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(5)])
+    return np.vstack([base, [[0, 0, apex], [0, 0, -apex]]])
 
 
 def truncated_twinned_tetrahedron(height: float, corner: float) -> tuple[FloatArray, FloatArray]:

@@ -8,7 +8,7 @@ orders below 2 n without error.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import scipy.special
@@ -31,11 +31,11 @@ def counts(accuracy: float) -> NDArray[np.int64]:
     return (terms(phases, levels[:, None]) + 1) // 2
 
 
-@lru_cache(maxsize=1)
-def rules(most: int = MOST_POINTS) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
-    """Points and weights of the rules of 1 to at least `most` points, and where each begins."""
-    found = [scipy.special.roots_legendre(n) for n in range(1, most + 1)]
-    lengths = np.arange(1, most + 1)
+@cache
+def rules() -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+    """Points and weights of the rules of 1 to `MOST_POINTS` points, and where each begins."""
+    lengths = np.arange(1, MOST_POINTS + 1)
+    found = [scipy.special.roots_legendre(n) for n in lengths]
     return (
         np.concatenate([rule[0] for rule in found]),
         np.concatenate([rule[1] for rule in found]),
