@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from msft.configuration import to_mapping
 from msft.dataset import MISREAD, PatternFile, open_hdf5
 from msft.layout import PROCESS
-from msft.units import ELECTRONVOLT, wavelength_of_energy
+from msft.units import ELECTRONVOLT, joules, wavelength_of_energy
 
 LINES = 40
 """Lines of a screen."""
@@ -173,9 +173,8 @@ def _fact(name: str, dataset: h5py.Dataset) -> str:
     unit = _plain(dataset.attrs.get("units", _CXI_UNITS.get(name, "")))
     text = f"{value} {unit}".strip()
     if name == "energy" and isinstance(value, float) and value > 0:
-        # CXI wants joules; some files hold electronvolts
-        joules = value if value < 1e-10 else value * ELECTRONVOLT
-        text += f" ({joules / ELECTRONVOLT:.6g} eV, {wavelength_of_energy(joules):.4g} nm)"
+        energy = joules(value)
+        text += f" ({energy / ELECTRONVOLT:.6g} eV, {wavelength_of_energy(energy):.4g} nm)"
     return text
 
 

@@ -12,6 +12,15 @@ PLANCK_TIMES_C = 6.62607015e-34 * 299792458.0
 """h c in J m (exact, SI 2019)."""
 
 
+LARGEST_JOULES = 1e-10
+"""Of a photon; what is more is eV, which some files hold where CXI wants J."""
+
+
+def joules(energy: float) -> float:
+    """Photon energy in J of one that a file holds in J or in eV, without a unit."""
+    return energy if energy < LARGEST_JOULES else energy * ELECTRONVOLT
+
+
 def photon_energy(wavelength: float) -> float:
     """Photon energy in J of a vacuum wavelength in nm."""
     return PLANCK_TIMES_C / (wavelength * NANOMETRE)

@@ -11,10 +11,7 @@ import numpy as np
 
 from invert.reading.places import attribute, beside, dataset_at
 from msft.errors import ParameterError
-from msft.units import ELECTRONVOLT, NANOMETRE, wavelength_of_energy
-
-LARGEST_JOULE = 1e-10
-"""A photon energy above is in eV, where the file has no unit."""
+from msft.units import ELECTRONVOLT, NANOMETRE, joules, wavelength_of_energy
 
 UNITS = {
     **{"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "\u00b5m": 1e-6, "\u03bcm": 1e-6, "nm": 1e-9},
@@ -191,7 +188,7 @@ def _wavelength(file: h5py.File, sources: list[str], notes: list[str]) -> float 
                 return found
         for name in ("energy", "photon_energy"):
             if energy := _number(file, f"{place}/{name}", 1.0, 1.0, notes):
-                return wavelength_of_energy(energy if energy < LARGEST_JOULE else energy * ELECTRONVOLT)
+                return wavelength_of_energy(joules(energy))
         if energy := _number(file, f"{place}/incident_energy", 1.0, ELECTRONVOLT, notes):
             return wavelength_of_energy(energy)
     return None

@@ -28,16 +28,13 @@ from msft.dataset import PatternFile, open_hdf5, open_patterns
 from msft.errors import ParameterError
 from msft.helium.labels import NAMES, as_flags
 from msft.layout import SAMPLE
-from msft.units import ELECTRONVOLT, photon_energy
+from msft.units import ELECTRONVOLT, joules, photon_energy
 
 PIXELS = 224
 """Per side, to which the authors rescaled the images."""
 
 IMAGE, LABELS = "instrument_1/detector_1/data", "note_1/data"
 ENERGY, IDENTIFIER = "instrument_1/source_1/energy", "experimental_identifier"
-
-LARGEST_JOULES = 1e-10
-"""Of a photon; what is more is eV, which some files hold instead."""
 
 _ENTRY = re.compile(r"entry_(\d+)")
 
@@ -222,8 +219,7 @@ def _energy(entry: h5py.Group) -> float:
     found = entry.get(ENERGY)
     if not isinstance(found, h5py.Dataset) or found.size != 1 or found.dtype.kind not in "iuf":
         return math.nan
-    value = float(np.ravel(found[()])[0])
-    return value / ELECTRONVOLT if value < LARGEST_JOULES else value
+    return joules(float(np.ravel(found[()])[0])) / ELECTRONVOLT
 
 
 def _text(entry: h5py.Group) -> str:

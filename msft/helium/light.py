@@ -12,7 +12,7 @@ from msft.errors import ParameterError
 from msft.helium.index import HIGHEST_ENERGY, LINES, LOWEST_ENERGY, refractive_index
 from msft.optics import Optics
 from msft.seeding import generator_of
-from msft.units import ELECTRONVOLT, wavelength_of_energy
+from msft.units import wavelength_of_electronvolts
 
 WITHIN_BAND = tuple(eighth / 8 for eighth in range(-4, 5))
 """Energies from the middle of a band, in units of its width, that show how far the index is from 1 there."""
@@ -84,4 +84,4 @@ class HeliumLight:
 
 def _of(energy: float) -> tuple[float, float, float]:
     """Wavelength in nm, delta and beta at a photon energy in eV."""
-    return wavelength_of_energy(energy * ELECTRONVOLT), *refractive_index(energy)
+    return wavelength_of_electronvolts(energy), *refractive_index(energy)

@@ -16,3 +16,4 @@ def test_photon_energy_is_h_c_over_wavelength() -> None:
     # 12398.4 eV angstrom
     assert units.wavelength_of_electronvolts(91.84) == pytest.approx(1239.84 / 91.84, rel=1e-5)
     assert units.NANOMETRE == 1e-9
+    assert units.joules(91.84) == pytest.approx(units.joules(energy), rel=1e-4)
