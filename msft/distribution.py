@@ -59,14 +59,17 @@ class Normal:
     kind = "normal"
 
     def __post_init__(self) -> None:
-        _require_finite("mean", self.mean)
+        if not math.isfinite(self.mean):
+            raise ParameterError("mean", self.mean, "a finite number")
         _require_positive("sigma", self.sigma)
+
+    def standard(self, value: float) -> float:
+        """How far a value is from the middle, in standard deviations."""
+        return (value - self.mean) / self.sigma
 
     def quantile(self, share: float, low: float, high: float) -> float:
         """The value below which a share of the distribution lies."""
-        return self.mean + self.sigma * _normal_quantile(
-            share, (low - self.mean) / self.sigma, (high - self.mean) / self.sigma
-        )
+        return self.mean + self.sigma * _normal_quantile(share, self.standard(low), self.standard(high))
 
 
 @dataclass(frozen=True)
@@ -95,14 +98,14 @@ class LogNormal:
         _require_positive("median", self.median)
         _require_positive("sigma", self.sigma)
 
+    def standard(self, value: float) -> float:
+        """How far a value is from the middle, in standard deviations of the logarithm."""
+        return math.log(value / self.median) / self.sigma
+
     def quantile(self, share: float, low: float, high: float) -> float:
         """The value below which a share of the distribution lies."""
-        return self.median * math.exp(
-            self.sigma
-            * _normal_quantile(
-                share, math.log(low / self.median) / self.sigma, math.log(high / self.median) / self.sigma
-            )
-        )
+        deviations = _normal_quantile(share, self.standard(low), self.standard(high))
+        return self.median * math.exp(self.sigma * deviations)
 
 
 Distribution = Uniform | LogUniform | Normal | LogNormal
@@ -116,17 +119,10 @@ def check_within(field: str, distribution: Distribution, low: float, high: float
     ParameterError
         If less than `SMALLEST_SHARE` of it lies between `low` and `high`.
     """
-    ends: tuple[float, ...]
-    if isinstance(distribution, Normal):
-        ends = (
-            (low - distribution.mean) / distribution.sigma,
-            (high - distribution.mean) / distribution.sigma,
-        )
-    elif isinstance(distribution, LogNormal):
-        ends = tuple(math.log(end / distribution.median) / distribution.sigma for end in (low, high))
-    else:
+    if not isinstance(distribution, Normal | LogNormal):
         return
-    if low < high and abs(ndtr(ends[1]) - ndtr(ends[0])) < SMALLEST_SHARE:
+    below, above = (ndtr(distribution.standard(end)) for end in (low, high))
+    if low < high and abs(above - below) < SMALLEST_SHARE:
         raise ParameterError(field, distribution, f"one that lies partly within {low:g} to {high:g}")
 
 
@@ -141,8 +137,3 @@ def _normal_quantile(share: float, low: float, high: float) -> float:
 def _require_positive(field: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0):
         raise ParameterError(field, value, "a number above 0")
-
-
-def _require_finite(field: str, value: float) -> None:
-    if not math.isfinite(value):
-        raise ParameterError(field, value, "a finite number")
