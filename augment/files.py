@@ -44,11 +44,12 @@ def preset_names(preset: str) -> tuple[str, ...]:
 
 
 def check_linear(patterns: PatternFile) -> None:
-    """Refuse grey values, which cannot be recorded once more."""
+    """Refuse, with a `ParameterError`, no patterns, and grey values, which cannot be recorded once more."""
     if len(patterns) == 0:
         raise ParameterError("dataset", f"{patterns.path} with 0 patterns", "one pattern or more")
     if patterns.scale != "linear":
-        raise ParameterError("dataset", f"{patterns.path} of scale {patterns.scale}", "linear intensities")
+        allowed = "linear intensities, as `msft generate` writes them"
+        raise ParameterError("dataset", f"{patterns.path} of scale {patterns.scale}", allowed)
 
 
 def augment_file(

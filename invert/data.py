@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from augment.files import check_linear
 from msft.dataset import open_hdf5, open_patterns, read_recipe
 from msft.errors import ParameterError
 from msft.layout import PROCESS
@@ -62,14 +63,7 @@ def read_dataset(path: Path) -> PatternDataset:
         If the file cannot be used.
     """
     with open_patterns(path) as patterns:
-        if len(patterns) == 0:
-            raise ParameterError("dataset", f"{path} with 0 patterns", "one pattern or more")
-        if patterns.scale != "linear":
-            raise ParameterError(
-                "dataset",
-                f"{path} of scale {patterns.scale}",
-                "linear intensities, as `msft generate` writes them",
-            )
+        check_linear(patterns)
         intensity = torch.empty((len(patterns), patterns.pixels, patterns.pixels))
         for start in range(0, len(patterns), _CHUNK):
             rows = slice(start, start + _CHUNK)

@@ -14,6 +14,7 @@ from augment.presets import EXPERIMENT, recording_named
 from invert.data import PatternDataset
 from invert.metrics import Errors, Summary, best_constant_guess, errors, summarise
 from invert.model import Answers, Model, ModelConfiguration
+from invert.quality import outside
 from invert.uncertainty import coverage
 from msft.errors import ParameterError
 from msft.particle import Particles
@@ -23,9 +24,6 @@ from msft.symmetry import distance_to_surface
 CLEAN = "identity"
 CASES = (CLEAN, EXPERIMENT)
 """Recordings that training reports on: clean patterns, and as a detector would see them."""
-
-MARGIN = 0.02
-"""How far beyond the model's range a radius may lie, in units of the range."""
 
 _CHUNK = 256
 
@@ -168,10 +166,9 @@ def _check(dataset: PatternDataset, configuration: ModelConfiguration) -> None:
     ):
         if given != allowed:
             raise ParameterError(f"dataset.{field}", given, f"{allowed}, as the model's")
-    low, high = configuration.radius_range
-    margin = MARGIN * (high - low)
-    radius = dataset.particles.radius
-    if radius.min() < low - margin or radius.max() > high + margin:
+    if outside(dataset.particles, configuration.radius_range).any():
+        low, high = configuration.radius_range
+        radius = dataset.particles.radius
         given = f"{radius.min():.4g} to {radius.max():.4g} nm"
         raise ParameterError("dataset.radius", given, f"{low:.4g} to {high:.4g} nm, as the model's")
 

@@ -28,6 +28,9 @@ RING = 0.5
 ROUNDING = 1e-6
 """Of the largest value of a frame: less than that is no difference."""
 
+MARGIN = 0.02
+"""How far beyond the range of a training a radius may lie, in units of the range."""
+
 CALM = -1.0
 """Answers that turn with the frame better than so are alike."""
 
@@ -166,24 +169,8 @@ def _rings(rows: int, columns: int, device: torch.device) -> tuple[torch.Tensor,
     return ring.to(device), int(ring.max()) + 1
 
 
-def outside(
-    particles: Particles, radius_range: tuple[float, float], margin: float = 0.02
-) -> NDArray[np.bool_]:
-    """Which radii lie further outside of a range than a part of its width.
-
-    Parameters
-    ----------
-    particles
-        N particles.
-    radius_range
-        Smallest and largest radius in nm.
-    margin
-        The part.
-
-    Returns
-    -------
-    Booleans (N,).
-    """
+def outside(particles: Particles, radius_range: tuple[float, float]) -> NDArray[np.bool_]:
+    """Which radii (N,) in nm lie outside of the range of a training by more than `MARGIN`, bool (N,)."""
     low, high = radius_range
-    reach = margin * (high - low)
+    reach = MARGIN * (high - low)
     return np.asarray((particles.radius < low - reach) | (particles.radius > high + reach))
