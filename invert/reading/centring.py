@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from augment.scaling import FLOOR_DECADES
 from invert.centre import find_beam
+from invert.reading.frames import grey_values
 from msft.errors import ParameterError
 
 MOST_FRAMES = 32
-"""Frames that are looked at."""
+"""That need to be looked at."""
 
 FEWEST_PIXELS = 32
 
@@ -36,19 +39,27 @@ def symmetry_center(grey: NDArray[np.float32], valid: NDArray[np.bool_], reach: 
 
 
 def estimated_center(
-    grey: NDArray[np.float32], valid: NDArray[np.bool_]
+    images: NDArray[np.float32], valid: NDArray[np.bool_], scale: str
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The median centre of some frames (n, H, W), and how far they scatter (median distance), in pixels.
+    """The median centre of some frames, and how far they scatter (median distance), in pixels.
+
+    Parameters
+    ----------
+    images, valid
+        Frames (n, H, W), `MOST_FRAMES` are enough, and their pixels that count.
+    scale
+        ``linear`` or ``log``.
 
     Raises
     ------
     ParameterError
         If no frame shows enough to tell.
     """
+    grey = grey_values(torch.from_numpy(images), torch.from_numpy(valid), scale, FLOOR_DECADES).numpy()
     reach = min(grey.shape[1:]) // 8
     found = [
         symmetry_center(image, usable, reach)
-        for image, usable in zip(grey[:MOST_FRAMES], valid[:MOST_FRAMES], strict=True)
+        for image, usable in zip(grey, valid, strict=True)
         if usable.sum() >= FEWEST_PIXELS and np.ptp(image[usable]) > 0
     ]
     if not found:

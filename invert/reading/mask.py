@@ -62,10 +62,8 @@ def read_mask(path: Path, good: int) -> NDArray[np.bool_]:
     Raises
     ------
     ParameterError
-        If there is no mask in the file, or `good` is neither 0 nor 1.
+        If there is no mask in the file.
     """
-    if good not in (0, 1):
-        raise ParameterError("mask_good", good, "0 or 1, the value of a good pixel")
     if path.suffix == ".npy":
         try:
             bits = np.load(path, allow_pickle=False)

@@ -103,20 +103,21 @@ def beside(images: str, place: str) -> list[str]:
 
 def dataset_at(file: h5py.Group, place: str) -> h5py.Dataset | None:
     """The array of that name; None where there is none, or a link leads nowhere."""
-    try:
-        item = file.get(place)
-    except (KeyError, ValueError, OSError, RuntimeError):
-        return None
+    item = _item_at(file, place)
     return item if isinstance(item, h5py.Dataset) else None
 
 
 def group_at(file: h5py.Group, place: str) -> h5py.Group | None:
     """The group of that name; None where there is none."""
+    item = _item_at(file, place)
+    return item if isinstance(item, h5py.Group) else None
+
+
+def _item_at(file: h5py.Group, place: str) -> Any:
     try:
-        item = file.get(place)
+        return file.get(place)
     except (KeyError, ValueError, OSError, RuntimeError):
         return None
-    return item if isinstance(item, h5py.Group) else None
 
 
 def are_images(item: h5py.Dataset) -> bool:

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
@@ -240,15 +239,6 @@ def resampling(
     if coarser > COARSE:
         notes.append(f"warning: the frames' pixels are {coarser:.1f} times as wide as the model's")
     return found, notes
-
-
-def grey_of(images: NDArray[np.float32], valid: NDArray[np.bool_], scale: str) -> NDArray[np.float32]:
-    """Logarithmic frames for finding a centre, whatever their scale."""
-    from augment.scaling import log_scale
-
-    if scale == "linear":
-        return log_scale(torch.from_numpy(images), valid=torch.from_numpy(valid)).numpy()
-    return np.where(valid, images, 0).astype(np.float32)
 
 
 def _same(source: Grid, target: Grid) -> bool:

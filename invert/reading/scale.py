@@ -24,8 +24,7 @@ FEWEST = 32
 
 def looks_scaled(images: NDArray[np.float32], valid: NDArray[np.bool_]) -> bool:
     """Whether frames (n, H, W), too bright for logarithms, are spread as logarithms are."""
-    seen = [image[usable] for image, usable in zip(images, valid, strict=True) if usable.sum() >= FEWEST]
-    seen = [values for values in seen if np.ptp(values) > 0]
+    seen = _telling(images, valid)
     return bool(seen) and bool(np.median([skewness(values) for values in seen]) < LOGARITHMIC_SKEWNESS)
 
 
@@ -43,11 +42,7 @@ def looks_linear(images: NDArray[np.float32], valid: NDArray[np.bool_], eight_bi
     eight_bit
         Whether the numbers end at 255 because the file's type does.
     """
-    seen = [
-        image[usable]
-        for image, usable in zip(images, valid, strict=True)
-        if usable.sum() >= FEWEST and np.ptp(image[usable]) > 0
-    ]
+    seen = _telling(images, valid)
     if not seen:
         return True
     if not eight_bit and max(float(values.max()) for values in seen) > LARGEST_LOGARITHM:
@@ -67,3 +62,9 @@ def skewness(values: NDArray[np.float32]) -> float:
     """(q99.5 - median) / (median - q0.5) of some values; infinite where half of them are the darkest."""
     low, middle, high = np.quantile(values.astype(np.float64), [0.005, 0.5, 0.995])
     return float((high - middle) / (middle - low)) if middle > low else float("inf")
+
+
+def _telling(images: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[NDArray[np.float32]]:
+    """What counts of those frames that show enough of it, and differences."""
+    seen = (image[usable] for image, usable in zip(images, valid, strict=True))
+    return [values for values in seen if values.size >= FEWEST and np.ptp(values) > 0]

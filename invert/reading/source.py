@@ -28,7 +28,7 @@ from invert.reading.mask import (
 )
 from invert.reading.options import ESTIMATE, Reading, parse_center
 from invert.reading.places import attribute, find_images
-from invert.reading.resample import Resampling, grey_of, resampling, stated_grid
+from invert.reading.resample import Resampling, resampling, stated_grid
 from invert.reading.sample import read_simulation, read_truth
 from invert.reading.scale import looks_linear, looks_scaled
 from invert.reading.stack import ImageStack
@@ -295,7 +295,7 @@ class FrameSource:
 
     def _estimate_center(self) -> None:
         images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))
-        center, spread = estimated_center(grey_of(images, valid, self.scale), valid)
+        center, spread = estimated_center(images, valid, self.scale)
         self.instrument = replace(self.instrument, center=center)
         self.reading = replace(self.reading, center="{!r},{!r}".format(*map(float, center)))
         self.notes.append(center_note(center, spread, self._stack.size))

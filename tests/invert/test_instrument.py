@@ -107,7 +107,7 @@ def test_masks_of_either_polarity(tmp_path: Path) -> None:
         read = read_frames(tmp_path / "a.h5", mask=tmp_path / name, mask_good=value)
         assert (read.valid == good).all()
     with pytest.raises(ParameterError, match="mask_good"):
-        read_mask(tmp_path / "good.npy", 2)
+        Reading(mask_good=2)
     (tmp_path / "empty.npy").write_bytes(b"")
     with pytest.raises(ParameterError, match="mask"):
         read_mask(tmp_path / "empty.npy", 0)

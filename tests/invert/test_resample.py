@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from invert.frames import Reading, open_frames
 from invert.reading.centring import center_note, estimated_center
 from invert.reading.instrument import Instrument
-from invert.reading.resample import Grid, Resampling, grey_of, grid_of, resampling
+from invert.reading.resample import Grid, Resampling, grid_of, resampling
 from msft.detector import EwaldDetector, FlatDetector
 from msft.errors import ParameterError
 from msft.particle import Particles
@@ -196,7 +196,7 @@ def test_the_centre_is_found_by_symmetry(tmp_path: Path) -> None:
     row, column = np.indices((128, 128))
     valid = np.broadcast_to(np.hypot(row - 60, column - 69) > 6, images.shape).copy()
     valid[:, :, 100:104] = False
-    center, spread = estimated_center(grey_of(images, valid, "linear"), valid)
+    center, spread = estimated_center(images, valid, "linear")
     assert center == pytest.approx((59.0, 70.0), abs=1.0)
     assert max(spread) <= 1.0
     with h5py.File(tmp_path / "a.h5", "w") as file:
@@ -212,4 +212,4 @@ def test_the_centre_is_found_by_symmetry(tmp_path: Path) -> None:
         assert frames.images.shape == (3, 64, 64)
         assert any("centre estimated" in note for note in source.notes)
     with pytest.raises(ParameterError, match="center"):
-        estimated_center(np.zeros((2, 32, 32), np.float32), np.ones((2, 32, 32), dtype=bool))
+        estimated_center(np.zeros((2, 32, 32), np.float32), np.ones((2, 32, 32), dtype=bool), "linear")
