@@ -31,9 +31,9 @@ from invert.predictions import RESULT, append, complete, lay_out, truncate
 from invert.processes import InvertingProcesses
 from invert.reading.options import chosen
 from invert.table import Summary
-from msft.errors import ParameterError
 from msft.journal import JournaledFile
 from msft.layout import PROCESS
+from msft.resumable import growing_file, unfinished
 from msft.threads import cores
 
 COMMIT_SECONDS = 5.0
@@ -106,10 +106,11 @@ def invert_stream(
     wanted = chosen(rows, len(source))
     kept = [wanted.start, wanted.stop] if selection is None else selection.numbers(wanted)
     identity = _identity(source, kept, options, inverter)
-    keep, lost = _left(_partial(target), identity)
+    partial = unfinished(target)
+    keep, lost = _left(partial, identity)
     if lost:
         source.notes.append(
-            f"warning: {lost} frames in {_partial(target).name} were of other options or another state of "
+            f"warning: {lost} frames in {partial.name} were of other options or another state of "
             "the file: all are done anew"
         )
     provenance = {**provenance, "identity": identity, "notes": json.dumps(source.notes)}
@@ -120,7 +121,7 @@ def invert_stream(
         told += more
         progress(more)
 
-    with _growing(target, keep) as (journaled, file):
+    with growing_file(target, keep, "what is done") as (journaled, file):
         if PROCESS not in file:
             lay_out(file, source.size, inverter.simulation, provenance, inverter.sigma_means)
         done = before = truncate(file)
@@ -211,40 +212,6 @@ def beside_gpu(device: torch.device, count: int) -> Iterator[Executor | None]:
         yield threads
 
 
-@contextmanager
-def _growing(target: Path, keep: bool) -> Iterator[tuple[JournaledFile, h5py.File]]:
-    """The file that grows beside the target and takes its place when the block ends without an exception.
-
-    On any exception, what was done is kept if there was anything to keep.
-    """
-    with JournaledFile(_partial(target), keep=keep) as journaled:
-        try:
-            with h5py.File(journaled, "r+" if journaled.committed else "w", track_order=True) as file:
-                try:
-                    yield journaled, file
-                except ParameterError:
-                    raise
-                except BaseException:
-                    if journaled.failure is None and PROCESS in file and file[PROCESS].attrs["written"]:
-                        file.flush()
-                        journaled.commit()
-                    raise
-            journaled.finish(target)
-        except (OSError, RuntimeError, KeyError) as error:
-            # what HDF5 makes of a failed write tells less than the failure itself
-            failure = journaled.failure or error
-            if not isinstance(failure, OSError) or failure.errno is None:
-                raise
-            text = f"{failure.strerror}; {_kept(journaled)}"
-            raise OSError(failure.errno, text, str(_partial(target))) from None
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(_kept(journaled)) from None
-
-
-def _partial(target: Path) -> Path:
-    return target.with_name(target.name + ".partial")
-
-
 def _left(partial: Path, identity: str) -> tuple[bool, int]:
     """Whether what grows there was begun with the same frames and options; if not, how many frames it has."""
     if not partial.exists():
@@ -260,9 +227,3 @@ def _left(partial: Path, identity: str) -> tuple[bool, int]:
         if isinstance(error, OSError) and error.errno not in (None, errno.EIO):
             raise  # a disk that is still full, say: what is there can be gone on with later
         return False, 0  # damaged, the journal too: nobody can go on with it
-
-
-def _kept(journaled: JournaledFile) -> str:
-    if not journaled.committed:
-        return "nothing is kept"
-    return f"what is done is kept in {journaled.path.name}, and the same command goes on with it"

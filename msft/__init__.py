@@ -25,7 +25,7 @@ Lengths are nm, angles radians, quaternions (w, x, y, z) with v_lab = R(q) v_bod
 - ``helium``: labelled images of helium droplets: labels, random droplets, their index, a reader;
 - ``turns``: HDF5 for several threads; ``gathered``: writes that follow each other in a file, together;
 - ``journal``: a file that is at its last commit wherever its writer stops;
-- ``resumable``: a dataset that grows in such a file;
+- ``resumable``: HDF5 that grows in such a file, a dataset in particular;
 - ``threads``, ``processes``: how many threads; tasks done by processes, in order;
 - ``workers``: patterns simulated here or by several processes;
 - ``generate``: datasets of random particles;

@@ -1,4 +1,4 @@
-"""A dataset that grows under another name and can be gone on with whenever its writer stopped."""
+"""Files that grow under another name and can be gone on with whenever their writer stopped; datasets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SAME = ("version", "seed", "particles", "bodies", "uncertainty", "simulation", "
 
 
 def unfinished(path: Path) -> Path:
-    """Where a dataset grows until it is complete."""
+    """Where a file grows until it is complete."""
     return path.with_name(path.name + ".partial")
 
 
@@ -94,20 +94,11 @@ class Growing:
     ) -> None:
         """Write the next patterns; commit if the last time is long ago."""
         self._writer.append_chunks(chunks, particles, optics)
+        self._file[PROCESS].attrs.modify("written", self.done)
         if time.monotonic() - self._last_commit > COMMIT_SECONDS:
-            self.commit()
-
-    def complete(self) -> None:
-        """Say that all is there; like the last patterns, that lasts from the next commit on."""
-        self._file[PROCESS].attrs.modify("written", self.done)
-        self._file[PROCESS].attrs["complete"] = True
-
-    def commit(self) -> None:
-        """Make what is written survive a kill, and a loss of power."""
-        self._file[PROCESS].attrs.modify("written", self.done)
-        self._file.flush()
-        self._journaled.commit()
-        self._last_commit = time.monotonic()
+            self._file.flush()
+            self._journaled.commit()
+            self._last_commit = time.monotonic()
 
 
 @contextmanager
@@ -147,50 +138,80 @@ def grow(
     OSError
         If the disk is full or fails; the message tells what is kept.
     """
-    partial = unfinished(path)
+    anew = force and not resume
+    way = "with --resume the same command" if anew else "the same command"
     wanted = identity(recipe, rows, total)
-    with JournaledFile(partial, keep=resume or not force) as journaled:
+    with growing_file(path, not anew, "what is simulated so far", way) as (journaled, file):
         # another process may have finished it while this one looked
         if path.exists() and not force:
             raise ParameterError("out", f"{path}, which exists", "a new name, or --force to replace it")
+        if journaled.committed:
+            require_same(unfinished(path), file[PROCESS].attrs, wanted, "or --force to begin anew")
+        else:
+            lay_out(
+                file,
+                len(rows),
+                recipe.simulation,
+                {**provenance, **wanted, "written": 0},
+                varying=recipe.uncertainty.varying,
+                wavenumber=recipe.smallest_wavenumber,
+                longest_name=recipe.distribution.longest_name,
+                labels=recipe.distribution.labels,
+            )
+        yield Growing(journaled, file)
+        file[PROCESS].attrs["complete"] = True
+
+
+@contextmanager
+def growing_file(
+    target: Path, keep: bool, what: str, way: str = "the same command"
+) -> Iterator[tuple[JournaledFile, h5py.File]]:
+    """An HDF5 file that takes the place of the target when the block ends without an exception.
+
+    On any exception but a `ParameterError` what is there is kept, too, if ``process_1`` counts anything as
+    `written`.
+
+    Parameters
+    ----------
+    target
+        Where the complete file appears; until then it is `unfinished(target)`.
+    keep
+        Go on with what an earlier process left.
+    what, way
+        What is kept, and what goes on with it, in words.
+
+    Raises
+    ------
+    ParameterError
+        If another process writes it.
+    OSError
+        If the disk is full or fails; the message tells what is kept, and so does that of an interrupt.
+    """
+    partial = unfinished(target)
+    with JournaledFile(partial, keep=keep) as journaled:
+
+        def kept() -> str:
+            if not journaled.committed:
+                return "nothing is kept"
+            return f"{what} is kept in {partial.name}, and {way} goes on with it"
+
         try:
             with h5py.File(journaled, "r+" if journaled.committed else "w", track_order=True) as file:
-                if journaled.committed:
-                    require_same(partial, file[PROCESS].attrs, wanted, "or --force to begin anew")
-                else:
-                    lay_out(
-                        file,
-                        len(rows),
-                        recipe.simulation,
-                        {**provenance, **wanted, "written": 0},
-                        varying=recipe.uncertainty.varying,
-                        wavenumber=recipe.smallest_wavenumber,
-                        longest_name=recipe.distribution.longest_name,
-                        labels=recipe.distribution.labels,
-                    )
-                growing = Growing(journaled, file)
                 try:
-                    yield growing
-                except BaseException:
-                    if growing.done and journaled.failure is None:
-                        growing.commit()
+                    yield journaled, file
+                except ParameterError:
                     raise
-                growing.complete()
-            journaled.finish(path)
+                except BaseException:
+                    if journaled.failure is None and PROCESS in file and file[PROCESS].attrs["written"]:
+                        file.flush()
+                        journaled.commit()
+                    raise
+            journaled.finish(target)
         except (OSError, RuntimeError, KeyError) as error:
             # what HDF5 makes of a failed write tells less than the failure itself
             failure = journaled.failure or error
             if not isinstance(failure, OSError) or failure.errno is None:
                 raise
-            kept = _kept(journaled, force and not resume)
-            raise OSError(failure.errno, f"{failure.strerror}; {kept}", str(partial)) from None
+            raise OSError(failure.errno, f"{failure.strerror}; {kept()}", str(partial)) from None
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(_kept(journaled, force and not resume)) from None
-
-
-def _kept(journaled: JournaledFile, anew: bool) -> str:
-    """What a stopped command leaves, and how to go on; a command that begins `anew` would throw it away."""
-    if not journaled.committed:
-        return "nothing is kept"
-    way = "with --resume the same command" if anew else "the same command"
-    return f"what is simulated so far is kept in {journaled.path.name}, and {way} goes on with it"
+            raise KeyboardInterrupt(kept()) from None
