@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from msft.errors import ParameterError
+from msft.errors import ParameterError, one_line
 
 if TYPE_CHECKING:
     from msft.optics import Optics
@@ -84,7 +84,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except ParameterError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt as error:
         print(": ".join(["interrupted", *map(str, error.args)]), file=sys.stderr)
@@ -102,7 +102,7 @@ def one_line_errors() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not _lacks_memory(error):
             raise
-        print("error: not enough memory: " + " ".join(str(error).split()), file=sys.stderr)
+        print(f"error: not enough memory: {one_line(error)}", file=sys.stderr)
         raise typer.Exit(1) from None
 
 

@@ -19,7 +19,7 @@ from invert.reading.options import check_center
 from invert.reading.places import SMALLEST_SIDE
 from msft.dataset import CXI_VERSION, DATA, Scale
 from msft.detector import MOST_PIXELS
-from msft.errors import ParameterError
+from msft.errors import ParameterError, one_line
 from msft.layout import PROCESS
 from msft.output import whole
 from msft.units import NANOMETRE
@@ -177,8 +177,7 @@ def _frames(path: Path) -> Iterator[NDArray[Any]]:
     ) as error:
         if isinstance(error, ParameterError):
             raise
-        reason = " ".join(str(error).split())
-        raise ParameterError("pictures", path, f"a picture that can be read ({reason})") from None
+        raise ParameterError("pictures", path, f"a picture that can be read ({one_line(error)})") from None
 
 
 def _of_array(path: Path) -> Iterator[NDArray[Any]]:

@@ -23,7 +23,7 @@ from msft.compression import portions
 from msft.configuration import from_mapping
 from msft.dataset import MISREAD, open_hdf5
 from msft.detector import Detector
-from msft.errors import ParameterError
+from msft.errors import ParameterError, one_line
 from msft.layout import PROCESS
 from msft.output import whole
 from msft.particle import Particles
@@ -247,5 +247,5 @@ def _understood(path: Path) -> Iterator[None]:
     try:
         yield
     except (*MISREAD, RuntimeError) as error:  # so HDF5 says of some damage
-        reason = " ".join(str(error).split())
-        raise ParameterError("predictions", path, f"a file that `invert predict` wrote ({reason})") from None
+        allowed = f"a file that `invert predict` wrote ({one_line(error)})"
+        raise ParameterError("predictions", path, allowed) from None

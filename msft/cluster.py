@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from msft.errors import ParameterError
+from msft.errors import ParameterError, one_line
 from msft.generate import check_request, generate_shard, require_finished
 from msft.output import check_writable
 from msft.shards import Shard, merge
@@ -92,9 +92,8 @@ def generate_on_cluster(
     try:
         client = distributed.Client(scheduler, timeout=TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise ParameterError(
-            "scheduler", scheduler, f"the address of a scheduler that answers ({reason})"
+            "scheduler", scheduler, f"the address of a scheduler that answers ({one_line(error)})"
         ) from None
     with client:
         folder.mkdir(exist_ok=True)

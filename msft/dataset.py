@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.configuration import from_mapping, from_union
-from msft.errors import ParameterError
+from msft.errors import ParameterError, one_line
 from msft.layout import (
     CXI_VERSION,
     DATA,
@@ -309,6 +309,6 @@ def open_patterns(path: Path) -> Iterator[PatternFile]:
         except ParameterError:
             raise
         except MISREAD as error:
-            reason = " ".join(str(error).split())
-            raise ParameterError("dataset", path, f"a file of this toolkit's layout ({reason})") from None
+            allowed = f"a file of this toolkit's layout ({one_line(error)})"
+            raise ParameterError("dataset", path, allowed) from None
         yield patterns

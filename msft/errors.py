@@ -1,4 +1,4 @@
-"""The one error that bad input raises."""
+"""The one error that bad input raises, and what others say, for its messages."""
 
 from __future__ import annotations
 
@@ -28,3 +28,8 @@ class ParameterError(ValueError):
     def __reduce__(self) -> tuple[type[ParameterError], tuple[str, object, str]]:
         """How it travels between processes: by its three parts, not by its message."""
         return ParameterError, (self.field, self.value, self.allowed)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line; if it says nothing, its name."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 
 from msft.dataset import MISREAD, PatternFile, open_hdf5, read_recipe
-from msft.errors import ParameterError
+from msft.errors import ParameterError, one_line
 from msft.layout import DATA, OPTICS, PROCESS, SAMPLE, lay_out
 from msft.output import check_writable, whole
 from msft.resumable import SAME, unfinished
@@ -164,8 +164,8 @@ def _require_readable(path: Path, shard: h5py.File) -> None:
         read_recipe(shard[PROCESS].attrs)
         int(shard[PROCESS].attrs["first"])
     except MISREAD as error:
-        reason = " ".join(str(error).split())
-        raise ParameterError("shards", path, f"complete files of `msft generate` ({reason})") from None
+        allowed = f"complete files of `msft generate` ({one_line(error)})"
+        raise ParameterError("shards", path, allowed) from None
 
 
 def _lay_over(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msft.dataset import MISREAD, PatternFile, open_hdf5, read_recipe
-from msft.errors import ParameterError
+from msft.errors import ParameterError, one_line
 from msft.helium.labels import NAMES, broken_rules
 from msft.helium.rules import labels_of
 from msft.layout import CXI_VERSION, DATA, PROCESS, SAMPLE
@@ -90,7 +90,7 @@ def validate(
         try:
             patterns = PatternFile(path, file)
         except MISREAD as error:
-            return [*findings, Finding("opens as a dataset", _reason(error))]
+            return [*findings, Finding("opens as a dataset", one_line(error))]
         findings += [Finding("opens as a dataset"), *_particles(patterns, file)]
         count = min(sample, len(patterns))
         chosen = np.sort(np.random.default_rng(seed).choice(len(patterns), count, replace=False))
@@ -115,11 +115,7 @@ def _finding(check: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(check, look())
     except MISREAD as error:
-        return Finding(check, _reason(error))
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())
+        return Finding(check, one_line(error))
 
 
 def _layout(file: h5py.File) -> Iterator[Finding]:

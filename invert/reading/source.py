@@ -34,7 +34,7 @@ from invert.reading.scale import looks_linear, looks_scaled
 from invert.reading.stack import ImageStack
 from msft.dataset import Scale
 from msft.detector import Detector
-from msft.errors import ParameterError
+from msft.errors import ParameterError, one_line
 from msft.particle import Particles
 from msft.turns import turn
 
@@ -315,5 +315,5 @@ def damage(path: Path) -> Iterator[None]:
     except ParameterError:
         raise
     except (KeyError, RuntimeError, TypeError, AttributeError, ValueError, MemoryError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ParameterError("frames", path, f"a readable HDF5 file with images ({reason})") from None
+        allowed = f"a readable HDF5 file with images ({one_line(error)})"
+        raise ParameterError("frames", path, allowed) from None

@@ -19,7 +19,7 @@ from msft.bodies.polyhedron import ConvexPolyhedron
 from msft.bodies.sphere import Sphere
 from msft.bodies.twins import Twins
 from msft.bodies.voxels import Voxels
-from msft.errors import ParameterError
+from msft.errors import ParameterError, one_line
 
 
 def _polyhedron(name: str) -> ConvexPolyhedron:
@@ -81,8 +81,7 @@ def half_spaces_of(path: Path, name: str | None = None) -> ConvexPolyhedron:
     try:
         rows = np.array([line.split() for line in path.read_text().splitlines() if line.strip()], dtype=float)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ParameterError("half_spaces", path, f"a text file of numbers ({reason})") from None
+        raise ParameterError("half_spaces", path, f"a text file of numbers ({one_line(error)})") from None
     if rows.ndim != 2 or rows.shape[1] != 4:
         raise ParameterError("half_spaces", f"{path} of shape {rows.shape}", "rows of n_x n_y n_z offset")
     return ConvexPolyhedron.from_half_spaces(name or str(path), rows[:, :3], rows[:, 3])

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from msft.bodies.body import Body
 from msft.bodies.shape import FloatArray
-from msft.errors import ParameterError
+from msft.errors import ParameterError, one_line
 
 MOST_VOXELS = 1024
 """Per side: 4 GB in single precision."""
@@ -106,8 +106,7 @@ class Voxels(Body):
         try:
             density = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-            reason = " ".join(str(error).split())
-            raise ParameterError("voxels", path, f"a NumPy file of one array ({reason})") from None
+            raise ParameterError("voxels", path, f"a NumPy file of one array ({one_line(error)})") from None
         if not isinstance(density, np.ndarray):
             raise ParameterError("voxels", path, "a NumPy file of one array, .npy")
         return cls.from_density(name or str(path), density)
