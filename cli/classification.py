@@ -24,7 +24,7 @@ from .common import (
 )
 from .inverting import source_notes
 from .outputs import print_warnings
-from .reading import Dataset, FramesArgument, Mask, MaskGood, Rows, Scale, reading_of
+from .reading import Dataset, FramesArgument, Mask, MaskGood, Rows, Scale
 
 if TYPE_CHECKING:
     from invert.labelling.labels import LabelledFrames
@@ -63,7 +63,7 @@ def classify(
         check_writable(table, inputs=inputs)
         check_classes(target, frames if out is None else None)
         check_own(table, is_table)
-        from invert.frames import open_frames, parse_rows
+        from invert.frames import Reading, open_frames, parse_rows
         from invert.labelling.classifier import load
         from invert.model import pick_device
         from invert.reading.options import chosen
@@ -71,7 +71,7 @@ def classify(
         loaded = load(model)
         loaded.classifier.to(pick_device(device))
         wanted = parse_rows(rows)
-        with open_frames(frames, reading_of(dataset, mask, mask_good, scale, None)) as source:
+        with open_frames(frames, Reading(dataset, mask, mask_good, scale)) as source:
             count = len(chosen(wanted, len(source)))
             with progress_bar("classifying", count, quiet or as_json) as progress:
                 found = labelling.classify_stream(loaded.classifier, source, wanted, threshold, progress)

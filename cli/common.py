@@ -48,13 +48,26 @@ def _tell_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def versioned(
+def _versioned(
     version: Annotated[
         bool,
         typer.Option("--version", help="Say the version and end.", callback=_tell_version, is_eager=True),
     ] = False,
 ) -> None:
     """Options of the commands themselves."""
+
+
+def application(help: str) -> typer.Typer:
+    """A command that has further ones; help and errors without decoration."""
+    app = typer.Typer(
+        help=help,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # or [words in brackets] are taken for markup
+    )
+    app.callback()(_versioned)
+    return app
 
 
 def run(app: typer.Typer) -> None:

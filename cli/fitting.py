@@ -35,7 +35,7 @@ from .reading import (
     QStep,
     Rows,
     Scale,
-    reading_of,
+    stated_instrument,
 )
 
 
@@ -83,14 +83,16 @@ def fit(
     Killed at any moment, the same command goes on where it stopped.
     """
     with one_line_errors():
-        reading = reading_of(dataset, mask, mask_good, scale, center, None, pixel_size, distance, q_step)
+        from invert.frames import Reading, open_frames, parse_rows
+
+        instrument = stated_instrument(None, pixel_size, distance, q_step)
+        reading = Reading(dataset, mask, mask_good, scale, center, instrument)
         outputs = Outputs.checked(out, frames, [mask], page)
         import numpy as np
 
         from invert.fitting.fit import MonteCarloSimplex
         from invert.fitting.setting import beam_at, instrument_of, simulation_of
         from invert.fitting_inverter import FittingInverter
-        from invert.frames import open_frames, parse_rows
         from invert.reading.options import chosen
         from msft.configuration import from_mapping
 

@@ -49,14 +49,12 @@ def import_pictures(
         from msft.errors import ParameterError
         from msft.output import check_writable
 
-        from .reading import reading_of
+        from .reading import stated_instrument
 
         if scale not in (None, *get_args(Scale)):
             raise ParameterError("scale", scale, "linear or log")
         check_writable(out, force, inputs=pictures, suffixes=[".h5", ".hdf5", ".cxi"])
-        instrument = reading_of(
-            None, None, 0, "auto", None, wavelength, pixel_size, distance, q_step
-        ).instrument
+        instrument = stated_instrument(wavelength, pixel_size, distance, q_step)
         if center == ESTIMATE:
             raise ParameterError("center", center, "ROW,COLUMN in pixels; what reads the file estimates it")
         if center is not None:

@@ -27,6 +27,7 @@ from .common import (
     ModelFolder,
     Quiet,
     Seed,
+    application,
     command_line,
     merged,
     one_line_errors,
@@ -34,7 +35,6 @@ from .common import (
     read_configuration,
     report,
     run,
-    versioned,
 )
 from .fitting import fit
 from .importing import import_pictures
@@ -42,15 +42,8 @@ from .prediction import predict
 from .reporting import report as page
 from .watching import watch
 
-app = typer.Typer(
-    help="Turn wide-angle diffraction patterns into particles.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # or [words in brackets] are taken for markup
-)
+app = application("Turn wide-angle diffraction patterns into particles.")
 
-app.callback()(versioned)
 app.command()(augment)
 
 DatasetArgument = Annotated[Path, typer.Argument(help="A dataset of `msft generate`.")]

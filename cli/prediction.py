@@ -23,7 +23,7 @@ from .reading import (
     Rows,
     Scale,
     StatedWavelength,
-    reading_of,
+    stated_instrument,
 )
 
 if TYPE_CHECKING:
@@ -75,16 +75,16 @@ def predict(
     Killed at any moment, the same command goes on where it stopped.
     """
     with one_line_errors():
-        reading = reading_of(
-            dataset, mask, mask_good, scale, center, wavelength, pixel_size, distance, q_step
-        )
+        from invert.frames import Reading, open_frames, parse_rows
+
+        instrument = stated_instrument(wavelength, pixel_size, distance, q_step)
+        reading = Reading(dataset, mask, mask_good, scale, center, instrument)
         if keep is not None and classes is None:
             from invert.labelling.classify import classes_of
 
             classes = classes_of(frames)
         outputs = Outputs.checked(out, frames, [mask, classes], page)
         from invert import shipped
-        from invert.frames import open_frames, parse_rows
         from invert.labelling.keep import select
 
         chosen_rows = parse_rows(rows)

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from invert.frames import Reading
+    from invert.reading.instrument import Instrument
 
 FramesArgument = Annotated[Path, typer.Argument(help="HDF5 with measured frames (N, y, x).")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="[NAME.predictions.h5]")]
@@ -43,27 +44,23 @@ QStep = Annotated[
 ]
 
 
-def reading_of(
-    dataset: str | None,
-    mask: Path | None,
-    mask_good: int,
-    scale: str,
-    center: str | None,
-    wavelength: float | None = None,
-    pixel_size: float | None = None,
-    distance: float | None = None,
-    q_step: float | None = None,
-) -> Reading:
-    """How the options say that a file is read."""
-    from invert.frames import Reading
+def stated_instrument(
+    wavelength: float | None, pixel_size: float | None, distance: float | None, q_step: float | None
+) -> Instrument:
+    """What the options say of the light and the detector.
+
+    Raises
+    ------
+    ParameterError
+        If they state the pixels' width twice, or a number that is none.
+    """
     from invert.reading.instrument import Instrument
     from msft.errors import ParameterError
 
     if q_step is not None and (pixel_size is not None or distance is not None):
         raise ParameterError("q_step", q_step, "a q-step or a pixel size with a distance, not both")
     size = None if pixel_size is None else (pixel_size, pixel_size)
-    instrument = Instrument(wavelength=wavelength, q_step=q_step, pixel_size=size, distance=distance)
-    return Reading(dataset, mask, mask_good, scale, center, instrument)
+    return Instrument(wavelength=wavelength, q_step=q_step, pixel_size=size, distance=distance)
 
 
 def as_options(reading: Reading) -> dict[str, Any]:

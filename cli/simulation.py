@@ -8,18 +8,11 @@ from typing import Annotated
 import typer
 
 from . import generation
-from .common import Json, Quiet, Seed, one_line_errors, progress_bar, report, run, versioned
+from .common import Json, Quiet, Seed, application, one_line_errors, progress_bar, report, run
 from .simulate import simulate
 
-app = typer.Typer(
-    help="Simulate wide-angle diffraction patterns of nanoparticles.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # or [words in brackets] are taken for markup
-)
+app = application("Simulate wide-angle diffraction patterns of nanoparticles.")
 
-app.callback()(versioned)
 app.command()(simulate)
 
 DatasetArgument = Annotated[Path, typer.Argument(help="An HDF5 file of patterns.")]

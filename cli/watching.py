@@ -22,7 +22,7 @@ from .reading import (
     QStep,
     Scale,
     StatedWavelength,
-    reading_of,
+    stated_instrument,
 )
 
 
@@ -59,12 +59,12 @@ def watch(
     """
     with one_line_errors():
         from invert import shipped
+        from invert.frames import Reading
         from invert.watch import watch_folder
         from invert.watched import Watched
 
-        reading = reading_of(
-            dataset, mask, mask_good, scale, center, wavelength, pixel_size, distance, q_step
-        )
+        instrument = stated_instrument(wavelength, pixel_size, distance, q_step)
+        reading = Reading(dataset, mask, mask_good, scale, center, instrument)
         inverter = inverter_of(model, refine, patterns, fixed_beam, seed, device)
 
         def say(found: Watched) -> None:
