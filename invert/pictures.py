@@ -17,6 +17,7 @@ import msft
 from invert.reading.instrument import MILLIMETRE, Instrument
 from invert.reading.options import check_center
 from invert.reading.places import SMALLEST_SIDE
+from msft.compression import FILTERS
 from msft.dataset import CXI_VERSION, DATA, Scale
 from msft.detector import MOST_PIXELS
 from msft.errors import ParameterError, one_line
@@ -97,15 +98,9 @@ def _lay_out(
 ) -> h5py.Dataset:
     file["cxi_version"] = CXI_VERSION
     file.attrs["default"] = "entry_1"
+    size = frame.shape
     data = file.create_dataset(
-        DATA,
-        (0, *frame.shape),
-        frame.dtype,
-        maxshape=(None, *frame.shape),
-        chunks=(1, *frame.shape),
-        compression="gzip",
-        compression_opts=1,
-        shuffle=True,
+        DATA, (0, *size), frame.dtype, maxshape=(None, *size), chunks=(1, *size), **FILTERS
     )
     file["/entry_1"].attrs.update(NX_class="NXentry", default="data_1")
     file["/entry_1/data_1"].attrs.update(NX_class="NXdata", signal="data")

@@ -104,20 +104,11 @@ def lay_out(
         result.create_dataset(name, (0, *shape), kind, maxshape=(None, *shape), chunks=(1024, *shape))
     for name in TEXTS:
         result.create_dataset(name, (0,), h5py.string_dtype(), maxshape=(None,), chunks=(1024,))
+    for name in IMAGES:
+        kind = "u1" if name == "mask" else "<f4"
+        result.create_dataset(name, (0, *size), kind, maxshape=(None, *size), chunks=(1, *size), **FILTERS)
     for name in ("measured", "resimulated"):
-        images = result.create_dataset(
-            name, (0, *size), "<f4", maxshape=(None, *size), chunks=(1, *size), **FILTERS
-        )
-        images.attrs.update(scale="log", step=1 / GREY_LEVELS)
-    result.create_dataset(
-        "mask",
-        (0, *size),
-        "u1",
-        maxshape=(None, *size),
-        chunks=(1, *size),
-        compression="gzip",
-        compression_opts=1,
-    )
+        result[name].attrs.update(scale="log", step=1 / GREY_LEVELS)
     for name, unit in _UNITS.items():
         result[name].attrs["units"] = unit
     for name, meaning in _MEANINGS.items():
