@@ -184,10 +184,6 @@ class PatternFile:
         """Pixels per side."""
         return int(self._data.shape[1])
 
-    def simulation_of(self, index: int) -> Simulation:
-        """How one of the patterns was simulated: `simulation` with its own optics."""
-        return self.shots.simulation_of(index)
-
     def patterns(self, rows: slice | int) -> NDArray[np.float32]:
         """Intensities of some patterns, float32, shape (n, H, W) or (H, W)."""
         return np.asarray(self._data[rows], dtype=np.float32)

@@ -207,7 +207,7 @@ def _pattern(patterns: PatternFile, index: int) -> Iterator[tuple[str, str]]:
     if patterns.scale != "linear":
         return
     try:
-        simulation = replace(patterns.simulation_of(index), backend="auto")
+        simulation = replace(patterns.shots.simulation_of(index), backend="auto")
         again = Shots(patterns.particles[index : index + 1], simulation).intensity()[0]
     except ParameterError as error:  # of optics or particles that cannot be
         yield "patterns simulated again", f"pattern {index} cannot be: {error}"

@@ -79,7 +79,7 @@ def test_every_image_keeps_what_its_pattern_shows(
     assert outside.any()
     # the wavelength differs from pattern to pattern, and with it what the sphere reaches; shifts move that
     with open_patterns(labelled) as given:
-        own = np.stack([missing_pixels(given.simulation_of(row)) for row in range(COUNT)])
+        own = np.stack([missing_pixels(given.shots.simulation_of(row)) for row in range(COUNT)])
     assert len(np.unique(own, axis=0)) > 1
     if preset == "paper":
         assert np.array_equal(mask[::times], own)

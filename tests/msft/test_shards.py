@@ -78,7 +78,7 @@ def assert_same(one: Path, other: Path) -> None:
         for name in ("radius", "orientation", "bodies", "stretch"):
             np.testing.assert_array_equal(getattr(first.particles, name), getattr(second.particles, name))
         for index in (0, COUNT - 1):
-            assert first.simulation_of(index) == second.simulation_of(index)
+            assert first.shots.simulation_of(index) == second.shots.simulation_of(index)
 
 
 def test_merged_shards_are_the_dataset(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_any_pattern_can_be_simulated_again_alone(path: Path) -> None:
         assert len(set(patterns.particles.bodies.tolist())) == 2
         assert len(np.unique(patterns.shots.optics["wavelength"])) == 12
         for index in (0, 5, 11):
-            simulation = patterns.simulation_of(index)
+            simulation = patterns.shots.simulation_of(index)
             again = simulation.intensity(patterns.particles[index : index + 1])[0]
             peak = again.max()
             np.testing.assert_allclose(patterns.patterns(index), again, atol=1e-6 * peak)
