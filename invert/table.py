@@ -1,4 +1,4 @@
-"""Estimates for people and spreadsheets: CSV, a table of the first frames, medians against the truth."""
+"""Estimates for people and spreadsheets: CSV, a table of a few frames, medians against the truth."""
 
 from __future__ import annotations
 
@@ -79,18 +79,18 @@ def _alternative(estimates: Estimates, row: int) -> list[str]:
     return [f"{other.radius[row]:.3f}", angle, f"{other.agreement[row]:.4f}"]
 
 
-def lines(estimates: Estimates, truth: Particles | None, count: int = 10) -> list[str]:
-    """A table of the first frames for people, against the truth where it is known."""
+def lines(estimates: Estimates, truth: Particles | None) -> list[str]:
+    """A table of a few frames for people, against the truth where it is known."""
     against = None if truth is None else _against(estimates, truth)
     bodies = estimates.particles.bodies
-    width = max(map(len, bodies[:count].tolist()), default=0) + 1
+    width = max(map(len, bodies.tolist()), default=0) + 1
     several = len(set(bodies.tolist())) > 1
     columns = f"{'frame':>6} {'radius/nm':>10} {'agreement':>10}"
     if against is not None:
         columns += f" {'true radius/nm':>15} {'orientation off by/deg':>23}"
     columns += f"  {'body':{width}}" if several else ""
     rows = [columns + "  flags"]
-    for row, frame in enumerate(estimates.frames[:count]):
+    for row, frame in enumerate(estimates.frames):
         text = f"{frame:6d} {estimates.particles.radius[row]:10.2f} {estimates.agreement[row]:10.3f}"
         if truth is not None and against is not None:
             if np.isnan(against[0][row]):

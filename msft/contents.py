@@ -185,7 +185,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def lines(found: dict[str, Any], most: int = LINES) -> list[str]:
+def lines(found: dict[str, Any]) -> list[str]:
     """`contents` for people: one line each, and no more than a screen."""
     shown: dict[str, str] = {}
     for name, value in found.items():
@@ -196,7 +196,7 @@ def lines(found: dict[str, Any], most: int = LINES) -> list[str]:
             shown[name] = _with_unit(field, value) if group == "optics" else _text(value)
     width = min(max(map(len, shown), default=0), 60)
     text = [f"{name:{width}}  {value}"[:160] for name, value in shown.items()]
-    return text if len(text) <= most else [*text[: most - 1], f"... and {len(text) - most + 1} more"]
+    return text if len(text) <= LINES else [*text[: LINES - 1], f"... and {len(text) - LINES + 1} more"]
 
 
 def _with_unit(field: str, value: Any) -> str:

@@ -23,6 +23,9 @@ from msft.rotation import rotation_matrix
 COLOURS = "inferno"
 """Perceptually uniform, and black where there is no signal."""
 
+COLUMNS = 4
+"""Of a gallery."""
+
 DECADES = 5.0
 """Decades of intensity that a picture shows below its maximum."""
 
@@ -144,14 +147,14 @@ def _legend(dataset: PatternFile, index: int) -> str:
     return f"{name}R = {radius:.1f} nm\nq = ({w:.3f}, {x:.3f}, {y:.3f}, {z:.3f})"
 
 
-def gallery(dataset: PatternFile, count: int = 16, columns: int = 4) -> Figure:
+def gallery(dataset: PatternFile, count: int = 16) -> Figure:
     """Some patterns of a dataset, with radius and orientation, or with what they are labelled, under each.
 
     The first ones; of a labelled dataset equally many of each label, as far as it has them.
     """
     chosen = _each_label(dataset.labels, count) if dataset.label_names else range(min(count, len(dataset)))
     count = min(count, len(dataset))
-    columns = min(columns, count)
+    columns = min(COLUMNS, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(2.6 * columns + 1.3, 2.95 * rows + 0.7), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)

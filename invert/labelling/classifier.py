@@ -112,13 +112,13 @@ class Classifier(nn.Module):
         return result
 
     @torch.inference_mode()
-    def probabilities(self, images: torch.Tensor, batch: int = BATCH) -> torch.Tensor:
+    def probabilities(self, images: torch.Tensor) -> torch.Tensor:
         """Probability of every label, float32 on the CPU, shape (N, C), of images (N, H, W)."""
         device = next(self.parameters()).device
         self.eval()
         result = torch.empty((len(images), len(self.configuration.labels)))
-        for start in range(0, len(images), batch):
-            rows = slice(start, start + batch)
+        for start in range(0, len(images), BATCH):
+            rows = slice(start, start + BATCH)
             result[rows] = self(images[rows].to(device)).sigmoid().float().cpu()
         return result
 

@@ -93,10 +93,8 @@ class Scores:
         return [head, *rows, last, *rules]
 
 
-def score(
-    labels: ArrayLike, probabilities: ArrayLike, names: Sequence[str], threshold: float = THRESHOLD
-) -> Scores:
-    """Judge probabilities by the true labels.
+def score(labels: ArrayLike, probabilities: ArrayLike, names: Sequence[str]) -> Scores:
+    """Judge probabilities by the true labels; from `THRESHOLD` on a label counts as predicted.
 
     Parameters
     ----------
@@ -106,8 +104,6 @@ def score(
         What was predicted, shape (N, C).
     names
         Of the C labels.
-    threshold
-        Probability from which on a label counts as predicted.
 
     Raises
     ------
@@ -119,7 +115,7 @@ def score(
         raise ParameterError("labels", f"shape {true.shape}", f"(N, {len(names)}) with N of 1 or more")
     if chance.shape != true.shape:
         raise ParameterError("probabilities", f"shape {chance.shape}", f"{true.shape}, as the labels")
-    found = chance >= threshold
+    found = chance >= THRESHOLD
     hits, positives, predicted = (np.count_nonzero(f, axis=0) for f in (true & found, true, found))
     known = positives > 0
     average = np.array([average_precision(*columns) for columns in zip(true.T, chance.T, strict=True)])
