@@ -21,7 +21,6 @@ from msft.errors import ParameterError
 
 from .test_trainer import classification
 
-ROOT = Path(__file__).parents[2]
 # With the seed 0 the gradient of one weight of thousands is nothing but rounding, which two processes share
 # in another way than one does, and AdamW makes a whole step of it.
 CONFIGURATION = """

@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.spatial.transform import Rotation
 
 from msft.bodies import BODIES, Dumbbell, Ellipsoid, HomogeneousBody, Sphere, capsule, named
 from msft.errors import ParameterError
-
-FloatArray = NDArray[np.float64]
 
 PROPORTIONS = ["ellipsoid(1,2,0.5)", "capsule(3)", "dumbbell(1.5,0)", "dumbbell(0.3,0.9)"]
 PROPORTIONS += ["twins(0.9,0.6)", "twins(1.5,0.9,2.5)", "twins(2.5,0.4,0.5)"]

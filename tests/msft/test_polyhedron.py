@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
 from msft.bodies import ConvexPolyhedron, named
 from msft.errors import ParameterError
-
-FloatArray = NDArray[np.float64]
 
 CUBE = ConvexPolyhedron.from_vertices("cube", list(itertools.product((-7.0, 7.0), repeat=3)))
 OCTAHEDRON = ConvexPolyhedron.from_vertices("octahedron", np.vstack([np.eye(3), -np.eye(3)]))
