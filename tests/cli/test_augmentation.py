@@ -16,7 +16,8 @@ from msft_cli.simulation import app as msft
 from augment import PAPER_FILTERS, log_scale
 from invert.frames import read_frames
 
-from .test_commands import SMALL, assert_refused, run
+from .conftest import assert_refused, run
+from .test_commands import SMALL
 
 
 @pytest.fixture(scope="module")

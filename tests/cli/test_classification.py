@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -12,7 +13,6 @@ import numpy as np
 import pytest
 from msft_cli.inversion import app as invert
 from safetensors.numpy import load_file
-from typer.testing import CliRunner, Result
 
 from invert import checkpoint
 from invert.backbone import ResidualConfiguration
@@ -24,17 +24,10 @@ from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 from tests.invert.labelled import NAMES, images_and_labels, write_labelled
 
+from . import conftest
+from .conftest import assert_refused
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(invert, [str(argument) for argument in arguments])
-
-
-def assert_refused(result: Result, field: str) -> None:
-    assert result.exit_code == 2, result.output
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith(f"error: {field}: got "), lines[0]
-    assert "allowed: " in lines[0]
+run = partial(conftest.run, invert)
 
 
 CONFIG = """

@@ -16,26 +16,15 @@ import numpy as np
 import pytest
 from msft_cli.inversion import app as invert
 from msft_cli.simulation import app as msft
-from typer.testing import CliRunner, Result
 
 from augment.presets import RECORDINGS
 from invert.presets import PRESETS
 from msft import __version__
 from msft.configuration import to_mapping
 
+from .conftest import assert_refused, run
+
 SMALL = ["--pixels", "32", "--q-step", "0.0148", "--radius-max", "80", "--quiet"]
-
-
-def run(app: object, *arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])  # type: ignore[arg-type]
-
-
-def assert_refused(result: Result, field: str) -> None:
-    assert result.exit_code == 2, result.output
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith(f"error: {field}: got "), lines[0]
-    assert "allowed: " in lines[0]
 
 
 @pytest.fixture(scope="module")

@@ -8,33 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 from msft_cli.inversion import app
-from typer.testing import CliRunner
 
-from invert.backbone import ResidualConfiguration
-from invert.checkpoint import save
-from invert.model import Model, ModelConfiguration
-from invert.presets import TrainingConfiguration
-from msft.detector import EwaldDetector
-from msft.pattern import Simulation
+from .conftest import run
 
 CUTS, FLIPS, OVERWRITES = 70, 70, 40
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    configuration = ModelConfiguration(
-        ResidualConfiguration((1,), 4), simulation=Simulation(detector=EwaldDetector(32, 0.0148))
-    )
-    errors: dict[str, Any] = {}
-    save(folder, Model(configuration), TrainingConfiguration(), errors)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +34,9 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def predict(folder: Path, model: Path) -> tuple[int, str]:
     """Exit code and stderr; in this process, as the file is looked at in another one."""
-    arguments = [
-        "predict",
-        str(folder / "exp.h5"),
-        "--model",
-        str(model),
-        "--pictures",
-        "0",
-        "--no-report",
-        "--quiet",
-    ]
-    result = CliRunner().invoke(app, arguments, catch_exceptions=True)
+    result = run(
+        app, "predict", folder / "exp.h5", "--model", model, "--pictures", 0, "--no-report", "--quiet"
+    )
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise AssertionError(f"a traceback for the user: {result.exception!r}") from result.exception
     return result.exit_code, result.stderr

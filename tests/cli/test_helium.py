@@ -11,7 +11,7 @@ import pytest
 from msft_cli.simulation import app as msft
 
 from msft.helium import PRESET
-from tests.cli.test_commands import assert_refused, run
+from tests.cli.conftest import assert_refused, run
 
 SMALL = "[detector]\npixels = 32\npixel_size = 2.35\n[particles]\nradius_range = [60, 100]\n"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import errno
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import pytest
 from msft_cli.inversion import app as invert
 from msft_cli.simulation import app as msft
 from numpy.typing import NDArray
-from typer.testing import CliRunner, Result
 
 from invert.backbone import ResidualConfiguration
 from invert.checkpoint import save
@@ -26,20 +24,11 @@ from msft.particle import Particles
 from msft.pattern import Simulation
 from msft.symmetry import misorientation
 
+from .conftest import assert_refused, run
+
 SMALL = ["--pixels", "32", "--q-step", "0.0148", "--radius-min", "45", "--radius-max", "75", "--quiet"]
 QUICK = ["--radius-min", 40, "--radius-max", 80, "--starts", 12, "--steps", 40]
 RESULT = "/entry_1/result_1"
-
-
-def run(app: object, *arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])  # type: ignore[arg-type]
-
-
-def assert_refused(result: Result, field: str) -> None:
-    assert result.exit_code == 2, result.output
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
-    assert re.match(rf"error: {re.escape(field)}: got .+allowed: ", lines[0]), lines[0]
 
 
 @pytest.fixture(scope="module")

@@ -12,20 +12,14 @@ import pytest
 from msft_cli.inversion import app as invert
 from msft_cli.simulation import app as msft
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from invert.labelling.classify import Labelling, write_labelling
 from tests.invert.labelled import images_and_labels, write_labelled
 
-from .test_damaged_files import model
-
-__all__ = ["model"]  # a fixture
+from .conftest import run
 
 PREDICT = ("--pictures", 1, "--no-report", "--quiet")
-
-
-def run(app: object, *arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])  # type: ignore[arg-type]
 
 
 def assert_refused(result: Result, path: Path, before: bytes) -> None:

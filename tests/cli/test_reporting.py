@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from msft_cli.inversion import app
-from typer.testing import CliRunner, Result
 
 from invert.frames import Frames
 from invert.predictions import RESULT, write_predictions
 from tests.invert.test_report import SIMULATION, inversion
 
+from . import conftest
+
 PROCESS = "/entry_1/process_1"
 
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+run = partial(conftest.run, app)
 
 
 @pytest.fixture(scope="module")

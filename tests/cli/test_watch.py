@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,14 @@ import pytest
 from msft_cli.inversion import app
 from numpy.typing import NDArray
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from invert.frames import read_frames
 
-from .test_damaged_files import model
-
-__all__ = ["model"]  # a fixture
+from . import conftest
 
 WATCH = "import msft_cli.inversion; msft_cli.inversion.main()"
 
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+run = partial(conftest.run, app)
 
 
 def stack(count: int = 5) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ from invert.training.resumption import resumable, unfinished
 from invert.training.train import train
 from msft.errors import ParameterError
 from msft.generate import generate
+from tests.full_disk import mounted
 
 from .conftest import RESUMED_PRESET, SMALL
 
@@ -193,15 +194,8 @@ def test_a_second_process_is_refused(small_dataset: Path, tmp_path: Path) -> Non
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small tmpfs here: {mounted.stderr.decode().strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "disk", "1m") as place:
+        yield place
 
 
 def test_on_a_full_disk_the_last_good_state_stays(

@@ -27,7 +27,7 @@ from msft.pattern import Simulation
 from msft.resumable import unfinished
 from msft.uncertainty import Uncertainty
 from msft.workers import BATCH
-from tests.full_disk import FullDisk
+from tests.full_disk import FullDisk, mounted
 from tests.msft.killed import SEED, SIMULATION
 
 ROOT = Path(__file__).parents[2]
@@ -219,15 +219,8 @@ def test_a_damaged_journal_is_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small tmpfs here: {mounted.stderr.decode().strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "disk", "256k") as place:
+        yield place
 
 
 def test_a_small_disk_fills_up_and_is_made_larger(small_disk: Path, tmp_path: Path) -> None:
