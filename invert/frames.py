@@ -5,11 +5,10 @@ How they are found and read is in `invert.reading`.
 
 from invert.reading.frames import Frames
 from invert.reading.opening import open_frames, read_frames
-from invert.reading.options import SCALES, Reading, parse_rows
+from invert.reading.options import Reading, parse_rows
 from invert.reading.source import FrameSource, Portion
 
 __all__ = [
-    "SCALES",
     "FrameSource",
     "Frames",
     "Portion",

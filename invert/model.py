@@ -15,7 +15,7 @@ from invert import dihedral
 from invert.backbone import ResidualConfiguration, ResidualNetwork
 from invert.folded import Versions, folded, versions
 from invert.heads import UncertaintyHead, VectorHead
-from invert.targets import Joined, Target, TargetName, target_named
+from invert.targets import Joined, TargetName, target_named
 from msft.errors import ParameterError
 from msft.pattern import Simulation
 
@@ -65,10 +65,6 @@ class ModelConfiguration:
         if self.body != "icosahedron":
             raise ParameterError("body", self.body, "icosahedron, whose symmetry the targets are made for")
 
-    def build_target(self) -> Target:
-        """The target, with this model's radius range."""
-        return target_named(self.target, self.radius_range)
-
 
 class Answers(NamedTuple):
     """What a model says of N images, each looked at in several symmetries of the square.
@@ -101,7 +97,7 @@ class Model(nn.Module):
     def __init__(self, configuration: ModelConfiguration) -> None:
         super().__init__()
         self.configuration = configuration
-        self.target = configuration.build_target()
+        self.target = target_named(configuration.target, configuration.radius_range)
         self.backbone = ResidualNetwork(configuration.network)
         self.head = VectorHead(self.backbone.features, self.target.size)
         # beside the features, how far the views of an image are apart

@@ -31,13 +31,10 @@ __all__ = [
     "Batch",
     "Draw",
     "Examples",
-    "Hardware",
     "Left",
     "Outcome",
     "Plan",
     "Progress",
-    "State",
-    "Task",
     "train",
 ]
 

@@ -86,17 +86,13 @@ def slice_paths(
     return _of_voxels(body, particles, centres, grid, xp, dtype)
 
 
-class Response(NamedTuple):
-    """Factors of the term m = 0: of each lateral axis, and of the beam's."""
+def response(grid: PropagationGrid, axis: FloatArray, q_z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What the slices make of a body's transform at q_x or q_y on an axis (n,), and at q_z (P,), in nm^-1.
 
-    lateral: FloatArray
-    depth: FloatArray
-
-
-def response(grid: PropagationGrid, axis: FloatArray, q_z: FloatArray) -> Response:
-    """What the slices make of a body's transform at q_x or q_y on an axis (n,), and at q_z (P,), in nm^-1."""
+    Factors of the term m = 0: of each lateral axis, and of the beam's.
+    """
     lateral = _lanczos()[0] @ np.cos(np.outer(grid.spacing * _distances()[0], axis))
-    return Response(lateral, np.sinc(q_z * grid.thickness / (2 * math.pi)) ** 2)
+    return lateral, np.sinc(q_z * grid.thickness / (2 * math.pi)) ** 2
 
 
 def _of_chords(
