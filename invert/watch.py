@@ -195,14 +195,14 @@ def invert_as_it_grows(
                     allowed = "one file under a name until it is done"
                     raise ParameterError("frames", f"{path.name}, which is another file now", allowed)
                 begun = number, head
-                done = _catch_up(source, done, inverter, file, path, say)
+                done = _catch_up(source, done, inverter, file, say)
                 last_news = time.monotonic()  # inverting may have taken longer than a writer is waited for
                 while has_writer(path) and _number(path) == number:
                     if time.monotonic() - last_news >= patience:
                         break
                     time.sleep(interval)
                     source.refresh()
-                    before, done = done, _catch_up(source, done, inverter, file, path, say)
+                    before, done = done, _catch_up(source, done, inverter, file, say)
                     if done > before:
                         last_news = time.monotonic()
             if not growing:
@@ -248,7 +248,6 @@ def _catch_up(
     done: int,
     inverter: NetworkInverter,
     file: h5py.File,
-    path: Path,
     say: Callable[[Watched], None],
 ) -> int:
     """Invert the frames that are there and were not before; returns the number of frames done."""
@@ -257,6 +256,6 @@ def _catch_up(
         inversion = inverter(frames)
         append(file, inversion.estimates, frames.source, compressed(inversion))
         for row in range(len(inversion.estimates)):
-            say(of_frame(path, inversion.estimates, row))
+            say(of_frame(source.path, inversion.estimates, row))
         done += len(inversion.estimates)
     return done

@@ -22,18 +22,6 @@ MOST_BODIES = 8
 """Of which each is told by its full name."""
 
 _NUMBER = re.compile(r"\d+$")
-_FACTS = (
-    "energy",
-    "wavelength",
-    "distance",
-    "pixel_size",
-    "x_pixel_size",
-    "y_pixel_size",
-    "q_step",
-    "geometry",
-)
-
-
 _CXI_UNITS = {
     "wavelength": "m",
     "distance": "m",
@@ -43,6 +31,9 @@ _CXI_UNITS = {
     "q_step": "1/m",
 }
 """Which hold where a file states none."""
+
+_FACTS = {"energy", "geometry", *_CXI_UNITS}
+"""Single values that are told."""
 
 _OUR_UNITS = {
     "wavelength": "nm",

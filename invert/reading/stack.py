@@ -37,6 +37,8 @@ class ImageStack:
 
     Attributes
     ----------
+    names
+        As given.
     size
         Rows and columns of a frame.
     dtype
@@ -50,7 +52,7 @@ class ImageStack:
     """
 
     def __init__(self, file: h5py.File, path: Path, names: Sequence[str]) -> None:
-        self._file, self._path, self._names = file, path, tuple(names)
+        self._file, self._path, self.names = file, path, tuple(names)
         counts = [self._count(name) for name in names]
         self._ends = list(accumulate(counts))
         if self._ends[-1] > MOST_FRAMES:
@@ -69,14 +71,9 @@ class ImageStack:
         return self._ends[-1]
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The arrays."""
-        return self._names
-
-    @property
     def block(self) -> int:
         """Frames that are best read at a time: a few chunks, in little memory."""
-        chunks = self._file[self._names[0]].chunks
+        chunks = self._file[self.names[0]].chunks
         deep = chunks[0] if chunks and len(chunks) > 2 else 1
         return min(self.fitting, max(64, deep))
 
@@ -87,7 +84,7 @@ class ImageStack:
 
     def refresh(self) -> None:
         """Look how far a writer has come with the last array."""
-        last = self._file[self._names[-1]]
+        last = self._file[self.names[-1]]
         last.refresh()
         before = self._ends[-2] if len(self._ends) > 1 else 0
         self._ends[-1] = before + _frames_of(last.shape)
@@ -95,7 +92,7 @@ class ImageStack:
     def owner(self, number: int) -> tuple[str, int]:
         """The array that holds a frame, and the frame's row there."""
         index = bisect_right(self._ends, number)
-        return self._names[index], number - (self._ends[index - 1] if index else 0)
+        return self.names[index], number - (self._ends[index - 1] if index else 0)
 
     def count(self, name: str) -> int:
         """The number of frames in one of the arrays."""

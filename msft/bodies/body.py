@@ -141,6 +141,12 @@ class ChordedBody(Body):
         return z_in.reshape(shape), z_out.reshape(shape)
 
 
+def grid_points(x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
+    """Points of a grid with these coordinates, (Z, Y, X, 3)."""
+    depth, row, column = np.meshgrid(z, y, x, indexing="ij")
+    return np.stack([column, row, depth], axis=-1)
+
+
 class HomogeneousBody(ChordedBody):
     """A body of one density."""
 
@@ -153,8 +159,7 @@ class HomogeneousBody(ChordedBody):
         self, x: FloatArray, y: FloatArray, z: FloatArray, rotation: FloatArray, radius: float
     ) -> NDArray[np.floating]:
         """1 inside and 0 outside; see `Body.density`."""
-        depth, row, column = np.meshgrid(z, y, x, indexing="ij")
-        return self.contains(np.stack([column, row, depth], axis=-1), rotation, radius).astype(np.float64)
+        return self.contains(grid_points(x, y, z), rotation, radius).astype(np.float64)
 
 
 class ConvexBody(HomogeneousBody):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msft.bodies.body import ChordedBody
+from msft.bodies.body import ChordedBody, grid_points
 from msft.bodies.shape import NESTED, FloatArray, Shape
 from msft.errors import ParameterError
 
@@ -90,8 +90,7 @@ class Layered(ChordedBody):
         self, x: FloatArray, y: FloatArray, z: FloatArray, rotation: FloatArray, radius: float
     ) -> NDArray[np.floating]:
         """Outside 0, in the outer layer 1, and the inner density; see `Body.density`."""
-        depth, row, column = np.meshgrid(z, y, x, indexing="ij")
-        points = np.stack([column, row, depth], axis=-1)
+        points = grid_points(x, y, z)
         inner = self._squared(points, rotation, radius, self.offset) <= self.inner_radius**2
         outer = self.contains(points, rotation, radius).astype(np.float64)
         return np.asarray(np.where(inner, self.inner_density, outer))
