@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from .common import (
+    HDF5,
     SEARCH_TABLES,
     SIMULATION_TABLES,
     Device,
@@ -59,7 +60,7 @@ def classify(
         target = out or labelling.classes_of(frames)
         table = target.with_suffix(".csv")
         inputs = [frames, *([mask] if mask else [])]
-        check_writable(target, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
+        check_writable(target, inputs=inputs, suffixes=HDF5)
         check_writable(table, inputs=inputs)
         check_classes(target, frames if out is None else None)
         check_own(table, is_table)

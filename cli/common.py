@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
+HDF5 = (".h5", ".hdf5", ".cxi")
+"""Endings of the files that commands about frames write."""
+
 ModelFolder = Path("model")
 """Where `invert train` writes."""
 

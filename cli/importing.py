@@ -7,7 +7,7 @@ from typing import Annotated, cast, get_args
 
 import typer
 
-from .common import Force, Json, Quiet, command_line, one_line_errors, progress_bar, report
+from .common import HDF5, Force, Json, Quiet, command_line, one_line_errors, progress_bar, report
 
 NOT_STATED = "[not stated]."
 """What a picture's file says of an option that is not given."""
@@ -53,7 +53,7 @@ def import_pictures(
 
         if scale not in (None, *get_args(Scale)):
             raise ParameterError("scale", scale, "linear or log")
-        check_writable(out, force, inputs=pictures, suffixes=[".h5", ".hdf5", ".cxi"])
+        check_writable(out, force, inputs=pictures, suffixes=HDF5)
         instrument = stated_instrument(wavelength, pixel_size, distance, q_step)
         if center == ESTIMATE:
             raise ParameterError("center", center, "ROW,COLUMN in pixels; what reads the file estimates it")

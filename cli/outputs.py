@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import report
+from .common import HDF5, report
 
 if TYPE_CHECKING:
     from invert.table import TruthOf
@@ -44,7 +44,7 @@ class Outputs:
         if out is None and (about := other_file(_sources(target), frames)):
             raise ParameterError("out", target, f"--out with a new name: it holds answers about {about}")
         inputs = [frames, *(path for path in others if path)]
-        check_writable(outputs.predictions, inputs=inputs, suffixes=[".h5", ".hdf5", ".cxi"])
+        check_writable(outputs.predictions, inputs=inputs, suffixes=HDF5)
         for path in (outputs.table, outputs.picture, *([html] if html else [])):
             check_writable(path, inputs=inputs)
         for path, is_own in (

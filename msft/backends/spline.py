@@ -16,6 +16,8 @@ from llvmlite import ir
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from msft.backends.moments import FAST
+
 BORDER = 3
 """Zeros that stand around the coefficients, so that no point needs to ask where it is."""
 
@@ -31,8 +33,6 @@ EDGE = 1e-5
 Beside a body they fall by 3.7 from one to the next. Measured on an icosahedron of 128^3 voxels, leaving them
 out changed the amplitude by 4e-8 in the relative L2 norm.
 """
-
-_FAST: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": True, "error_model": "numpy"}
 
 
 def filled_blocks(coefficients: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -93,7 +93,7 @@ _sum_around: Any = intrinsic(_add_up)
 """Of the coefficients flat[first + p plane + q line + r], p, q, r < 4, around a point at t_i, t_j, t_k."""
 
 
-@numba.njit(**_FAST)
+@numba.njit(**FAST)
 def _sample_cube(coefficients, filled, matrix, start, begin, end, out):  # type: ignore[no-untyped-def]
     n_i, n_j, n_k = coefficients.shape
     flat, plane = coefficients.ravel(), n_j * n_k
@@ -118,7 +118,7 @@ def _sample_cube(coefficients, filled, matrix, start, begin, end, out):  # type:
                 row[x] = _sum_around(flat, first, plane, n_k, t_i, t_j, t_k)
 
 
-@numba.njit(**_FAST)
+@numba.njit(**FAST)
 def _sample(coefficients, filled, matrix, start, out):  # type: ignore[no-untyped-def]
     depth, rows, columns = out.shape
     for z in range(0, depth, CUBE):
