@@ -88,7 +88,6 @@ def generate_on_cluster(
     if not 1 <= number <= count:
         raise ParameterError("shards", number, f"1 to {count}, the number of patterns")
     parts = [Shard(index + 1, number) for index in range(number)]
-    rows = {part.number: part.rows(count) for part in parts}
     try:
         client = distributed.Client(scheduler, timeout=TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -117,7 +116,7 @@ def generate_on_cluster(
         try:
             for future in distributed.as_completed(futures, loop=client.loop):
                 future.result()
-                progress(len(rows[futures[future].number]))
+                progress(len(futures[future].rows(count)))
         except BaseException:
             client.cancel(list(futures))
             raise

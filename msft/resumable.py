@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,17 @@ def require_same(path: Path, attributes: Mapping[str, Any], wanted: Mapping[str,
     ParameterError
         Naming the first field that differs, and how to get on.
     """
-    begun, asked = (
-        {name: _plain(given.get(name, "nothing")) for name in SAME} for given in (attributes, wanted)
-    )
-    if begun != asked:
-        name, found, allowed = difference(begun, asked)
+    if differs := where_unlike(attributes, wanted, SAME):
+        name, found, allowed = differs
         raise ParameterError("out", f"{path}, begun with {name} {found}", f"{name} {allowed}; {way_out}")
+
+
+def where_unlike(
+    one: Mapping[str, Any], other: Mapping[str, Any], names: Iterable[str]
+) -> tuple[str, Any, Any] | None:
+    """The first field in which two datasets differ, in attributes of these names, and what each has there."""
+    mine, theirs = ({name: _plain(given.get(name, "nothing")) for name in names} for given in (one, other))
+    return None if mine == theirs else difference(mine, theirs)
 
 
 def _plain(attribute: Any) -> Any:

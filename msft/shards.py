@@ -16,7 +16,7 @@ from msft.dataset import MISREAD, PatternFile, open_hdf5, read_recipe
 from msft.errors import ParameterError, one_line
 from msft.layout import DATA, OPTICS, PROCESS, SAMPLE, lay_out
 from msft.output import check_writable, whole
-from msft.resumable import SAME, unfinished
+from msft.resumable import SAME, unfinished, where_unlike
 
 ALIKE = tuple(name for name in SAME if name not in ("first", "count"))
 """Attributes in which the shards of one dataset agree."""
@@ -138,11 +138,10 @@ def _in_order(shards: Mapping[Path, h5py.File]) -> dict[Path, h5py.File]:
             raise ParameterError("shards", path, "complete files of `msft generate`")
         _require_readable(path, file)
         reference = reference or (path, attributes)
-        for name in ALIKE:
-            if attributes.get(name) != reference[1].get(name):
-                found = f"{path} of {name} {attributes.get(name)}"
-                wanted = reference[1].get(name)
-                raise ParameterError("shards", found, f"{name} {wanted}, as {reference[0].name}")
+        if differs := where_unlike(attributes, reference[1], ALIKE):
+            name, found, wanted = differs
+            allowed = f"{name} {wanted}, as {reference[0].name}"
+            raise ParameterError("shards", f"{path} of {name} {found}", allowed)
         firsts[path] = int(attributes["first"])
     assert reference is not None
     total, end = int(reference[1]["total"]), 0
@@ -183,13 +182,13 @@ def _lay_over(
         patterns[rows] = h5py.VirtualSource(source.replace("%", "%%"), DATA, shard[DATA].shape)
         filled = rows.stop
     recipe = read_recipe(attributes)
-    alike = {name: attributes[name] for name in ALIKE if name in attributes}
-    provenance = alike | {"first": 0, "count": total}
+    provenance = {"program": "msft merge", "command": command, "shards": len(shards)}
+    alike = {name: attributes[name] for name in ALIKE}
     lay_out(
         file,
         total,
         recipe.simulation,
-        {"program": "msft merge", "command": command, "shards": len(shards), **provenance},
+        {**provenance, **alike, "first": 0, "count": total},
         virtual=patterns,
         varying=recipe.uncertainty.varying,
         wavenumber=recipe.smallest_wavenumber,

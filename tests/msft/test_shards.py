@@ -32,6 +32,7 @@ RECIPE = Recipe(
     Simulation(detector=EwaldDetector(pixels=12, q_step=0.07)),
     Uncertainty(wavelength=0.2),
 )
+OTHER_LIGHT = replace(RECIPE.simulation, optics=replace(RECIPE.simulation.optics, wavelength=14.0))
 COUNT = 20
 
 
@@ -123,8 +124,7 @@ def test_another_shard_in_place_of_the_merged_one_is_refused(folder: Path, what:
     if what == "seed":
         recipe = replace(recipe, seed=8)
     elif what == "wavelength":
-        simulation = replace(recipe.simulation, optics=replace(recipe.simulation.optics, wavelength=14.0))
-        recipe = replace(recipe, simulation=simulation)
+        recipe = replace(recipe, simulation=OTHER_LIGHT)
     if what == "length":
         place.write_bytes((folder / "whole.h5").read_bytes())
     elif what == "other file":
@@ -150,9 +150,8 @@ def test_shards_of_a_version_with_fewer_fields_are_merged(folder: Path) -> None:
     assert_same(folder / "merged.h5", folder / "whole.h5")
 
 
-def _other_seed(folder: Path) -> None:
-    recipe = Recipe(8, RECIPE.distribution, RECIPE.simulation, RECIPE.uncertainty)
-    generate_shard(folder / "shards", Shard(2, 3), COUNT, recipe, force=True)
+def _made_by(recipe: Recipe) -> Callable[[Path], object]:
+    return lambda folder: generate_shard(folder / "shards", Shard(2, 3), COUNT, recipe, force=True)
 
 
 def _incomplete(folder: Path) -> None:
@@ -187,7 +186,8 @@ def _cut(folder: Path) -> None:
         (lambda folder: shutil.copy(folder / "shards/0002-of-0003.h5", folder / "shards/b.h5"), "twice"),
         (lambda folder: (folder / "shards/x.h5").write_text("no HDF5"), "readable"),
         (lambda folder: unfinished(folder / "shards/0002-of-0003.h5").touch(), "finished"),
-        (_other_seed, "seed"),
+        (_made_by(replace(RECIPE, seed=8)), "seed 8; allowed: seed 7"),
+        (_made_by(replace(RECIPE, simulation=OTHER_LIGHT)), "of simulation.optics.wavelength 14.0; allowed"),
         (_incomplete, "complete"),
         (_cut, "readable"),
         (_all_say("particles", "xx"), "0001-of-0003"),
@@ -197,8 +197,8 @@ def _cut(folder: Path) -> None:
         (lambda folder: [path.unlink() for path in (folder / "shards").iterdir()], "*.h5"),
     ],
     ids=[
-        "one missing", "end missing", "twice", "text", "unfinished", "other seed", "incomplete", "cut",
-        "no particles", "no first", "no sample", "no folder", "empty",
+        "one missing", "end missing", "twice", "text", "unfinished", "other seed", "other light",
+        "incomplete", "cut", "no particles", "no first", "no sample", "no folder", "empty",
     ],
 )  # fmt: skip
 def test_what_is_no_whole_dataset_is_refused(
