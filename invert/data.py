@@ -8,9 +8,8 @@ from pathlib import Path
 import torch
 
 from augment.files import check_linear
-from msft.dataset import open_hdf5, open_patterns, read_recipe
+from msft.dataset import PatternFile, open_patterns, read_recipe
 from msft.errors import ParameterError
-from msft.layout import PROCESS
 from msft.particle import Particles
 from msft.pattern import Simulation
 from msft.shots import Recipe
@@ -72,13 +71,11 @@ def read_dataset(path: Path) -> PatternDataset:
             if not finite.all():
                 number = start + int(finite.logical_not().nonzero()[0])
                 raise ParameterError("dataset", f"{path} with pattern {number} that is not finite", "numbers")
-        particles, simulation = patterns.particles, patterns.simulation
-    return PatternDataset(intensity, particles, simulation, _recipe(path))
+        return PatternDataset(intensity, patterns.particles, patterns.simulation, _recipe(patterns))
 
 
-def _recipe(path: Path) -> Recipe | None:
-    with open_hdf5(path) as file:
-        try:
-            return read_recipe(file[PROCESS].attrs)
-        except (KeyError, ParameterError):  # made by other means
-            return None
+def _recipe(patterns: PatternFile) -> Recipe | None:
+    try:
+        return read_recipe(patterns.provenance)
+    except (KeyError, ParameterError):  # made by other means
+        return None

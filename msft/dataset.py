@@ -27,10 +27,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import h5py
 import numpy as np
@@ -217,7 +217,7 @@ def _read_optics(file: h5py.File, count: int) -> dict[str, NDArray[np.float64]]:
     return values
 
 
-def _simulation_of(process: h5py.AttributeManager) -> Simulation:
+def _simulation_of(process: Mapping[str, Any]) -> Simulation:
     return from_mapping(Simulation, json.loads(process["simulation"]), "simulation")
 
 
@@ -252,7 +252,7 @@ def _shows(shard: h5py.File, merged: h5py.Group, rows: slice, simulation: Simula
         return False
 
 
-def read_recipe(process: h5py.AttributeManager) -> Recipe:
+def read_recipe(process: Mapping[str, Any]) -> Recipe:
     """What a generated dataset was made from, from the attributes of its ``process_1``.
 
     Raises

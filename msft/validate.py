@@ -14,7 +14,7 @@ from msft.dataset import MISREAD, PatternFile, open_hdf5, read_recipe
 from msft.errors import ParameterError, one_line
 from msft.helium.labels import NAMES, broken_rules
 from msft.helium.rules import labels_of
-from msft.layout import CXI_VERSION, DATA, PROCESS, SAMPLE
+from msft.layout import CXI_VERSION, DATA, SAMPLE
 from msft.particle import SMALLEST_RADIUS
 from msft.seeding import check_seed
 from msft.shots import Shots
@@ -106,7 +106,7 @@ def validate(
         findings += [Finding(name + check, fault) for check, fault in faults.items()]
         if "seed" in patterns.provenance and "first" in patterns.provenance:
             check = name + "particles drawn again"
-            findings.append(_finding(check, lambda: _drawn(file, patterns, chosen)))
+            findings.append(_finding(check, lambda: _drawn(patterns, chosen)))
     return findings
 
 
@@ -219,10 +219,9 @@ def _pattern(patterns: PatternFile, index: int) -> Iterator[tuple[str, str]]:
         yield "patterns simulated again", f"the magnitude of pattern {index} is off by {100 * gap:.2g} %"
 
 
-def _drawn(file: h5py.File, patterns: PatternFile, chosen: NDArray[np.int64]) -> str:
+def _drawn(patterns: PatternFile, chosen: NDArray[np.int64]) -> str:
     """What differs from the particles that the seed gives."""
-    attributes = file[PROCESS].attrs
-    again = read_recipe(attributes).shots(chosen + int(attributes["first"]))
+    again = read_recipe(patterns.provenance).shots(chosen + int(patterns.provenance["first"]))
     stored = patterns.particles[chosen]
     pairs = {
         name: (getattr(again.particles, name), getattr(stored, name))
