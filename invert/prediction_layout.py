@@ -93,12 +93,10 @@ def lay_out(
     sigma_means
         What the uncertainties are.
     """
-    file["cxi_version"] = CXI_VERSION
-    file.attrs["default"] = "entry_1"
-    entry = file.create_group("entry_1")
-    entry.attrs.update(NX_class="NXentry", default="result_1")
-    result = entry.create_group("result_1")
-    result.attrs.update(NX_class="NXdata", signal="measured")
+    facts = {"written": 0, "complete": False, **provenance}
+    if simulation is not None:
+        facts["simulation"] = json.dumps(to_mapping(simulation))
+    result = result_group(file, "measured", facts)
     for name, (kind, width) in COLUMNS.items():
         shape = (width,) if width else ()
         result.create_dataset(name, (0, *shape), kind, maxshape=(None, *shape), chunks=(1024, *shape))
@@ -116,11 +114,19 @@ def lay_out(
     for name in ("orientation_sigma", "radius_sigma"):
         result[name].attrs["meaning"] = sigma_means
     result["flags"].attrs["names"] = json.dumps(FLAGS)
+
+
+def result_group(file: h5py.File, signal: str, provenance: Mapping[str, Any]) -> h5py.Group:
+    """The group of a new file of answers that viewers open, where they show `signal`; what it came from."""
+    file["cxi_version"] = CXI_VERSION
+    file.attrs["default"] = "entry_1"
+    entry = file.create_group("entry_1")
+    entry.attrs.update(NX_class="NXentry", default="result_1")
+    result = entry.create_group("result_1")
+    result.attrs.update(NX_class="NXdata", signal=signal)
     process = entry.create_group("process_1")
-    process.attrs.update(NX_class="NXprocess", version=msft.__version__, written=0, complete=False)
-    if simulation is not None:
-        process.attrs["simulation"] = json.dumps(to_mapping(simulation))
-    process.attrs.update(provenance)
+    process.attrs.update({"NX_class": "NXprocess", "version": msft.__version__, **provenance})
+    return result
 
 
 def check_layout(result: h5py.Group) -> None:

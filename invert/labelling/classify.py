@@ -12,20 +12,19 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-import msft
 from invert.frames import Frames, FrameSource
 from invert.labelling.classifier import Classifier, check_size
 from invert.labelling.inputs import inputs
 from invert.labelling.scores import THRESHOLD
+from invert.prediction_layout import RESULT, result_group
 from invert.reading.opening import require_readable
 from invert.reading.options import chosen
-from msft.dataset import CXI_VERSION, open_hdf5
+from msft.dataset import open_hdf5
 from msft.errors import ParameterError
 from msft.helium import labels as helium
 from msft.layout import PROCESS
 from msft.output import beside, whole
 
-RESULT = "/entry_1/result_1"
 STATE = "source_bytes_and_changed_ns"
 CHUNK = 256
 
@@ -163,22 +162,14 @@ def classify_stream(
 def write_labelling(path: Path, labelling: Labelling, provenance: dict[str, Any]) -> None:
     """Write labels and probabilities as HDF5, whole or not at all; `provenance` becomes attributes."""
     with whole(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        file["cxi_version"] = CXI_VERSION
-        file.attrs["default"] = "entry_1"
-        entry = file.create_group("entry_1")
-        entry.attrs.update(NX_class="NXentry", default="result_1")
-        result = file.create_group(RESULT)
-        result.attrs.update(NX_class="NXdata", signal="probabilities", threshold=labelling.threshold)
+        state = {} if labelling.state is None else {STATE: labelling.state}
+        result = result_group(file, "probabilities", {**provenance, **state})
+        result.attrs["threshold"] = labelling.threshold
         for name in ("labels", "probabilities"):
             result[name] = getattr(labelling, name)
             result[name].attrs["names"] = list(labelling.names)
         result["frame"] = labelling.frames
         result.create_dataset("source", data=[labelling.source] * len(labelling), dtype=h5py.string_dtype())
-        process = entry.create_group("process_1")
-        process.attrs.update(NX_class="NXprocess", version=msft.__version__)
-        process.attrs.update(provenance)
-        if labelling.state is not None:
-            process.attrs[STATE] = labelling.state
 
 
 def write_table(path: Path, labelling: Labelling) -> None:
