@@ -1,6 +1,6 @@
 """What forward fitting makes of a network's estimates: errors before and after, by method and by radius.
 
-    python benchmarks/refine.py MODEL [--tests 200] [--method-tests 40] [--patterns 200]
+    python benchmarks/refine.py MODEL [--tests 200] [--method-tests 40] [--patterns 200] [--fits 100]
 
 MODEL is a folder of `invert train`. The test patterns are new ones, clean and through the preset
 `experiment`, whose hidden pixels are masked. The first table compares methods from the same estimates on
@@ -8,15 +8,17 @@ clean patterns, with as many patterns per frame for each: Levenberg-Marquardt (`
 L-BFGS-B of scipy on forward differences of the misfit, and Nelder-Mead from the estimate and three points
 around it. The others are `invert predict --refine` as it is: on clean patterns, on those of the preset
 without what a detector does to the light (photons, window, hole and gaps are left), and on those of the whole
-preset; and how many of the errors are within the stated 68 % intervals. Writes a JSON.
+preset; how many of the errors are within the stated 68 % intervals, and how many frames went astray, further
+than 5 degrees or 3 nm from the truth. The last one is `invert fit` from scratch on some of the latter frames.
+Writes a JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from augment.filter import Filter
 from augment.scaling import FLOOR_DECADES
 from invert import checkpoint
 from invert.estimate import Estimates
+from invert.fitting.fit import MonteCarloSimplex, fit
 from invert.fitting.forward import Candidate, ForwardModel
 from invert.fitting.polish import polish, turned
 from invert.fitting.refine import Refinement, refine
@@ -53,6 +56,8 @@ CASES: tuple[tuple[str, str, tuple[type[Filter], ...]], ...] = (
     ("experiment", "experiment", ()),
 )
 """Names of the test sets, and the presets and what of them is left out."""
+
+ASTRAY_DEGREES, ASTRAY_NM = 5.0, 3.0
 
 EDGES = np.linspace(30, 160, 6)
 """Of the classes of radii, in nm."""
@@ -118,20 +123,22 @@ def judged(particles: Particles, truth: Particles) -> Errors:
 
 
 def statistics(result: Errors, rows: NDArray[np.bool_] | slice = slice(None)) -> dict[str, float]:
-    """Medians and 90 % quantiles of angle and radius."""
+    """Medians, 90 and 99 % quantiles of angle and radius, and how many frames went astray."""
+    astray = (result.orientation > ASTRAY_DEGREES) | (result.radius > ASTRAY_NM)
     return {
         f"{name}_{label}": float(np.quantile(values[rows], quantile))
         for name, values in (("degrees", result.orientation), ("nm", result.radius))
-        for label, quantile in (("median", 0.5), ("90", 0.9))
-    }
+        for label, quantile in (("median", 0.5), ("90", 0.9), ("99", 0.99))
+    } | {"astray": int(astray[rows].sum())}
 
 
 def describe(numbers: dict[str, float]) -> str:
     """The same for people."""
-    return (
-        f"{numbers['degrees_median']:9.2g} / {numbers['degrees_90']:8.2g} deg "
-        f"{numbers['nm_median']:9.2g} / {numbers['nm_90']:8.2g} nm"
+    quantiles = "median", "90", "99"
+    angle, radius = (
+        " / ".join(f"{numbers[f'{name}_{label}']:8.2g}" for label in quantiles) for name in ("degrees", "nm")
     )
+    return f"{angle} deg  {radius} nm  {numbers['astray']} astray"
 
 
 def methods(
@@ -188,6 +195,23 @@ def before_and_after(
     return result
 
 
+def from_scratch(frames: Frames, simulation: Simulation) -> dict[str, Any]:
+    """The errors of fits from random starts."""
+    assert frames.truth is not None
+    begin = time.perf_counter()
+    found = fit(frames, simulation, "icosahedron", MonteCarloSimplex()).estimates
+    result = {
+        "frames": len(found),
+        "patterns_median": float(np.median(found.patterns_used)),
+        "patterns_most": int(found.patterns_used.max()),
+        "seconds_per_frame": (time.perf_counter() - begin) / len(found),
+        **statistics(judged(found.particles, frames.truth)),
+    }
+    print(f"from scratch, {result['frames']} frames: {result['patterns_median']:.0f} patterns per frame")
+    print(f"  {'fitted':18} {describe(result)}")
+    return result
+
+
 def main() -> None:
     """Measure, print, record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -195,6 +219,7 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=200)
     parser.add_argument("--method-tests", type=int, default=40)
     parser.add_argument("--patterns", type=int, default=200)
+    parser.add_argument("--fits", type=int, default=100, help="from scratch")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "records" / "refine.json")
     arguments = parser.parse_args()
     loaded = checkpoint.load(arguments.model)
@@ -206,16 +231,12 @@ def main() -> None:
         frames = detected.frames_of(particles, simulation, preset, TEST_SEED, left_out)
         estimates = predict(loaded, frames).estimates
         if name == "identity":
-            few = slice(0, arguments.method_tests)
-            some = replace(
-                frames,
-                images=frames.images[few],
-                valid=frames.valid[few],
-                numbers=frames.numbers[few],
-                truth=particles[few],
-            )
+            some = frames.part(np.arange(min(len(particles), arguments.method_tests)))
             result["methods"] = methods(predict(loaded, some).estimates, some, simulation, arguments.patterns)
         result[name] = before_and_after(name, estimates, frames, simulation, refinement)
+    few = frames.part(np.arange(min(len(particles), arguments.fits)))
+    if len(few.images):
+        result["from_scratch"] = from_scratch(few, simulation)
     record.write(arguments.out, result)
     print(f"wrote {arguments.out}")
 

@@ -76,7 +76,7 @@ def classify(
             count = len(chosen(wanted, len(source)))
             with progress_bar("classifying", count, quiet or as_json) as progress:
                 found = labelling.classify_stream(loaded.classifier, source, wanted, threshold, progress)
-            notes = source_notes(source)
+            notes = [*source_notes(source), *loaded.doubts(source.instrument.wavelength)]
         provenance = {
             "program": "invert classify",
             "command": command_line(),
@@ -238,6 +238,7 @@ def evaluate_classifier(model: Path, dataset: Path, target: Path, options: Optio
     from invert.labelling.classifier import check_labels, check_size, load
     from invert.labelling.labels import read_labelled
     from invert.model import pick_device
+    from invert.overlap import shared
     from msft.output import whole
 
     loaded = load(model)
@@ -255,8 +256,10 @@ def evaluate_classifier(model: Path, dataset: Path, target: Path, options: Optio
     lines = [*scores.lines(), str(target), str(picture)]
     report(scores.as_dict(), lines, options.quiet, options.as_json)
     warnings = _unseen(labelled)
-    if labelled.digest() == loaded.provenance.get("dataset", {}).get("sha256"):
-        warnings.append("warning: the network was trained on these very images; on others it errs more")
+    known = shared(loaded.provenance.get("dataset", {}), labelled.source)
+    if known:
+        which = f"{known} of these images" if known < len(labelled.labels) else "these very images"
+        warnings.append(f"warning: the network was trained on {which}; on others it errs more")
     for warning in warnings:
         print(warning, file=sys.stderr)
 

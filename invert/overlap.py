@@ -34,7 +34,9 @@ UNRECORDED: Mapping[str, Mapping[str, Any]] = {
 
 def source_of(dataset: Path, patterns: int) -> dict[str, Any]:
     """What a training records of a dataset with so many patterns."""
-    return {"file": dataset.name, "sha256": digest(dataset), "patterns": patterns, "recipe": _recipe(dataset)}
+    with open_hdf5(dataset) as file:
+        recipe = recipe_among(file[PROCESS].attrs)
+    return {"file": dataset.name, "sha256": digest(dataset), "patterns": patterns, "recipe": recipe}
 
 
 def learned(training: Mapping[str, Any], provenance: Mapping[str, Any], dataset: Path) -> int:
@@ -53,7 +55,7 @@ def learned(training: Mapping[str, Any], provenance: Mapping[str, Any], dataset:
         As `msft.dataset.open_patterns`.
     """
     own = source_of(dataset, 0)
-    return max((_shared(source, own) for source in _sources(training, provenance)), default=0)
+    return max((shared(source, own) for source in _sources(training, provenance)), default=0)
 
 
 def _sources(training: Mapping[str, Any], provenance: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -65,7 +67,8 @@ def _sources(training: Mapping[str, Any], provenance: Mapping[str, Any]) -> Iter
         training = provenance.get("training", {})
 
 
-def _shared(source: Mapping[str, Any], own: Mapping[str, Any]) -> int:
+def shared(source: Mapping[str, Any], own: Mapping[str, Any]) -> int:
+    """How many patterns of a dataset are those of another one, both as trainings record them."""
     if source.get("sha256") == own["sha256"]:
         return int(source.get("patterns", 1))
     one, other = source.get("recipe") or UNRECORDED.get(str(source.get("sha256")), {}), own["recipe"]
@@ -76,9 +79,8 @@ def _shared(source: Mapping[str, Any], own: Mapping[str, Any]) -> int:
     return max(0, last - first)
 
 
-def _recipe(dataset: Path) -> dict[str, Any] | None:
-    with open_hdf5(dataset) as file:
-        attributes = file[PROCESS].attrs
-        if any(name not in attributes for name in RECIPE):  # made by other means
-            return None
-        return {name: np.asarray(attributes[name]).item() for name in RECIPE}
+def recipe_among(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What of a dataset's attributes says which particles it shows; None if it was made by other means."""
+    if any(name not in attributes for name in RECIPE):
+        return None
+    return {name: np.asarray(attributes[name]).item() for name in RECIPE}

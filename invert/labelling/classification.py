@@ -211,7 +211,7 @@ def train(
         If the frames or the folder cannot be used, or the disk is full.
     """
     checkpoint.check_folder(out, force)
-    source = {"frames": labelled.frames.source, "sha256": labelled.digest(), "images": len(labelled.labels)}
+    source = labelled.source
     identity = {"version": msft.__version__, "dataset": source["sha256"], **to_mapping(preset)}
     with resumable(out, identity) as resumption:
         trained = fit(labelled, preset, device, progress, left=resumption.read(force), keep=resumption.keep)

@@ -20,6 +20,9 @@ from msft.helium import labels as helium
 FORMAT = "msft-invert classifier 1"
 BATCH = 64
 
+SAME_LIGHT = 0.01
+"""Part of a wavelength by which frames may be beyond what was learned from."""
+
 
 def paper_network() -> NetworkConfiguration:
     """ResNet18 whose first activation is logarithmic (Zimmermann et al. 2019, section 5.1)."""
@@ -145,6 +148,17 @@ class LoadedClassifier(NamedTuple):
     digest: str
     path: Path
     provenance: dict[str, Any]
+
+    def doubts(self, wavelength: float | None) -> list[str]:
+        """What is warned of frames whose light, in nm, is not that of the images which it learned from."""
+        learned = self.provenance.get("dataset", {}).get("wavelengths")
+        if wavelength is None or learned is None:
+            return []
+        shortest, longest = learned
+        if shortest * (1 - SAME_LIGHT) <= wavelength <= longest * (1 + SAME_LIGHT):
+            return []
+        of = f"{shortest:.4g} nm" if shortest == longest else f"{shortest:.4g} to {longest:.4g} nm"
+        return [f"warning: light of {wavelength:.4g} nm; the network learned from images of {of}"]
 
 
 def save(

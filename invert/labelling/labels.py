@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,7 +15,8 @@ from numpy.typing import NDArray
 
 from invert.frames import Frames, read_frames
 from invert.labelling.inputs import CHUNK, InputConfiguration, inputs
-from msft.dataset import open_hdf5
+from invert.overlap import recipe_among
+from msft.dataset import open_hdf5, read_recipe
 from msft.errors import ParameterError
 from msft.helium import labels as helium
 from msft.helium.images import PIXELS, open_labelled
@@ -40,12 +43,29 @@ class LabelledFrames:
         Of the C labels.
     unseen
         How many more frames there were, without a valid pixel, of which nobody can learn anything.
+    recipe
+        Which particles they show, if the file was generated; see `invert.overlap`.
+    wavelengths
+        Shortest and longest in nm, if the file says.
     """
 
     frames: Frames
     labels: Labels
     names: tuple[str, ...]
     unseen: int = 0
+    recipe: Mapping[str, Any] | None = None
+    wavelengths: tuple[float, float] | None = None
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What a training records of them."""
+        return {
+            "frames": self.frames.source,
+            "sha256": self.digest(),
+            "patterns": len(self.labels),
+            "recipe": self.recipe,
+            "wavelengths": self.wavelengths,
+        }
 
     def examples(self, configuration: InputConfiguration) -> Examples:
         """Images and labels as a classifier learns from them."""
@@ -128,6 +148,7 @@ def _all_labelled(path: Path, pixels: int) -> LabelledFrames:
             raise ParameterError("labels", f"none in {path.name}", f"0 and 1, shape (N, C), in {LABELS}")
         if PROCESS in file and not file[PROCESS].attrs.get("complete", True):
             raise ParameterError("dataset", path, "a complete dataset; this one was interrupted")
+        process = dict(file[PROCESS].attrs) if PROCESS in file else {}
         stored = file[LABELS][()]
         given = file[LABELS].attrs.get("names")
     names = helium.NAMES if given is None else _names(given)
@@ -140,7 +161,22 @@ def _all_labelled(path: Path, pixels: int) -> LabelledFrames:
     frames = read_frames(path)
     if len(frames.images) != len(labels):
         raise ParameterError("labels", f"{len(labels)} in {path.name}", f"{len(frames.images)}, one a frame")
-    return LabelledFrames(frames, labels.astype(np.uint8), names)
+    return LabelledFrames(
+        frames,
+        labels.astype(np.uint8),
+        names,
+        recipe=recipe_among(process),
+        wavelengths=_wavelengths(process, frames),
+    )
+
+
+def _wavelengths(process: Mapping[str, Any], frames: Frames) -> tuple[float, float] | None:
+    try:
+        recipe = read_recipe(process)
+    except (KeyError, ParameterError):  # made by other means
+        return None if frames.wavelength is None else (frames.wavelength, frames.wavelength)
+    drawn = [optics.wavelength for optics in recipe.uncertainty.extremes(recipe.simulation.optics)]
+    return min(drawn), max(drawn)
 
 
 def _released(path: Path, pixels: int) -> LabelledFrames:

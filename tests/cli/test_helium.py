@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from msft_cli.inversion import app as invert
 from msft_cli.simulation import app as msft
 
 from msft.helium import PRESET
@@ -57,3 +58,36 @@ def test_what_is_no_helium_is_refused(tmp_path: Path, config: str, options: list
     )
     assert_refused(result, field)
     assert [path.name for path in tmp_path.iterdir()] == ["c.toml"]
+
+
+def test_images_of_the_same_droplets_and_other_light_are_told(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL)
+    (tmp_path / "quick.toml").write_text(
+        "[network]\nblocks = [1]\nwidth = 4\n[input]\npixels = 32\n[training]\nepochs = 1\nbatch = 8\n"
+    )
+    helium = ["--preset", "helium", "--config", tmp_path / "small.toml", "--quiet"]
+    for name, count, seed in (("a", 20, 3), ("b", 30, 3), ("c", 10, 4)):
+        arguments = ["--n", count, "--seed", seed, *helium, "-o", tmp_path / f"{name}.h5"]
+        assert run(msft, "generate", *arguments).exit_code == 0
+    trained = run(
+        invert,
+        "train",
+        tmp_path / "a.h5",
+        "--config",
+        tmp_path / "quick.toml",
+        "-o",
+        tmp_path / "m",
+        "--quiet",
+    )
+    assert trained.exit_code == 0, trained.output
+    told = {name: run(invert, "evaluate", tmp_path / "m", tmp_path / f"{name}.h5").stderr for name in "abc"}
+    assert "trained on these very images" in told["a"]
+    assert "trained on 20 of these images" in told["b"]
+    assert "trained" not in told["c"]
+    silver = ["--n", 2, "--pixels", 32, "--q-step", 0.03, "--quiet", "-o", tmp_path / "silver.h5"]
+    assert run(msft, "generate", *silver).exit_code == 0
+    done = run(invert, "classify", tmp_path / "silver.h5", "--model", tmp_path / "m")
+    assert done.exit_code == 0, done.output
+    assert "light of 13.5 nm; the network learned from images of 35.42 to 65.25 nm" in done.stderr
+    done = run(invert, "classify", tmp_path / "c.h5", "--model", tmp_path / "m")
+    assert "light" not in done.stderr
