@@ -67,7 +67,8 @@ def test_an_interrupt_while_it_waits_for_the_last_call_lets_that_end_too() -> No
 
     def work() -> None:
         assert began.wait(10)
-        for _ in range(2):
+        # several, since one that comes while something is collected as garbage is lost
+        for _ in range(4):
             time.sleep(0.1)
             signal.pthread_kill(main, signal.SIGINT)
         time.sleep(0.1)
