@@ -24,7 +24,7 @@ Page = Annotated[
     bool | None,
     typer.Option("--report/--no-report", help="Write an HTML page [if plotly is installed]."),
 ]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the frames.")]
 
 
 def source_notes(source: FrameSource) -> list[str]:

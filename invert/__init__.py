@@ -16,7 +16,9 @@
 - ``frames``: measured frames from HDF5; ``centre``: where the beam was;
 - ``estimate``: what every inverter returns;
 - ``predict``: frames to estimates with a network, judged by ``agreement`` with ``contrast``, and ``quality``
-  with ``fringes``; ``stream``: all frames of a file; ``behind``: what is written meanwhile;
+  with ``fringes``;
+- ``inverter``: what inverts frames, a ``network_inverter`` or a ``fitting_inverter``; ``stream``: all frames
+  of a file; ``processes``: by several; ``behind``: what is written meanwhile; ``kept``: what is not replaced;
 - ``predictions``: estimates as HDF5, in the ``prediction_layout``; ``table``: as CSV and for people;
   ``report``: as a page;
 - ``watch``: a folder in which frames appear; ``pictures``: PNG, TIFF and arrays to HDF5;
