@@ -9,7 +9,7 @@ from scipy.fft import irfft2, next_fast_len, rfft2
 from invert.fitting.forward import Beam
 
 FEWEST_SHARED = 0.25
-"""A shift counts only where so large a part of the valid pixels still meets light."""
+"""A shift counts only where so large a part of the valid pixels meets light, of those that do at the best."""
 
 
 def find_beam(
@@ -70,14 +70,16 @@ def find_beams(
     patterns = np.where(lit, simulated - simulated[:, lit].mean(axis=1)[:, None, None], 0.0)
     weight, light = spectrum(valid.astype(np.float64)), spectrum(lit.astype(np.float64))
     frame, pattern = spectrum(frames), spectrum(patterns)
-    shared = over_shifts(weight, light)
+    shared = np.rint(over_shifts(weight, light))
     count = np.maximum(shared, 1.0)
     sum_frame, sum_pattern = over_shifts(frame, light), over_shifts(weight, pattern)
     covariance = over_shifts(frame, pattern) - sum_frame * sum_pattern / count
     spread_frame = over_shifts(spectrum(frames**2), light) - sum_frame**2 / count
     spread_pattern = over_shifts(weight, spectrum(patterns**2)) - sum_pattern**2 / count
     spread = np.sqrt(np.maximum(spread_frame * spread_pattern, 0.0))
-    usable = (shared > FEWEST_SHARED * valid.sum()) & (spread > 1e-6 * spread.max(axis=(1, 2), keepdims=True))
+    usable = (shared > FEWEST_SHARED * shared.max()) & (
+        spread > 1e-6 * spread.max(axis=(1, 2), keepdims=True)
+    )
     correlation = np.where(usable, covariance / np.where(usable, spread, 1.0), -1.0).reshape(
         len(simulated), -1
     )

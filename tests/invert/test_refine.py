@@ -155,6 +155,17 @@ def test_the_beam_is_located_with_a_particle_that_is_nearly_right() -> None:
         assert abs(locate_beams(model, truth[row : row + 1], 1).beams - model.beam).max() == pytest.approx(1)
 
 
+def test_the_beam_is_located_where_few_pixels_see_light() -> None:
+    """Less than a quarter of the valid ones: the others lie beyond 90 degrees."""
+    wide = Simulation(detector=EwaldDetector(64, 8 * PAPER_Q_STEP))
+    truth = PARTICLES[:2]
+    for row, image in enumerate(frames_of(wide.intensity(truth)).grey(5.0).numpy()):
+        valid = np.ones(image.shape, dtype=bool)
+        found = locate_beams(ForwardModel(image, valid, wide, "icosahedron"), truth, 3)
+        assert found.beams[row].tolist() == [0, 0]
+        assert found.agreement[row] > 0.99
+
+
 @pytest.mark.parametrize("free_beam", [False, True])
 @pytest.mark.parametrize("value", [np.nan, 1e30, -1.0, 3e5])
 def test_masked_pixels_have_no_influence(free_beam: bool, value: float) -> None:
