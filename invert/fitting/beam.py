@@ -10,13 +10,25 @@ from numpy.typing import NDArray
 
 from augment.scaling import FLOOR_DECADES, log_scale
 from invert.centre import find_beams
-from invert.fitting.forward import CENTRE, FLOORS, ForwardModel, log_above_floor, standardised
+from invert.fitting.forward import (
+    CENTRE,
+    FLOORS,
+    MARGIN,
+    ForwardModel,
+    log_above_floor,
+    point_spread,
+    standardised,
+)
 from msft.particle import Particles
 
 FloatArray = NDArray[np.float64]
 
 PIXELS_AT_ONCE = 2**20
 """Of patterns that are compared together: their spectra take some 100 bytes a pixel."""
+
+SPREADS = (0.0, 1.0)
+"""Variances of the point spread in square pixels that are tried. Where light is spread but the patterns are
+not, a small particle without fringes agrees better with a large one's frame than the right one."""
 
 
 class Located(NamedTuple):
@@ -27,14 +39,15 @@ class Located(NamedTuple):
     beams
         Where the beam is by each, in pixels (row, column) from the centre, shape (N, 2).
     agreement
-        Correlation with the frame there, above the best of `FLOORS`, shape (N,).
-    floors
-        That one, in decades, shape (N,).
+        Correlation with the frame there, with the best of `SPREADS` above the best of `FLOORS`, shape (N,).
+    floors, spreads
+        Those, in decades and in square pixels, shapes (N,).
     """
 
     beams: FloatArray
     agreement: FloatArray
     floors: FloatArray
+    spreads: FloatArray
 
 
 def locate_beams(model: ForwardModel, particles: Particles, shift: int) -> Located:
@@ -66,16 +79,20 @@ def _located(model: ForwardModel, particles: Particles, shift: int) -> Located:
     patterns = log_scale(torch.from_numpy(intensity), FLOOR_DECADES).numpy()
     about = round(model.beam[0]), round(model.beam[1])
     shifts, _ = find_beams(model.grey, model.given, patterns, lit, shift, about)
-    agreement, floors = np.empty(len(shifts)), np.empty(len(shifts))
-    for index, step in enumerate(shifts):
-        here, there = _overlap(step, shape), _overlap(-step, shape)
-        seen = model.given[here] & lit[there]
-        measured = standardised(model.grey[here][seen])
-        light = intensity[index][there][seen]
-        alike = [float(measured @ standardised(log_above_floor(light, floor))) for floor in FLOORS]
-        agreement[index], floors[index] = max(alike), FLOORS[int(np.argmax(alike))]
+    agreement, floors, spreads = np.full((3, len(shifts)), -np.inf)
+    for spread in SPREADS:
+        shown = point_spread(intensity, spread, MARGIN) if spread else intensity
+        for index, step in enumerate(shifts):
+            here, there = _overlap(step, shape), _overlap(-step, shape)
+            seen = model.given[here] & lit[there]
+            measured = standardised(model.grey[here][seen])
+            light = shown[index][there][seen]
+            alike = [float(measured @ standardised(log_above_floor(light, floor))) for floor in FLOORS]
+            if max(alike) > agreement[index]:
+                agreement[index], spreads[index] = max(alike), spread
+                floors[index] = FLOORS[int(np.argmax(alike))]
     # the middle is known to fractions of a pixel
-    return Located(np.asarray(shifts + np.subtract(model.beam, about)), agreement, floors)
+    return Located(np.asarray(shifts + np.subtract(model.beam, about)), agreement, floors, spreads)
 
 
 def _overlap(step: NDArray[np.int64], shape: tuple[int, ...]) -> tuple[slice, ...]:

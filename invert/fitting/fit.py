@@ -22,6 +22,7 @@ from invert.fitting.forward import (
     BEAM_STEP,
     CENTRE,
     FLOORS,
+    MARGIN,
     Beam,
     Candidate,
     ForwardModel,
@@ -189,8 +190,9 @@ def fit_frame(model: ForwardModel, search: MonteCarloSimplex, generator: np.rand
     descent = descend(model, search, starts)
     radius, orientation = starts.particles(descent.points, np.arange(search.starts))
     if search.polished and search.free_beam:
-        fine = model.around(model.beam, BEAM_REACH)
         chosen = _with_the_beam_free(model, search, radius, orientation)
+        spread = any(candidate.blur for candidate in chosen)
+        fine = model.around(model.beam, BEAM_REACH, MARGIN if spread else 0)
         before = model.patterns
     else:
         fine, before = model, 0
@@ -243,9 +245,9 @@ def _with_the_beam_free(
         found = locate_beams(model, Particles(radius, orientation, model.body), round(BEAM_REACH))
     least, most = (np.add(model.beam, sign * (BEAM_REACH - BEAM_STEP)) for sign in (-1, 1))
     candidates = [
-        Candidate(float(r), q, float(floor), (float(beam[0]), float(beam[1])))
-        for r, q, floor, beam in zip(
-            radius, orientation, found.floors, np.clip(found.beams, least, most), strict=True
+        Candidate(float(r), q, float(floor), (float(beam[0]), float(beam[1])), float(spread))
+        for r, q, floor, beam, spread in zip(
+            radius, orientation, found.floors, np.clip(found.beams, least, most), found.spreads, strict=True
         )
     ]
     chosen = different(candidates, list(-found.agreement), POLISHED, model.body)

@@ -12,7 +12,7 @@ from augment.scaling import FLOOR_DECADES
 from invert.estimate import Estimates, Inversion
 from invert.fitting.beam import locate_beams
 from invert.fitting.fitted import APART_NM, PICTURE, Fitted, conclude, gather
-from invert.fitting.forward import BEAM_REACH, CENTRE, FLOORS, Candidate, ForwardModel, check_beam
+from invert.fitting.forward import BEAM_REACH, CENTRE, MARGIN, Candidate, ForwardModel, check_beam
 from invert.fitting.polish import PATTERNS_OF_SLOPES, Polished, polish, turned
 from invert.fitting.response import settle
 from invert.frames import Frames
@@ -172,24 +172,20 @@ def _begin(
     if refinement.starts > 1 and 0 < 4 * refinement.radii <= refinement.patterns:
         tried = np.append(tried, np.linspace(*refinement.radius_range, refinement.radii))
     particles = Particles(tried, np.broadcast_to(orientation[0], (len(tried), 4)), model.body)
-    if refinement.free_beam:
-        beams, agreement, floors = locate_beams(model, particles, refinement.shift)
-    else:
-        misfit, floors = model.misfit(tried, particles.orientation, FLOORS)
-        agreement = 1 - misfit
-    best = int(np.argmax(agreement))
+    found = locate_beams(model, particles, refinement.shift if refinement.free_beam else 0)
+    best = int(np.argmax(found.agreement))
     if abs(tried[best] - radius[0]) <= APART_NM:
         best = 0
     if best:
         radius = np.array([tried[best], *radius[:-1]])
         orientation = np.array([orientation[0], *orientation[:-1]])
-    if refinement.free_beam:
-        patterns = model.patterns
-        model = model.around((float(beams[best, 0]), float(beams[best, 1])), BEAM_REACH)
-        model.patterns += patterns
-    floor = float(floors[best])
+    row, column = map(float, found.beams[best])
+    floor, spread = float(found.floors[best]), float(found.spreads[best])
+    patterns = model.patterns
+    model = model.around((row, column), BEAM_REACH if refinement.free_beam else 0.0, MARGIN if spread else 0)
+    model.patterns += patterns
     return model, [
-        Candidate(float(r), q, floor, model.beam) for r, q in zip(radius, orientation, strict=True)
+        Candidate(float(r), q, floor, model.beam, spread) for r, q in zip(radius, orientation, strict=True)
     ]
 
 

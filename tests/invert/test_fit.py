@@ -32,7 +32,7 @@ from msft.seeding import generator_of
 from msft.symmetry import misorientation, to_fundamental_domain
 
 from .conftest import SMALL, Counter, degrees_off, frames_of, photons
-from .test_refine import cut
+from .test_refine import cut, spread
 
 QUICK = MonteCarloSimplex(16, 40, (40.0, 80.0), free_beam=False)
 PARTICLES = ParticleDistribution((45.0, 75.0)).draw(11, range(4))
@@ -340,6 +340,14 @@ def test_a_beam_two_pixels_off_hides_no_particle() -> None:
     assert abs(estimates.particles.radius - truth.radius).max() < 0.5
     assert degrees_off(estimates.particles.orientation, truth.orientation).max() < 4
     assert estimates.beam == pytest.approx(np.tile((1, 2), (6, 1)), abs=0.3)
+
+
+def test_spread_light_hides_no_large_particle() -> None:
+    truth = ParticleDistribution((76.0, 88.0)).draw(60, range(3))
+    search = MonteCarloSimplex(30, 40, (30.0, 90.0))
+    estimates = fit(spread(truth, 0), SMALL, "icosahedron", search).estimates
+    assert abs(estimates.particles.radius - truth.radius).max() < 3
+    assert degrees_off(estimates.particles.orientation, truth.orientation).max() < 3
 
 
 @pytest.mark.parametrize("beyond", [(-25.0, -2.0), (2.0, 25.0)])

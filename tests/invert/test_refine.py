@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from invert.estimate import FLAGS, Alternatives, Estimates, Inversion
 from invert.fitting.beam import locate_beams
 from invert.fitting.forward import ForwardModel
 from invert.fitting.polish import turned
 from invert.fitting.refine import Refinement, refine
+from invert.frames import Frames
 from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.errors import ParameterError
 from msft.particle import ParticleDistribution, Particles
@@ -118,6 +120,27 @@ def test_radii_across_the_range_lead_away_from_no_good_estimate() -> None:
         estimates = refine(near(truth, 0.5, 0.3), frames, SMALL, Refinement(RANGE)).estimates
         assert abs(estimates.particles.radius - truth.radius).max() < 0.6
         assert estimates.beam == pytest.approx(np.tile(offset, (8, 1)), abs=0.3)
+
+
+def spread(truth: Particles, seed: int) -> Frames:
+    """Frames of which a window is measured, their light spread as far as a detector may spread it."""
+    images = gaussian_filter(cut(truth, 1, 2), (0, 1.2, 1.2))
+    window = (abs(X - 1) < 9) & (abs(Y - 2) < 9)
+    return frames_of(photons(images, 1e6, np.random.default_rng(seed)), valid=window)
+
+
+@pytest.mark.parametrize("free_beam", [False, True])
+def test_spread_light_leads_to_no_small_particle(free_beam: bool) -> None:
+    """Its pattern without fringes is more like one whose fringes are washed out than the right one is."""
+    truth = ParticleDistribution((76.0, 88.0)).draw(60, range(8))
+    frames = spread(truth, 0)
+    if not free_beam:
+        frames = replace(frames, images=np.roll(frames.images, (-1, -2), (1, 2)))
+        frames = replace(frames, valid=np.roll(frames.valid, (-1, -2), (1, 2)))
+    refinement = Refinement(RANGE, free_beam=free_beam)
+    estimates = refine(near(truth, 0.5, 1.0), frames, SMALL, refinement).estimates
+    assert abs(estimates.particles.radius - truth.radius).max() < 3
+    assert degrees_off(estimates.particles.orientation, truth.orientation).max() < 3
 
 
 def test_radii_across_the_range_find_the_right_one_in_place_of_a_wrong_estimate() -> None:
