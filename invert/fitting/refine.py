@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,6 @@ from msft.pattern import Simulation
 from msft.seeding import check_seed, generator_of
 
 FloatArray = NDArray[np.float64]
-
-LIKELY = 0.5
-"""Score from which on an estimate is believed: before the detector's response is known, a small particle may
-agree better with a smeared frame than the right one."""
 
 SETTLING = 60
 """Patterns that are kept for the detector's response."""
@@ -50,10 +46,10 @@ class Refinement:
     shift
         Largest shift of the beam in each direction, in pixels.
     radii
-        So many radii across the range are tried with the estimate's orientation, where the estimate's score
-        is below `LIKELY` or unknown and `patterns` allows four times as many; the best one is the first
-        start, if it is another answer and better than the estimate. A measured pattern has side minima a ring
-        apart, and a network that has seen none may begin in a wrong one. 0 tries none.
+        So many radii across the range are tried with the estimate's orientation, where `patterns` allows four
+        times as many; the best one is the first start, if it is another answer and better than the estimate.
+        A measured pattern has side minima a ring apart, and a network that has seen none may begin in a wrong
+        one. 0 tries none.
 
     Raises
     ------
@@ -141,8 +137,6 @@ def _refine_frame(
     refinement: Refinement,
     generator: np.random.Generator,
 ) -> Fitted:
-    if estimates.score is not None and estimates.score[row] >= LIKELY:
-        refinement = replace(refinement, radii=0)
     model, starts = _begin(model, *_around(estimates, row, refinement, generator), refinement)
     used = int(estimates.patterns_used[row])
     last = refinement.patterns - used - PICTURE
