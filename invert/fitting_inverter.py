@@ -15,6 +15,7 @@ from invert.predict import unreadable
 from invert.reading.opening import require_readable
 from msft.configuration import to_mapping
 from msft.pattern import Simulation
+from msft.resumable import body_files
 
 AT_ONCE = 4
 """Frames: each takes seconds, and a kill costs at most so many."""
@@ -55,6 +56,7 @@ class FittingInverter(Inverter):
         return {
             "simulation": to_mapping(self.simulation),
             "bodies": self.bodies,
+            "body_files": body_files(self.bodies),
             "search": asdict(self.search),
             "seed": self.seed,
             "beam": self.beam,

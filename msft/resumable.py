@@ -37,17 +37,23 @@ def unfinished(path: Path) -> Path:
 
 def identity(recipe: Recipe, rows: range, total: int) -> dict[str, Any]:
     """What makes two datasets the same, as attributes of ``process_1``."""
-    files = sorted(files_among(set(recipe.distribution.corners().bodies.tolist())))
     return {
         "version": msft.__version__,
         "seed": recipe.seed,
         "particles": json.dumps(to_mapping(recipe.distribution)),
-        "bodies": json.dumps({str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}),
+        "bodies": json.dumps(body_files(recipe.distribution.corners().bodies.tolist())),
         "uncertainty": json.dumps(to_mapping(recipe.uncertainty)),
         "simulation": json.dumps(to_mapping(recipe.simulation)),
         "first": rows.start,
         "count": len(rows),
         "total": total,
+    }
+
+
+def body_files(names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the files that bodies of these names are read from, by path: they may change meanwhile."""
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files_among(set(names)))
     }
 
 

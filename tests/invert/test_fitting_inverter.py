@@ -105,6 +105,17 @@ def test_what_another_search_left_is_begun_anew(frames: Path, tmp_path: Path) ->
     assert fit_to(frames, tmp_path / "p.h5", lambda done: None, seed=1).before == 0
 
 
+def test_what_was_fitted_with_another_body_of_the_same_file_is_begun_anew(tmp_path: Path) -> None:
+    cube = tmp_path / "body.txt"
+    normals = [[*(sign * axis), 1.0] for axis in np.eye(3) for sign in (-1, 1)]
+    np.savetxt(cube, normals)
+    inverter = FittingInverter(SMALL, [str(cube)], SEARCH)
+    before = inverter.identity
+    assert inverter.identity == before
+    np.savetxt(cube, np.array(normals) * [1, 1, 1, 0.5] + [0, 0, 0, 0.1])
+    assert inverter.identity != before
+
+
 def test_bad_frames_are_flagged_and_the_others_stay(frames: Path, tmp_path: Path) -> None:
     """All of the first portion is dark, and told among what is done once there is a good frame."""
     with h5py.File(frames) as file:
