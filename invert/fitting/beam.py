@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from augment.scaling import FLOOR_DECADES, log_scale
 from invert.centre import find_beams
 from invert.fitting.forward import (
-    CENTRE,
     FLOORS,
     MARGIN,
     ForwardModel,
@@ -72,26 +71,28 @@ def locate_beams(model: ForwardModel, particles: Particles, shift: int) -> Locat
 
 def _located(model: ForwardModel, particles: Particles, shift: int) -> Located:
     simulation, shape = model.simulation, model.grey.shape
-    intensity = simulation.intensity(particles)
-    model.patterns += len(particles)
-    lit = np.zeros(shape, dtype=bool)
-    lit.ravel()[simulation.scattering_vectors(CENTRE).pixel] = True
-    patterns = log_scale(torch.from_numpy(intensity), FLOOR_DECADES).numpy()
     about = round(model.beam[0]), round(model.beam[1])
-    shifts, _ = find_beams(model.grey, model.given, patterns, lit, shift, about)
+    # the middle is known to fractions of a pixel
+    vectors = simulation.scattering_vectors((model.beam[0] - about[0], model.beam[1] - about[1]))
+    lit = np.zeros(shape, dtype=bool)
+    lit.ravel()[vectors.pixel] = True
+    intensity = np.zeros((len(particles), *shape), dtype=np.float32)
+    intensity.reshape(len(particles), -1)[:, vectors.pixel] = simulation.intensity_at(particles, vectors)
+    model.patterns += len(particles)
+    patterns = log_scale(torch.from_numpy(intensity), FLOOR_DECADES).numpy()
+    shifts, _ = find_beams(model.grey, model.valid, patterns, lit, shift, about)
     agreement, floors, spreads = np.full((3, len(shifts)), -np.inf)
     for spread in SPREADS:
         shown = point_spread(intensity, spread, MARGIN) if spread else intensity
         for index, step in enumerate(shifts):
             here, there = _overlap(step, shape), _overlap(-step, shape)
-            seen = model.given[here] & lit[there]
+            seen = model.valid[here] & lit[there]
             measured = standardised(model.grey[here][seen])
             light = shown[index][there][seen]
             alike = [float(measured @ standardised(log_above_floor(light, floor))) for floor in FLOORS]
             if max(alike) > agreement[index]:
                 agreement[index], spreads[index] = max(alike), spread
                 floors[index] = FLOORS[int(np.argmax(alike))]
-    # the middle is known to fractions of a pixel
     return Located(np.asarray(shifts + np.subtract(model.beam, about)), agreement, floors, spreads)
 
 

@@ -192,9 +192,8 @@ def fit_frame(model: ForwardModel, search: MonteCarloSimplex, generator: np.rand
     if search.polished and search.free_beam:
         chosen = _with_the_beam_free(model, search, radius, orientation)
         spread = any(candidate.blur for candidate in chosen)
-        fine = model.around(model.beam, BEAM_REACH, MARGIN if spread else 0)
-        before = model.patterns
-    else:
+        fine, before = model.around(model.beam, BEAM_REACH, MARGIN if spread else 0), model.patterns
+    else:  # where the beam is held in a wrong place, a spread would stand for that and hide the radius
         fine, before = model, 0
         chosen = _best(model, search, radius, orientation, descent.values)
     iterations = ITERATIONS if search.polished else 0
@@ -225,20 +224,21 @@ def _best(
 def _with_the_beam_free(
     model: ForwardModel, search: MonteCarloSimplex, radius: FloatArray, orientation: FloatArray
 ) -> list[Candidate]:
-    """The best different ones of N particles that were found with the beam held, and of others where it is.
+    """The best different ones of N particles that were found as if the beam and all light were in place.
 
-    A beam that is two pixels off lets a particle which is nearly right agree worse than a small one, whose
-    pattern has no fringes, and moves radii. So each is compared where the beam is by its pattern; and if
-    that is elsewhere, some simplices more descend there, from the best orientations and all radii.
+    A beam that is two pixels off, or light that the detector spreads, lets a particle which is nearly right
+    agree worse than a small one, whose pattern has no fringes, and moves radii. So each is compared where the
+    beam is by its pattern, and with light spread or not; and if the best one says that either
+    is so, some simplices more descend accordingly, from the best orientations and all radii.
     """
     found = locate_beams(model, Particles(radius, orientation, model.body), round(BEAM_REACH))
     order = np.argsort(-found.agreement)
-    row, column = found.beams[order[0]]
-    if max(abs(row - model.beam[0]), abs(column - model.beam[1])) >= 1:
+    (row, column), spread = found.beams[order[0]], float(found.spreads[order[0]])
+    if spread or max(abs(row - model.beam[0]), abs(column - model.beam[1])) >= 1:
         fewer = replace(search, starts=math.ceil(search.starts / AGAIN))
         starts = Starts(np.linspace(*search.radius_range, fewer.starts), orientation[order[: fewer.starts]])
-        there = model.around((float(row), float(column)), 0.0)
-        points = descend(there, fewer, starts).points
+        there = model.around((float(row), float(column)), 0.0, MARGIN if spread else 0)
+        points = descend(there, fewer, starts, blur=spread).points
         model.patterns += there.patterns
         radii, orientations = starts.particles(points, np.arange(fewer.starts))
         radius, orientation = np.append(radius, radii), np.vstack([orientation, orientations])
@@ -289,11 +289,15 @@ def descend(
     search: MonteCarloSimplex,
     starts: Starts,
     after_step: Callable[[FloatArray], None] = lambda points: None,
+    blur: float = 0.0,
 ) -> Descent:
-    """All simplices of a frame downhill together, in 1 - r as a function of rotation and radius."""
+    """All simplices of a frame downhill together, in 1 - r as a function of rotation and radius.
+
+    Where the model has a margin, light is spread with the variance `blur`, in square pixels.
+    """
 
     def misfit(points: FloatArray, owners: NDArray[np.intp]) -> FloatArray:
-        return model.misfit(*starts.particles(points, owners), search.floors)[0]
+        return model.misfit(*starts.particles(points, owners), search.floors, blur)[0]
 
     low, high = search.radius_range
     free = [-np.inf] * 3

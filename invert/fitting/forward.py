@@ -99,8 +99,8 @@ class ForwardModel:
 
     Attributes
     ----------
-    given
-        The pixels that were given to compare, bool, shape (H, W).
+    valid
+        The pixels that were given to compare, without saturated ones, bool, shape (H, W).
     measured
         The compared pixels, standardised, shape (P,).
     patterns
@@ -133,7 +133,7 @@ class ForwardModel:
             dark = np.ones(grey.size, dtype=bool)
             dark[simulation.scattering_vectors(corner).pixel] = False
             lit[dark] = False
-        self.given = valid
+        self._given = valid
         self.valid = valid & ~saturated(grey, valid & lit.reshape(grey.shape))
         self._compared = self.valid.ravel() & lit
         seen = grey.ravel()[self._compared]
@@ -158,7 +158,7 @@ class ForwardModel:
     def around(self, beam: Beam, reach: float, margin: int = 0) -> ForwardModel:
         """The same frame, compared within reach of another beam position; patterns are counted from 0."""
         # of what was given: the next brightest pixels are not saturated because the brightest ones are
-        return ForwardModel(self.grey, self.given, self.simulation, self.body, beam, reach, margin)
+        return ForwardModel(self.grey, self._given, self.simulation, self.body, beam, reach, margin)
 
     def intensity(self, radius: FloatArray, orientation: FloatArray, beam: Beam | None = None) -> Images:
         """Intensities of N particles at the S simulated pixels, float32, shape (N, S).
@@ -197,10 +197,10 @@ class ForwardModel:
         return images.reshape(len(values), *self.grey.shape)
 
     def misfit(
-        self, radius: FloatArray, orientation: FloatArray, floors: tuple[float, ...]
+        self, radius: FloatArray, orientation: FloatArray, floors: tuple[float, ...], blur: float = 0.0
     ) -> tuple[FloatArray, FloatArray]:
         """1 - r (0 to 2) of N particles over the best of some floors, and that floor; shapes (N,)."""
-        intensity = self.intensity(radius, orientation)
+        intensity = self.spread(self.intensity(radius, orientation), blur)
         misfits = np.empty((len(floors), len(intensity)))
         for row, decades in zip(misfits, floors, strict=True):
             residual = self.measured - standardised(log_above_floor(intensity, decades))
