@@ -20,8 +20,8 @@ def find_beam(
     reach: int,
 ) -> Beam:
     """The whole-pixel shift of one simulated image, (H, W), that correlates best; see `find_beams`."""
-    beams, _ = find_beams(measured, valid, simulated[None], lit, reach)
-    return float(beams[0, 0]), float(beams[0, 1])
+    row, column = find_beams(measured, valid, simulated[None], lit, reach)[0]
+    return float(row), float(column)
 
 
 def find_beams(
@@ -31,7 +31,7 @@ def find_beams(
     lit: NDArray[np.bool_],
     reach: int,
     about: tuple[int, int] = (0, 0),
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+) -> NDArray[np.int64]:
     """The whole-pixel shifts of simulated images that correlate best with the measured one.
 
     The correlation is taken, for every shift, over the pixels that are valid in the one and lit in the other
@@ -48,7 +48,7 @@ def find_beams(
 
     Returns
     -------
-    Row and column of the beam from the centre, int64 (N, 2), and the correlations there, (N,).
+    Row and column of the beam from the centre, int64 (N, 2).
     """
     rows, columns = (
         np.arange(max(1 - length, middle - reach), min(length - 1, middle + reach) + 1)
@@ -80,9 +80,7 @@ def find_beams(
     usable = (shared > FEWEST_SHARED * shared.max()) & (
         spread > 1e-6 * spread.max(axis=(1, 2), keepdims=True)
     )
-    correlation = np.where(usable, covariance / np.where(usable, spread, 1.0), -1.0).reshape(
-        len(simulated), -1
-    )
-    best = correlation.argmax(axis=1)
+    correlation = np.where(usable, covariance / np.where(usable, spread, 1.0), -1.0)
+    best = correlation.reshape(len(simulated), -1).argmax(axis=1)
     row, column = np.unravel_index(best, spread.shape[1:])
-    return np.column_stack([rows[row], columns[column]]), correlation[np.arange(len(best)), best]
+    return np.column_stack([rows[row], columns[column]])

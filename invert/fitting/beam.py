@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -80,19 +81,24 @@ def _located(model: ForwardModel, particles: Particles, shift: int) -> Located:
     intensity.reshape(len(particles), -1)[:, vectors.pixel] = simulation.intensity_at(particles, vectors)
     model.patterns += len(particles)
     patterns = log_scale(torch.from_numpy(intensity), FLOOR_DECADES).numpy()
-    shifts, _ = find_beams(model.grey, model.valid, patterns, lit, shift, about)
-    agreement, floors, spreads = np.full((3, len(shifts)), -np.inf)
-    for spread in SPREADS:
-        shown = point_spread(intensity, spread, MARGIN) if spread else intensity
-        for index, step in enumerate(shifts):
-            here, there = _overlap(step, shape), _overlap(-step, shape)
-            seen = model.valid[here] & lit[there]
-            measured = standardised(model.grey[here][seen])
-            light = shown[index][there][seen]
-            alike = [float(measured @ standardised(log_above_floor(light, floor))) for floor in FLOORS]
-            if max(alike) > agreement[index]:
-                agreement[index], spreads[index] = max(alike), spread
-                floors[index] = FLOORS[int(np.argmax(alike))]
+    shifts = find_beams(model.grey, model.valid, patterns, lit, shift, about)
+    shown = [(spread, point_spread(intensity, spread, MARGIN) if spread else intensity) for spread in SPREADS]
+    best = []
+    for index, step in enumerate(shifts):
+        here, there = _overlap(step, shape), _overlap(-step, shape)
+        seen = model.valid[here] & lit[there]
+        measured = standardised(model.grey[here][seen])
+        alike = (
+            (
+                float(measured @ standardised(log_above_floor(images[index][there][seen], floor))),
+                floor,
+                spread,
+            )
+            for spread, images in shown
+            for floor in FLOORS
+        )
+        best.append(max(alike, key=itemgetter(0)))
+    agreement, floors, spreads = np.array(best).T
     return Located(np.asarray(shifts + np.subtract(model.beam, about)), agreement, floors, spreads)
 
 

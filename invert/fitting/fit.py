@@ -48,7 +48,7 @@ POLISHED = 3
 """Different answers of the simplices that are polished."""
 
 AGAIN = 3
-"""One of so many simplices descends again where the beam turns out to be."""
+"""One of so many simplices descends again where the beam, or the spread of light, turns out to be another."""
 
 
 @dataclass(frozen=True)
@@ -228,8 +228,8 @@ def _with_the_beam_free(
 
     A beam that is two pixels off, or light that the detector spreads, lets a particle which is nearly right
     agree worse than a small one, whose pattern has no fringes, and moves radii. So each is compared where the
-    beam is by its pattern, and with light spread or not; and if the best one says that either
-    is so, some simplices more descend accordingly, from the best orientations and all radii.
+    beam is by its pattern, and with light spread or not; and if the best one says that either is so, some
+    simplices more descend accordingly, from the best orientations and all radii.
     """
     found = locate_beams(model, Particles(radius, orientation, model.body), round(BEAM_REACH))
     order = np.argsort(-found.agreement)
