@@ -26,6 +26,7 @@ from .outputs import Outputs
 from .reading import (
     Center,
     Dataset,
+    Defects,
     Distance,
     FramesArgument,
     Mask,
@@ -45,6 +46,7 @@ def fit(
     dataset: Dataset = None,
     mask: Mask = None,
     mask_good: MaskGood = 0,
+    defects: Defects = "hide",
     scale: Scale = "auto",
     pixel_size: PixelSize = None,
     distance: Distance = None,
@@ -86,7 +88,7 @@ def fit(
         from invert.frames import Reading, open_frames, parse_rows
 
         instrument = stated_instrument(None, pixel_size, distance, q_step)
-        reading = Reading(dataset, mask, mask_good, scale, center, instrument)
+        reading = Reading(dataset, mask, mask_good, scale, center, instrument, defects)
         outputs = Outputs.checked(out, frames, [mask], page)
         import numpy as np
 

@@ -13,6 +13,7 @@ from .outputs import Outputs
 from .reading import (
     Center,
     Dataset,
+    Defects,
     Distance,
     FramesArgument,
     Mask,
@@ -46,6 +47,7 @@ def predict(
     dataset: Dataset = None,
     mask: Mask = None,
     mask_good: MaskGood = 0,
+    defects: Defects = "hide",
     scale: Scale = "auto",
     center: Center = None,
     wavelength: StatedWavelength = None,
@@ -78,7 +80,7 @@ def predict(
         from invert.frames import Reading, open_frames, parse_rows
 
         instrument = stated_instrument(wavelength, pixel_size, distance, q_step)
-        reading = Reading(dataset, mask, mask_good, scale, center, instrument)
+        reading = Reading(dataset, mask, mask_good, scale, center, instrument, defects)
         if keep is not None and classes is None:
             from invert.labelling.classify import classes_of
 

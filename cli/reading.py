@@ -26,6 +26,13 @@ MaskGood = Annotated[
     ),
 ]
 Scale = Annotated[str, typer.Option("--scale", help="auto, linear or log.")]
+Defects = Annotated[
+    str,
+    typer.Option(
+        "--defects",
+        help="Hot pixels, and parts that are always dark, which no mask names: hide or tell.",
+    ),
+]
 Rows = Annotated[str, typer.Option("--frames", help="Which frames, as FIRST:LAST.")]
 Center = Annotated[
     str | None,

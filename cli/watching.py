@@ -15,6 +15,7 @@ from .prediction import Model, Patterns, Refine, inverter_of
 from .reading import (
     Center,
     Dataset,
+    Defects,
     Distance,
     Mask,
     MaskGood,
@@ -32,6 +33,7 @@ def watch(
     dataset: Dataset = None,
     mask: Mask = None,
     mask_good: MaskGood = 0,
+    defects: Defects = "hide",
     scale: Scale = "auto",
     center: Center = None,
     wavelength: StatedWavelength = None,
@@ -64,7 +66,7 @@ def watch(
         from invert.watched import Watched
 
         instrument = stated_instrument(wavelength, pixel_size, distance, q_step)
-        reading = Reading(dataset, mask, mask_good, scale, center, instrument)
+        reading = Reading(dataset, mask, mask_good, scale, center, instrument, defects)
         inverter = inverter_of(model, refine, patterns, fixed_beam, seed, device)
 
         def say(found: Watched) -> None:

@@ -12,6 +12,7 @@ from msft.errors import ParameterError
 
 SCALES = ("auto", *get_args(Scale))
 ESTIMATE = "estimate"
+HIDE, TELL = DEFECTS = ("hide", "tell")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Reading:
         ROW,COLUMN of the beam in pixels, ``estimate``, or None for what the file says, else the middle.
     instrument
         What the user knows of it, which wins over the file.
+    defects
+        What becomes of pixels that no mask names and that mislead, see `invert.reading.doubts`: ``hide`` or
+        ``tell`` alone.
 
     Raises
     ------
@@ -45,12 +49,15 @@ class Reading:
     scale: str = "auto"
     center: str | None = None
     instrument: Instrument = field(default_factory=Instrument)
+    defects: str = HIDE
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise ParameterError("scale", self.scale, "one of " + ", ".join(SCALES))
         if self.mask_good not in (0, 1):
             raise ParameterError("mask_good", self.mask_good, "0 or 1, the value of a good pixel")
+        if self.defects not in DEFECTS:
+            raise ParameterError("defects", self.defects, "one of " + ", ".join(DEFECTS))
         if self.center not in (None, ESTIMATE):
             parse_center(str(self.center))
 

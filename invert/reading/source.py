@@ -26,7 +26,7 @@ from invert.reading.mask import (
     perhaps_inverted,
     read_mask,
 )
-from invert.reading.options import ESTIMATE, Reading, parse_center
+from invert.reading.options import ESTIMATE, HIDE, Reading, parse_center
 from invert.reading.places import attribute, find_images
 from invert.reading.resample import Resampling, resampling, stated_grid
 from invert.reading.sample import read_simulation, read_truth
@@ -74,6 +74,7 @@ class FrameSource:
         masks = masks_beside(file, self.found.names[0])
         # of the masks in the file, unless another one is given
         self._good_value = 0 if reading.mask is not None else reading.mask_good
+        self._misleading: NDArray[np.bool_] | None = None
         if masks:
             self.notes.append("masked by " + ", ".join(masks))
             with suppress(OSError):  # one that is damaged costs its frames alone
@@ -241,6 +242,8 @@ class FrameSource:
         images[~readable] = np.nan
         if self._good is not None:
             valid &= self._good if self._good.ndim == 2 else self._good[numbers]
+        if self._misleading is not None:
+            valid &= ~self._misleading
         return images, valid, readable
 
     def _checked(self, good: NDArray[np.bool_], value: int) -> NDArray[np.bool_]:
@@ -276,8 +279,9 @@ class FrameSource:
     def doubt(self, detector: Detector, wavelength: float) -> None:
         """Tell among the notes what looks wrong with the first frames; see `invert.reading.doubts`.
 
-        Of logarithms nobody knows the base: there nothing is looked for. The detector and the wavelength in
-        nm are those of what the frames are compared with; what the frames know of theirs wins.
+        From here on pixels that mislead do not count, unless `reading` says otherwise. Of logarithms nobody
+        knows the base: there nothing is looked for. The detector and the wavelength in nm are those of what
+        the frames are compared with; what the frames know of theirs wins.
         """
         if self.scale == "log":
             return
@@ -291,7 +295,10 @@ class FrameSource:
                 for start in range(0, len(first), self._stack.block)
             )
             frames = (frame for images, valid, _ in portions for frame in zip(images, valid, strict=True))
-            self.notes += doubts(frames, len(first), inside)
+            notes, misleading = doubts(frames, inside, hiding := self.reading.defects == HIDE)
+        self.notes += notes
+        if hiding and misleading.any():
+            self._misleading = misleading
 
     def _estimate_center(self) -> None:
         images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))

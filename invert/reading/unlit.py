@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, binary_opening, label, maximum_filter
+from scipy.ndimage import binary_dilation, binary_erosion, binary_opening, label, maximum_filter
 
 LEAST = 0.005
-"""Of the pixels. A beam hole of 5 pixels has as many of 128 x 128."""
+"""Of the pixels. A beam hole of 5 pixels has as many of 128 x 128. In a few frames less may be darkness."""
+
+LEAST_OF_MANY, MANY = 0.001, 8
+"""The same, in so many frames or more: 4 x 4 pixels of 128 x 128."""
 
 LIT = 0.05
 """Of the pixels that count, at least: where fewer saw light, it falls too steeply to tell want of photons."""
@@ -16,14 +19,18 @@ EVERYWHERE = np.ones((3, 3), dtype=bool)
 """Single zeros and thin lines of them are no part, and pixels are neighbours across corners as well."""
 
 BRIGHTER = 4.0
-"""Beside a part the brightest frame has more than so many times the faintest light of all: what is 0 for want
-of photons, or since fractions were rounded, lies beside what is little more."""
+"""Beside a part the brightest frame has more than so many times the faintest light: what is 0 for want of
+photons, or since fractions were rounded or noise was cut off, lies beside what is little more."""
+
+SELDOM = 0.25
+"""Of the pixels that are 0 in some frames only: of their least light, this quantile is the faintest there is.
+Single photons are all alike; of noise that was cut off below 0, the very least is next to nothing."""
 
 MOST = 0.6
 """Of the pixels beside a part are that bright."""
 
 OFF = 3
-"""Pixels from the edge of the Ewald sphere that are not judged."""
+"""Pixels from the edge of the Ewald sphere that are not judged: the beam may be off by a few."""
 
 
 class Unlit:
@@ -36,32 +43,51 @@ class Unlit:
     """
 
     def __init__(self, inside: NDArray[np.bool_]) -> None:
-        # the beam may be off by a few pixels
         self._inside = binary_erosion(inside, EVERYWHERE, iterations=OFF, border_value=1)
         self._light = np.zeros(inside.shape)
-        self._faintest = np.inf
+        self._least = np.full(inside.shape, np.inf)
+        self._dark = np.zeros(inside.shape, dtype=bool)
         self._measured = np.zeros(inside.shape, dtype=bool)
+        self._frames = 0
 
     def see(self, image: NDArray[np.float32], good: NDArray[np.bool_]) -> None:
         """Look at the intensities (H, W) of a frame and the pixels that count."""
-        good = good & self._inside
         light = np.where(good, np.abs(image), 0)
         np.maximum(self._light, light, out=self._light)
-        self._faintest = min(self._faintest, light[light > 0].min(initial=np.inf))
+        np.minimum(self._least, light, out=self._least, where=light > 0)
+        self._dark |= good & (light == 0)
         self._measured |= good
+        self._frames += bool(good.any())
 
     @property
-    def part(self) -> float:
-        """How much of the pixels that count lies in such parts."""
-        lit = self._light > 0
-        if lit.sum() <= LIT * self._measured.sum():
-            return 0.0
-        parts, _ = label(binary_opening(self._measured & ~lit, EVERYWHERE), EVERYWHERE)
-        around = np.where(self._measured & (parts == 0), maximum_filter(parts, 3), 0)
-        bright = binary_opening((self._light > BRIGHTER * self._faintest) | ~self._measured, EVERYWHERE)
+    def judged(self) -> NDArray[np.bool_]:
+        """Pixels (H, W) that counted in a frame and would show it."""
+        return np.asarray(self._measured & self._inside)
+
+    @property
+    def _faintest(self) -> float:
+        """Light: what a pixel shows that is 0 in other frames, or if there are no such pixels, the least."""
+        lit = self.judged & (self._light > 0)
+        sometimes = lit & self._dark
+        if sometimes.sum() > LEAST * sometimes.size:
+            return float(np.quantile(self._least[sometimes], SELDOM))
+        return float(self._least[lit].min(initial=np.inf))
+
+    @property
+    def pixels(self) -> NDArray[np.bool_]:
+        """Pixels (H, W) of such parts, and what is 0 beside them as far as nothing is judged."""
+        measured = self.judged
+        dark = self._measured & ~(self._light > 0)
+        if (measured & ~dark).sum() <= LIT * measured.sum():
+            return np.zeros_like(dark)
+        parts, _ = label(binary_opening(measured & dark, EVERYWHERE), EVERYWHERE)
+        around = np.where(measured & (parts == 0), maximum_filter(parts, 3), 0)
+        bright = binary_opening((self._light > BRIGHTER * self._faintest) | ~measured, EVERYWHERE)
         sizes, rims, bright_rims = (
             np.bincount(numbers.ravel(), weights, parts.max() + 1)
             for numbers, weights in ((parts, None), (around, None), (around, bright.ravel()))
         )
-        found = (sizes >= LEAST * parts.size) & (rims > 0) & (bright_rims >= MOST * rims)
-        return float(sizes[1:][found[1:]].sum() / self._measured.sum())
+        least = (LEAST if self._frames < MANY else LEAST_OF_MANY) * parts.size
+        found = (sizes >= least) & (rims > 0) & (bright_rims >= MOST * rims)
+        found[0] = False
+        return np.asarray(binary_dilation(found[parts], EVERYWHERE, iterations=OFF + 1, mask=dark))

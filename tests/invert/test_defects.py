@@ -1,4 +1,7 @@
-"""What no mask names is told: hot pixels, parts without light, a dark frame that nobody subtracted."""
+"""What no mask names is told, and hidden if many frames say so: hot pixels, parts without light.
+
+A dark frame that nobody subtracted is told, too.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from msft.pattern import Simulation
 DEFAULT = EwaldDetector()
 HOT = ((20, 30), (90, 100), (0, 127))
 TOLD = "frames: pixels [0, 127], [20, 30], [90, 100], 3 in all"
+HIDDEN = "; they are hidden, --defects tell lets them count"
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +50,13 @@ def warnings_of(
         return source.warnings[before:]
 
 
+def counted(path: Path, detector: EwaldDetector = DEFAULT, **options: object) -> NDArray[np.bool_]:
+    """Which pixels (H, W) of the last frame of a file count, once the frames were looked at."""
+    with open_frames(path, Reading(**options)) as source:  # type: ignore[arg-type]
+        source.doubt(detector, 13.5)
+        return np.asarray(source.read(range(len(source))).valid[-1])
+
+
 def spoilt(counts: NDArray[np.float32]) -> NDArray[np.float32]:
     stack = counts.copy()
     for row, column in HOT:
@@ -57,7 +68,11 @@ def spoilt(counts: NDArray[np.float32]) -> NDArray[np.float32]:
 def test_hot_pixels_are_told(tmp_path: Path, counts: NDArray[np.float32]) -> None:
     (warning,) = warnings_of(tmp_path / "a.h5", spoilt(counts))
     assert warning.startswith("warning: 10 times brighter than each neighbour in most of the first 16 ")
-    assert TOLD in warning
+    assert TOLD + HIDDEN in warning
+    assert np.argwhere(~counted(tmp_path / "a.h5")).tolist() == sorted(map(list, HOT))
+    (warning,) = warnings_of(tmp_path / "a.h5", spoilt(counts), defects="tell")
+    assert TOLD + "; if they are hot, --mask hides them" in warning
+    assert counted(tmp_path / "a.h5", defects="tell").all()
     mask = np.zeros((128, 128), dtype=np.uint8)
     mask[tuple(np.transpose(HOT))] = 1
     np.save(tmp_path / "mask.npy", mask)
@@ -133,6 +148,10 @@ SEEING = {
     "beside a hole": np.hypot(ROWS, COLUMNS) > 8,
     "window": (abs(ROWS) < 36) & (abs(COLUMNS) < 50),
 }
+SMALL = {
+    "hole": np.hypot(ROWS, COLUMNS) < 3,
+    "gap": abs(COLUMNS - 20) < 2,
+}
 
 
 @pytest.mark.parametrize("seeing", SEEING)
@@ -145,11 +164,70 @@ def test_parts_that_saw_nothing_are_told(
     inside = np.hypot(ROWS, COLUMNS) < 60  # beyond the Ewald sphere there is no light for any detector
     part = float(warning.removeprefix("warning: ").partition(" %")[0])
     assert part == pytest.approx(100 * (~SEEING[seeing] & inside).sum() / inside.sum(), rel=0.2)
-    assert warning.endswith(
-        f" 0 in all of the first {number} frames; if nothing measured there, --mask hides them"
-    )
+    doubt = HIDDEN if number == 16 else "; if nothing measured there, --mask hides them"
+    assert warning.endswith(f" 0 in all of the first {number} frames{doubt}")
+    found = ~counted(tmp_path / "a.h5")
+    if number == 16:
+        assert not (found & SEEING[seeing]).any()
+        assert (found & inside).sum() > 0.98 * (~SEEING[seeing] & inside).sum()
+    else:  # too few to be sure
+        assert not found.any()
     np.save(tmp_path / "mask.npy", ~SEEING[seeing])
     assert warnings_of(tmp_path / "a.h5", stack, mask=tmp_path / "mask.npy") == []
+
+
+@pytest.mark.parametrize("hiding", SMALL)
+def test_small_parts_are_found_in_many_frames(
+    tmp_path: Path, counts: NDArray[np.float32], hiding: str
+) -> None:
+    (warning,) = warnings_of(tmp_path / "a.h5", np.where(SMALL[hiding], 0, counts))
+    assert warning.endswith(HIDDEN)
+    inside = np.hypot(ROWS, COLUMNS) < 60
+    np.testing.assert_array_equal(~counted(tmp_path / "a.h5") & inside, SMALL[hiding] & inside)
+
+
+def test_frames_of_another_kind_lose_nothing(tmp_path: Path, counts: NDArray[np.float32]) -> None:
+    # as of an image that was made larger: a 16th of the pixels stands out
+    sparse = np.zeros_like(counts) + np.float32(0.01)
+    sparse[:, ::4, ::4] = counts[:, ::4, ::4] + 1
+    (warning,) = (text for text in warnings_of(tmp_path / "a.h5", sparse) if "brighter" in text)
+    assert warning.endswith("if they are hot, --mask hides them")
+    assert counted(tmp_path / "a.h5").all()
+
+
+def test_what_misleads_is_hidden_from_every_answer(tmp_path: Path, counts: NDArray[np.float32]) -> None:
+    """Forward fitting agrees with what is left, as if a mask had named the parts."""
+    dark = ~SEEING["window"] | SMALL["hole"]
+    stack = np.where(dark, 0, spoilt(counts))[:8]
+    mask = dark.astype(np.uint8)
+    mask[tuple(np.transpose(HOT))] = 1
+    np.save(tmp_path / "mask.npy", mask)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = stack
+    options = ("--frames", "0:2", "--refine", "--patterns", "40", "--pictures", "0", "--no-report")
+    answers: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for name, more in {
+        "hidden": (),
+        "masked": ("--mask", str(tmp_path / "mask.npy")),
+        "told": ("--defects", "tell"),
+    }.items():
+        out = tmp_path / f"{name}.h5"
+        result = CliRunner().invoke(app, ["predict", str(tmp_path / "a.h5"), *options, *more, "-o", str(out)])
+        assert result.exit_code == 0, result.output
+        with h5py.File(out) as file:
+            group = file["entry_1/result_1"]
+            answers[name] = {key: group[key][()] for key in ("radius", "agreement")}
+    np.testing.assert_allclose(answers["hidden"]["radius"], answers["masked"]["radius"], atol=3e-10)
+    np.testing.assert_allclose(answers["hidden"]["agreement"], answers["masked"]["agreement"], atol=0.05)
+    assert (answers["told"]["agreement"] < answers["masked"]["agreement"] - 0.15).all()
+
+
+def test_another_word_for_defects_is_refused(tmp_path: Path, counts: NDArray[np.float32]) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = counts[:1]
+    result = CliRunner().invoke(app, ["predict", str(tmp_path / "a.h5"), "--defects", "keep"])
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == "error: defects: got keep; allowed: one of hide, tell"
 
 
 @pytest.mark.parametrize("number", [1, 3, 16])
@@ -165,9 +243,12 @@ def test_darkness_is_no_part_that_saw_nothing(
         np.rint(np.repeat(rates[:1], number, axis=0)),
         np.where(rates < 3, 0, rates),
         np.clip(rates + noise, 0, None),
+        *([np.clip(rates + noise - 3, 0, None)] if number == 16 else []),
     ):
         warnings = warnings_of(tmp_path / "a.h5", stack.astype(np.float32), scale="linear")
         assert [warning for warning in warnings if "are 0 in" in warning] == []
+        if number == 16:
+            assert counted(tmp_path / "a.h5", scale="linear").sum() > 0.997 * stack[0].size
 
 
 @pytest.mark.parametrize("preset", ["experiment", "any_window"])
