@@ -14,9 +14,9 @@ from .common import (
     Seed,
     command_line,
     one_line_errors,
-    progress_bar,
     report,
 )
+from .progress import progress_bar
 
 
 def augment(

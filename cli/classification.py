@@ -19,12 +19,12 @@ from .common import (
     command_line,
     merged,
     one_line_errors,
-    progress_bar,
     read_configuration,
     report,
 )
 from .inverting import source_notes
 from .outputs import print_warnings
+from .progress import progress_bar
 from .reading import Dataset, FramesArgument, Mask, MaskGood, Rows, Scale
 
 if TYPE_CHECKING:

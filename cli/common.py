@@ -1,4 +1,4 @@
-"""What both commands share: messages, exit codes, progress bars, options."""
+"""What both commands share: messages, exit codes, options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -147,62 +147,6 @@ def warn_undersampled(found: tuple[float, float] | None) -> None:
             f"R = {largest:.4g} nm; finer ones show as a false pattern",
             file=sys.stderr,
         )
-
-
-@contextmanager
-def progress_bar(title: str, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr, from the first call on of the function it yields.
-
-    That function takes the number of items just done, and a first 0 when the work begins: bad input, found
-    before that, prints its one line and no bar.
-    """
-    if quiet:
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn(title),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    bar = Progress(*columns, console=Console(stderr=True))
-    task = bar.add_task(title, total=total)
-
-    def advance(done: int) -> None:
-        bar.start()
-        bar.advance(task, done)
-
-    try:
-        with compilation_told(quiet):
-            yield advance
-    finally:
-        if bar.live.is_started:
-            bar.stop()
-
-
-@contextmanager
-def compilation_told(quiet: bool) -> Iterator[None]:
-    """Say when kernels are compiled, or the first work after an installation seems to hang."""
-    if quiet or "numba" not in sys.modules:  # whatever compiles is imported with the solvers
-        yield
-        return
-    from msft.backends.compilation import told_of_compilation
-
-    with told_of_compilation(
-        lambda: print("compiling for this machine, once: about half a minute", file=sys.stderr)
-    ):
-        yield
 
 
 def report(result: dict[str, Any], lines: list[str], quiet: bool, as_json: bool) -> None:

@@ -25,12 +25,12 @@ from .common import (
     command_line,
     merged,
     one_line_errors,
-    progress_bar,
     read_configuration,
     report,
     require_used,
     warn_undersampled,
 )
+from .progress import progress_bar
 
 if TYPE_CHECKING:
     from msft.shots import Recipe

@@ -7,7 +7,8 @@ from typing import Annotated, cast, get_args
 
 import typer
 
-from .common import HDF5, Force, Json, Quiet, command_line, one_line_errors, progress_bar, report
+from .common import HDF5, Force, Json, Quiet, command_line, one_line_errors, report
+from .progress import progress_bar
 
 NOT_STATED = "[not stated]."
 """What a picture's file says of an option that is not given."""

@@ -31,7 +31,6 @@ from .common import (
     command_line,
     merged,
     one_line_errors,
-    progress_bar,
     read_configuration,
     report,
     run,
@@ -39,6 +38,7 @@ from .common import (
 from .fitting import fit
 from .importing import import_pictures
 from .prediction import predict
+from .progress import progress_bar
 from .reporting import report as page
 from .watching import watch
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import progress_bar
 from .outputs import Outputs
+from .progress import progress_bar
 from .reading import as_options
 
 if TYPE_CHECKING:

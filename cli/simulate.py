@@ -23,7 +23,6 @@ from .common import (
     Quiet,
     Wavelength,
     command_line,
-    compilation_told,
     merged,
     one_line_errors,
     read_configuration,
@@ -31,6 +30,7 @@ from .common import (
     require_used,
     warn_undersampled,
 )
+from .progress import compilation_told
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from . import generation
-from .common import Json, Quiet, Seed, application, one_line_errors, progress_bar, report, run
+from .common import Json, Quiet, Seed, application, one_line_errors, report, run
+from .progress import progress_bar
 from .simulate import simulate
 
 app = application("Simulate wide-angle diffraction patterns of nanoparticles.")
