@@ -127,6 +127,8 @@ def fit(
             wanted = chosen(chosen_rows, len(source))
             one = source.read(wanted[:1])
             simulation = simulation_of(one, merged(file, settings))
+            source.doubt(simulation.detector, simulation.optics.wavelength)
+            one = source.read(wanted[:1])  # about a centre that was estimated without what misleads
             truth = source.truth(np.asarray(wanted))
             known = {"icosahedron"} if truth is None else set(truth.bodies.tolist())
             bodies = body or sorted(known)

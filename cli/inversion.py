@@ -119,7 +119,8 @@ def train(
 
         hardware = Hardware(pick_device(device), devices, nodes)
         silent = quiet or as_json or not leading()
-        with progress_bar("training", chosen.training.images, silent) as progress:
+        after = "trained; now it learns how large its errors are, and is judged"
+        with progress_bar("training", chosen.training.images, silent, after) as progress:
             trained = fit(
                 dataset,
                 out,

@@ -13,17 +13,31 @@ EVERY = 60.0
 
 
 @contextmanager
-def progress_bar(title: str, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+def progress_bar(title: str, total: int, quiet: bool, then: str = "") -> Iterator[Callable[[int], None]]:
     """Progress on stderr, from the first call on of the function it yields.
 
     That function takes the number of items just done, and a first 0, or how many were done before, when the
-    work begins: bad input, found before that, prints its one line and nothing else.
+    work begins: bad input, found before that, prints its one line and nothing else. `then` is said when all
+    items are done, of what still takes a while.
     """
     if quiet:
         yield lambda done: None
         return
     with compilation_told(quiet), _bar(title, total) if sys.stderr.isatty() else _lines(title, total) as tell:
-        yield tell
+        yield _saying(then, total, tell) if then else tell
+
+
+def _saying(what: str, total: int, tell: Callable[[int], None]) -> Callable[[int], None]:
+    left = total
+
+    def advance(done: int) -> None:
+        nonlocal left
+        tell(done)
+        if left > 0 >= left - done:
+            print(what, file=sys.stderr, flush=True)
+        left -= done
+
+    return advance
 
 
 @contextmanager

@@ -75,6 +75,7 @@ class FrameSource:
         # of the masks in the file, unless another one is given
         self._good_value = 0 if reading.mask is not None else reading.mask_good
         self._misleading: NDArray[np.bool_] | None = None
+        self._looked, self._center_note = False, ""
         if masks:
             self.notes.append("masked by " + ", ".join(masks))
             with suppress(OSError):  # one that is damaged costs its frames alone
@@ -279,12 +280,14 @@ class FrameSource:
     def doubt(self, detector: Detector, wavelength: float) -> None:
         """Tell among the notes what looks wrong with the first frames; see `invert.reading.doubts`.
 
-        From here on pixels that mislead do not count, unless `reading` says otherwise. Of logarithms nobody
-        knows the base: there nothing is looked for. The detector and the wavelength in nm are those of what
-        the frames are compared with; what the frames know of theirs wins.
+        From here on pixels that mislead do not count, unless `reading` says otherwise; a centre that was
+        estimated with them is estimated again. Of logarithms nobody knows the base: there nothing is looked
+        for. The detector and the wavelength in nm are those of what the frames are compared with; what the
+        frames know of theirs wins.
         """
-        if self.scale == "log":
+        if self._looked or self.scale == "log":
             return
+        self._looked = True
         inside = np.ones(self._stack.size, dtype=bool)
         with suppress(ParameterError):  # one that nobody knows is refused elsewhere
             inside = stated_grid(self.instrument, inside.shape, detector, 2 * math.pi / wavelength).inside
@@ -299,13 +302,17 @@ class FrameSource:
         self.notes += notes
         if hiding and misleading.any():
             self._misleading = misleading
+            if self._center_note:
+                self.notes.remove(self._center_note)
+                self._estimate_center()
 
     def _estimate_center(self) -> None:
         images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))
         center, spread = estimated_center(images, valid, self.scale)
         self.instrument = replace(self.instrument, center=center)
         self.reading = replace(self.reading, center="{!r},{!r}".format(*map(float, center)))
-        self.notes.append(center_note(center, spread, self._stack.size))
+        self._center_note = center_note(center, spread, self._stack.size)
+        self.notes.append(self._center_note)
 
 
 def _together_or_alone(count: int) -> Iterator[slice]:

@@ -54,6 +54,17 @@ def test_what_is_interrupted_tells_how_far_it_came(
     assert capsys.readouterr().err == "training: 2 of 10, 0:00:01, 0:00:04 left\n"
 
 
+def test_what_follows_is_said_once(capsys: pytest.CaptureFixture[str], clock: list[float]) -> None:
+    with progress_bar("training", 10, quiet=False, then="judging") as advance:
+        advance(0)
+        advance(9)
+        assert capsys.readouterr().err == ""
+        advance(2)  # the last batch is a whole one
+        advance(0)
+        assert capsys.readouterr().err == "judging\n"
+    assert capsys.readouterr().err == "training: 11 of 10, 0:00:00\n"
+
+
 def test_bad_input_and_quiet_work_tell_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="bad"), progress_bar("training", 10, quiet=False):
         raise ValueError("bad")

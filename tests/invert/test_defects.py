@@ -259,3 +259,19 @@ def test_frames_as_our_detectors_record_them_have_no_such_part(tmp_path: Path, p
         with open_frames(tmp_path / name, Reading(scale="linear")) as source:
             source.onto(DEFAULT, 13.5)
             assert [warning for warning in source.warnings if "are 0 in" in warning] == []
+
+
+def test_a_centre_is_estimated_without_what_misleads(tmp_path: Path, counts: NDArray[np.float32]) -> None:
+    """Parts without light stay where they are as the beam moves: about the middle frames are alike."""
+    dark = (abs(COLUMNS - 20) < 3) | (COLUMNS > 45) | SMALL["hole"]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = np.where(dark, 0, np.roll(counts, (3, 5), axis=(1, 2)))
+    found = {}
+    for defects in ("hide", "tell"):
+        with open_frames(tmp_path / "a.h5", Reading(center="estimate", defects=defects)) as source:
+            source.onto(DEFAULT, 13.5)
+            assert sum("centre estimated" in note for note in source.notes) == 1
+            assert source.instrument.center is not None
+            assert source.reading.center == "{!r},{!r}".format(*source.instrument.center)
+            found[defects] = np.abs(np.subtract(source.instrument.center, (67, 69))).max()
+    assert found["hide"] <= 1 < 3 < found["tell"]
