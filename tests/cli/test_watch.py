@@ -145,7 +145,7 @@ def test_pictures_become_frames_with_every_number_kept(tmp_path: Path) -> None:
     known = ["--pixel-size", 0.2, "--distance", 50, "--center", "9.5,12", "--scale", "linear"]
     done = run("import", folder, tmp_path / "c.npy", "-o", tmp_path / "f.h5", *known, "--wavelength", 13.5)
     assert done.exit_code == 0, done.output
-    assert "3/3" in done.stderr, "of the three files, two of them in the folder"
+    assert "3 of 3" in done.stderr, "of the three files, two of them in the folder"
     frames = read_frames(tmp_path / "f.h5")
     assert np.array_equal(frames.images, np.concatenate([counts, counts]))
     assert frames.scale == "linear"
