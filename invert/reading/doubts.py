@@ -51,7 +51,8 @@ def doubts(frames: Iterable[Frame], inside: NDArray[np.bool_], hiding: bool) -> 
     """
     darknesses, hot, unlit = [], HotPixels(inside.shape), Unlit(inside)
     count = 0
-    for count, (image, usable) in enumerate(frames, 1):  # noqa: B007  the last one is their number
+    for image, usable in frames:
+        count += 1
         if usable.any():
             darknesses.append(darkness(image[usable]))
         hot.see(image, usable)

@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_erosion, binary_opening, label, maximum_filter
 
+from invert.reading.defects import FEWEST
+
 LEAST = 0.005
 """Of the pixels. A beam hole of 5 pixels has as many of 128 x 128. In a few frames less may be darkness."""
 
-LEAST_OF_MANY, MANY = 0.001, 8
-"""The same, in so many frames or more: 4 x 4 pixels of 128 x 128."""
+LEAST_OF_MANY = 0.001
+"""The same in `FEWEST` frames or more: 4 x 4 pixels of 128 x 128."""
 
 LIT = 0.05
 """Of the pixels that count, at least: where fewer saw light, it falls too steeply to tell want of photons."""
@@ -87,7 +89,7 @@ class Unlit:
             np.bincount(numbers.ravel(), weights, parts.max() + 1)
             for numbers, weights in ((parts, None), (around, None), (around, bright.ravel()))
         )
-        least = (LEAST if self._frames < MANY else LEAST_OF_MANY) * parts.size
+        least = (LEAST if self._frames < FEWEST else LEAST_OF_MANY) * parts.size
         found = (sizes >= least) & (rims > 0) & (bright_rims >= MOST * rims)
         found[0] = False
         return np.asarray(binary_dilation(found[parts], EVERYWHERE, iterations=OFF + 1, mask=dark))
