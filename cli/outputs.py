@@ -34,7 +34,7 @@ class Outputs:
         from msft.errors import ParameterError
         from msft.output import beside, check_own, check_writable
 
-        from .own import is_figure, other_file
+        from .own import is_figure, is_page, other_file
         from .reporting import wants_page
 
         target = out or beside(frames, ".predictions.h5", "frames")
@@ -51,6 +51,7 @@ class Outputs:
             (outputs.predictions, are_predictions),
             (outputs.table, is_table),
             (outputs.picture, is_figure),
+            *([(html, is_page)] if html else []),
         ):
             check_own(path, is_own)
         return outputs

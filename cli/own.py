@@ -19,6 +19,12 @@ def is_figure(path: Path) -> bool:
     return drawn and not (path.stem in OF_TRAINING and (path.parent / WEIGHTS).exists())
 
 
+def is_page(path: Path) -> bool:
+    """Whether an HTML page says that `invert report` wrote it."""
+    with path.open("rb") as file:
+        return b'<meta name="generator" content="msft-invert">' in file.read(1024)
+
+
 def is_evaluation(path: Path) -> bool:
     """Whether a JSON file holds what `invert evaluate` writes."""
     try:

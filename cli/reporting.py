@@ -29,7 +29,9 @@ def report(
 ) -> None:
     """Write a page to look at: histograms, a table that sorts, pictures and turning particles."""
     with one_line_errors():
-        from msft.output import beside, check_writable
+        from msft.output import beside, check_own, check_writable
+
+        from .own import is_page
 
         wants_page(True)
         target = out or beside(predictions, ".html", "predictions")
@@ -39,6 +41,8 @@ def report(
             inputs=[predictions, *([classes] if classes else [])],
             suffixes=[".html"],
         )
+        if not force:
+            check_own(target, is_page)
         from invert.predictions import open_predictions
         from invert.report import unfinished, write_report
 

@@ -57,6 +57,15 @@ def test_predictions_take_the_place_of_predictions_alone(model: Path, frames: Pa
         beside.write_bytes(content)
         assert_refused(run(invert, "predict", frames, "--model", model, "-o", out, *PREDICT), beside, content)
         beside.write_bytes(theirs)
+    page = out.with_suffix(".html")
+    page.write_bytes(b"<html>notes</html>")
+    predict = ("predict", frames, "--model", model, "-o", out, *PREDICT[:2], "--quiet")
+    assert_refused(run(invert, *predict, "--report"), page, b"<html>notes</html>")
+    assert_refused(run(invert, "report", out), page, b"<html>notes</html>")
+    assert run(invert, "report", out, "--force").exit_code == 0
+    for again in (("report", out), (*predict, "--report")):
+        done = run(invert, *again)
+        assert done.exit_code == 0, done.output
     twin = shutil.copy(frames, frames.with_suffix(".cxi"))
     assert run(invert, "predict", frames, "--model", model, *PREDICT).exit_code == 0
     result = run(invert, "predict", twin, "--model", model, *PREDICT)
