@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from augment.scaling import FLOOR_DECADES, log_scale
-from invert.centre import find_beams
+from invert.centre import over_shifts
 from invert.fitting.forward import (
     FLOORS,
     MARGIN,
@@ -81,7 +81,7 @@ def _located(model: ForwardModel, particles: Particles, shift: int) -> Located:
     intensity.reshape(len(particles), -1)[:, vectors.pixel] = simulation.intensity_at(particles, vectors)
     model.patterns += len(particles)
     patterns = log_scale(torch.from_numpy(intensity), FLOOR_DECADES).numpy()
-    shifts = find_beams(model.grey, model.valid, patterns, lit, shift, about)
+    shifts = over_shifts(model.grey, model.valid, patterns, lit, shift, about).best()
     shown = [(spread, point_spread(intensity, spread, MARGIN) if spread else intensity) for spread in SPREADS]
     best = []
     for index, step in enumerate(shifts):

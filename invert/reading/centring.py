@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from augment.scaling import FLOOR_DECADES
-from invert.centre import find_beam
+from invert.centre import Shifts, over_shifts
 from invert.reading.frames import grey_values
 from msft.errors import ParameterError
 
@@ -19,29 +19,36 @@ FEWEST_PIXELS = 32
 SCATTERED = 0.01
 """Of a frame's side: frames whose centres differ by more hardly tell it."""
 
+BRIGHTEST = 0.1
+"""Of a frame's pixels that count: only they are looked at. What is bright was scattered to small angles,
+where the Ewald sphere is a plane and patterns are centrosymmetric; at wide angles they are not."""
 
-def symmetry_center(grey: NDArray[np.float32], valid: NDArray[np.bool_], reach: int) -> tuple[float, float]:
-    """Row and column about which a frame is most like itself turned by 180 degrees, to half a pixel.
+
+def symmetry_shifts(bright: NDArray[np.float32], valid: NDArray[np.bool_], reach: int) -> Shifts:
+    """How much a frame is like itself turned by 180 degrees about other points than its middle.
 
     Parameters
     ----------
-    grey, valid
-        Logarithmic grey image (H, W) and its pixels that count.
+    bright, valid
+        Image (H, W) and its pixels that count.
     reach
-        Largest distance from the middle [n/2, n/2] in each direction, in pixels.
+        Largest distance of such a point from the middle [n/2, n/2] in each direction, in pixels.
+
+    Returns
+    -------
+    Of the turned image, which is shifted by twice the distance from the middle of the array.
     """
-    # turned about the middle of the array; a shift by d brings them together if the centre is d/2 from it
-    row, column = find_beam(
-        grey, valid, grey[::-1, ::-1], valid[::-1, ::-1], min(2 * reach, min(grey.shape) - 1)
-    )
-    height, width = grey.shape
-    return (height - 1 + row) / 2, (width - 1 + column) / 2
+    farthest = min(2 * reach, min(bright.shape) - 1)
+    return over_shifts(bright, valid, bright[None, ::-1, ::-1], valid[::-1, ::-1], farthest)
 
 
 def estimated_center(
     images: NDArray[np.float32], valid: NDArray[np.bool_], scale: str
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The median centre of some frames, and how far they scatter (median distance), in pixels.
+    """The centre about which some frames are most symmetric, and how far from it each one's own is (median).
+
+    It is that of their mean correlation: what is not symmetric differs from frame to frame. In pixels, to
+    half a pixel.
 
     Parameters
     ----------
@@ -57,16 +64,33 @@ def estimated_center(
     """
     grey = grey_values(torch.from_numpy(images), torch.from_numpy(valid), scale, FLOOR_DECADES).numpy()
     reach = min(grey.shape[1:]) // 8
-    found = [
-        symmetry_center(image, usable, reach)
-        for image, usable in zip(grey, valid, strict=True)
-        if usable.sum() >= FEWEST_PIXELS and np.ptp(image[usable]) > 0
-    ]
-    if not found:
+    total: NDArray[np.float64] | float = 0.0
+    count: NDArray[np.int64] | int = 0
+    own = []
+    for image, usable in zip(grey, valid, strict=True):
+        if usable.sum() < FEWEST_PIXELS or np.ptp(image[usable]) == 0:
+            continue
+        shifts = symmetry_shifts(_brightest(image, usable), usable, reach)
+        total, count = total + np.nan_to_num(shifts.correlation), count + ~np.isnan(shifts.correlation)
+        own.append(shifts.best()[0])
+    if not own:
         raise ParameterError("center", "estimate", "ROW,COLUMN: no frame shows where the beam was")
-    row, column = np.median(found, axis=0)
-    spread = np.median(np.abs(np.array(found) - [row, column]), axis=0)
-    return (float(row), float(column)), (float(spread[0]), float(spread[1]))
+    # where few frames can be compared, chance decides
+    mean = np.where(count >= len(own) / 2, total / np.maximum(count, 1), np.nan)
+    best = shifts._replace(correlation=mean).best()[0]
+    middle = (np.array(grey.shape[1:]) - 1) / 2
+    center = middle + best / 2
+    row, column = np.median(np.abs(np.array(own) - best) / 2, axis=0)
+    return (float(center[0]), float(center[1])), (float(row), float(column))
+
+
+def _brightest(image: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """An image less what `BRIGHTEST` of its pixels exceed; where so many are saturated, the image."""
+    seen = image[usable]
+    least = np.quantile(seen, 1 - BRIGHTEST)
+    if least == seen.max():
+        return image
+    return np.asarray(np.maximum(image - least, 0), dtype=np.float32)
 
 
 def center_note(center: tuple[float, float], spread: tuple[float, float], size: tuple[int, int]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from augment.scaling import FLOOR_DECADES
-from invert.centre import find_beam
+from invert.centre import over_shifts
 from msft.detector import PAPER_Q_STEP, EwaldDetector
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
@@ -17,6 +17,14 @@ from msft.pattern import Simulation
 from .conftest import SMALL, frames_of
 
 EVERYWHERE = np.ones((32, 32), dtype=bool)
+
+
+def find_beam(
+    measured: NDArray[Any], valid: NDArray[Any], simulated: NDArray[Any], lit: NDArray[Any], reach: int
+) -> tuple[float, float]:
+    """The shift of one image that correlates best."""
+    row, column = over_shifts(measured, valid, simulated[None], lit, reach).best()[0]
+    return float(row), float(column)
 
 
 def by_trying(
