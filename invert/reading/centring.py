@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +20,9 @@ FEWEST_PIXELS = 32
 
 SCATTERED = 0.01
 """Of a frame's side: frames whose centres differ by more hardly tell it."""
+
+FEW = 4
+"""Frames: fewer, above all with a wide hole, may be symmetric about another point as well."""
 
 BRIGHTEST = 0.1
 """Of a frame's pixels that count: only they are looked at. What is bright was scattered to small angles,
@@ -42,13 +47,38 @@ def symmetry_shifts(bright: NDArray[np.float32], valid: NDArray[np.bool_], reach
     return over_shifts(bright, valid, bright[None, ::-1, ::-1], valid[::-1, ::-1], farthest)
 
 
-def estimated_center(
-    images: NDArray[np.float32], valid: NDArray[np.bool_], scale: str
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The centre about which some frames are most symmetric, and how far from it each one's own is (median).
+class EstimatedCentre(NamedTuple):
+    """Where some frames say that the beam was.
 
-    It is that of their mean correlation: what is not symmetric differs from frame to frame. In pixels, to
-    half a pixel.
+    Attributes
+    ----------
+    center
+        Row and column in pixels, to half a pixel.
+    spread
+        How far from it each frame's own one is, median, in rows and columns.
+    frames
+        How many tell.
+    """
+
+    center: tuple[float, float]
+    spread: tuple[float, float]
+    frames: int
+
+    def note(self, size: tuple[int, int]) -> str:
+        """In words, as a warning where frames of that size hardly tell it."""
+        (row, column), (rows, columns) = self.center, self.spread
+        text = f"centre estimated at row {row:.1f}, column {column:.1f}"
+        if self.frames < FEW:
+            return f"warning: {text} by few frames; --center ROW,COLUMN is surer"
+        text += f" (frames differ by {rows:.1f} and {columns:.1f} px)"
+        doubtful = max(self.spread) > max(1.0, SCATTERED * min(size))
+        return f"warning: {text}; --center ROW,COLUMN is surer" if doubtful else text
+
+
+def estimated_center(images: NDArray[np.float32], valid: NDArray[np.bool_], scale: str) -> EstimatedCentre:
+    """The centre about which some frames are most symmetric.
+
+    It is that of their mean correlation: what is not symmetric differs from frame to frame.
 
     Parameters
     ----------
@@ -81,7 +111,7 @@ def estimated_center(
     middle = (np.array(grey.shape[1:]) - 1) / 2
     center = middle + best / 2
     row, column = np.median(np.abs(np.array(own) - best) / 2, axis=0)
-    return (float(center[0]), float(center[1])), (float(row), float(column))
+    return EstimatedCentre((float(center[0]), float(center[1])), (float(row), float(column)), len(own))
 
 
 def _brightest(image: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -91,13 +121,3 @@ def _brightest(image: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray
     if least == seen.max():
         return image
     return np.asarray(np.maximum(image - least, 0), dtype=np.float32)
-
-
-def center_note(center: tuple[float, float], spread: tuple[float, float], size: tuple[int, int]) -> str:
-    """An estimated centre in words, as a warning where frames of that size hardly tell it."""
-    text = (
-        f"centre estimated at row {center[0]:.1f}, column {center[1]:.1f} "
-        f"(frames differ by {spread[0]:.1f} and {spread[1]:.1f} px)"
-    )
-    doubtful = max(spread) > max(1.0, SCATTERED * min(size))
-    return f"warning: {text}; --center ROW,COLUMN is surer" if doubtful else text

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from invert.reading.centring import MOST_FRAMES, center_note, estimated_center
+from invert.reading.centring import MOST_FRAMES, estimated_center
 from invert.reading.doubts import doubts
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instruments
@@ -308,10 +308,10 @@ class FrameSource:
 
     def _estimate_center(self) -> None:
         images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))
-        center, spread = estimated_center(images, valid, self.scale)
-        self.instrument = replace(self.instrument, center=center)
-        self.reading = replace(self.reading, center="{!r},{!r}".format(*map(float, center)))
-        self._center_note = center_note(center, spread, self._stack.size)
+        found = estimated_center(images, valid, self.scale)
+        self.instrument = replace(self.instrument, center=found.center)
+        self.reading = replace(self.reading, center="{!r},{!r}".format(*found.center))
+        self._center_note = found.note(self._stack.size)
         self.notes.append(self._center_note)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from augment.scaling import log_scale
 from invert.frames import Reading, open_frames
-from invert.reading.centring import center_note, estimated_center
+from invert.reading.centring import EstimatedCentre, estimated_center
 from invert.reading.instrument import Instrument
 from invert.reading.resample import Grid, Resampling, grid_of, resampling
 from msft.detector import EwaldDetector, FlatDetector
@@ -180,11 +180,14 @@ def test_few_or_wide_pixels_are_said() -> None:
 
 
 def test_frames_that_do_not_tell_the_centre_are_said() -> None:
-    assert center_note((59.0, 70.0), (0.5, 1.0), (128, 128)).startswith(
-        "centre estimated at row 59.0, column"
+    sure = EstimatedCentre((59.0, 70.0), (0.5, 1.0), 4)
+    assert (
+        sure.note((128, 128)) == "centre estimated at row 59.0, column 70.0 (frames differ by 0.5 and 1.0 px)"
     )
-    assert center_note((59.0, 70.0), (2.0, 0.5), (128, 128)).startswith("warning: centre")
-    assert not center_note((590.0, 700.0), (2.0, 0.5), (1024, 1024)).startswith("warning")
+    unsure = sure._replace(spread=(2.0, 0.5))
+    assert unsure.note((128, 128)).startswith("warning: centre estimated")
+    assert not unsure.note((1024, 1024)).startswith("warning")
+    assert sure._replace(frames=3).note((128, 128)).endswith(" by few frames; --center ROW,COLUMN is surer")
 
 
 @pytest.mark.parametrize("scale", ["linear", "log"])
@@ -203,8 +206,7 @@ def test_the_centre_is_found_where_photons_are_few_and_a_window_is_small(number:
         if scale == "log":
             decades = float(generator.uniform(1.5, 5))
             images = log_scale(torch.from_numpy(images), decades, torch.from_numpy(valid)).numpy()
-        center, _ = estimated_center(images, valid, scale)
-        assert center == tuple(64.0 + beam)
+        assert estimated_center(images, valid, scale).center == tuple(64.0 + beam)
 
 
 def test_the_centre_is_found_by_symmetry(tmp_path: Path) -> None:
@@ -218,7 +220,7 @@ def test_the_centre_is_found_by_symmetry(tmp_path: Path) -> None:
     row, column = np.indices((128, 128))
     valid = np.broadcast_to(np.hypot(row - 60, column - 69) > 6, images.shape).copy()
     valid[:, :, 100:104] = False
-    center, spread = estimated_center(images, valid, "linear")
+    center, spread, _ = estimated_center(images, valid, "linear")
     assert center == (59.0, 70.0)
     assert max(spread) <= 0.5
     with h5py.File(tmp_path / "a.h5", "w") as file:
