@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 EVERY = 60.0
@@ -20,7 +20,7 @@ def progress_bar(title: str, total: int, quiet: bool, then: str = "") -> Iterato
     work begins: bad input, found before that, prints its one line and nothing else. `then` is said when all
     items are done, of what still takes a while.
     """
-    if quiet:
+    if quiet or sys.stderr is None:  # it is None where it was closed
         yield lambda done: None
         return
     with compilation_told(quiet), _bar(title, total) if sys.stderr.isatty() else _lines(title, total) as tell:
@@ -34,7 +34,7 @@ def _saying(what: str, total: int, tell: Callable[[int], None]) -> Callable[[int
         nonlocal left
         tell(done)
         if left > 0 >= left - done:
-            print(what, file=sys.stderr, flush=True)
+            _say(what)
         left -= done
 
     return advance
@@ -85,7 +85,7 @@ def _lines(title: str, total: int) -> Iterator[Callable[[int], None]]:
         line = f"{title}: {done} of {total}, {_clock(spent)}"
         if before < done < total:
             line += f", {_clock(spent * (total - done) / (done - before))} left"
-        print(line, file=sys.stderr, flush=True)
+        _say(line)
 
     def advance(more: int) -> None:
         nonlocal before, done, begin, told
@@ -102,6 +102,11 @@ def _lines(title: str, total: int) -> Iterator[Callable[[int], None]]:
     finally:
         if before is not None:
             tell(time.monotonic())
+
+
+def _say(what: str) -> None:
+    with suppress(OSError):  # whoever reads it may be gone, or its disk full: the work goes on
+        print(what, file=sys.stderr, flush=True)
 
 
 def _clock(seconds: float) -> str:

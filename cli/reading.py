@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,7 +72,8 @@ def stated_instrument(
 
 def as_options(reading: Reading) -> dict[str, Any]:
     """What the answers depend on, for telling whether a run can go on where another one stopped."""
-    options = asdict(reading)
+    options = asdict(replace(reading, hidden=None))
+    del options["hidden"]
     options["mask"] = None if reading.mask is None else _digest(reading.mask)
     return options
 

@@ -179,18 +179,16 @@ def invert_as_it_grows(
             growing = has_writer(path)
             with open_frames(path, reading, growing=growing) as source:
                 inverter.adjust(source)
+                _tell_new(source, notes, tell)
                 if PROCESS not in file:
-                    notes = source.notes
                     facts = {
                         **provenance,
                         "weights_sha256": inverter.checkpoint.digest,
                         "notes": json.dumps(notes),
                     }
-                    for note in notes:
-                        tell(path, note)
                     lay_out(file, source.size, inverter.simulation, facts, inverter.sigma_means)
                 # not the file alone: one that is written anew in its place stays the same to the file system
-                number, head = _number(path), source.read(range(1)).images if len(source) else None
+                number, head = _number(path), source.as_stored(range(1)) if len(source) else None
                 if done and (number != begun[0] or len(source) < done or not _alike(head, begun[1])):
                     allowed = "one file under a name until it is done"
                     raise ParameterError("frames", f"{path.name}, which is another file now", allowed)
@@ -202,15 +200,18 @@ def invert_as_it_grows(
                         break
                     time.sleep(interval)
                     source.refresh()
+                    _tell_new(source, notes, tell)
                     before, done = done, _catch_up(source, done, inverter, file, say)
                     if done > before:
                         last_news = time.monotonic()
+                reading = source.reading  # what was found out holds for all frames
             if not growing:
                 break
             if _number(path) == number and time.monotonic() - last_news >= patience:
                 tell(path, f"warning: taken as it is, since its writer has added nothing for {patience:g} s")
                 break
             # once more, now that the writer has gone, for what came last
+        file[PROCESS].attrs["notes"] = json.dumps(notes)
         complete(file)
         stack.close()
     with open_predictions(target) as predictions:
@@ -241,6 +242,14 @@ def _number(path: Path) -> int | None:
 
 def _alike(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> bool:
     return one is not None and other is not None and np.array_equal(one, other, equal_nan=True)
+
+
+def _tell_new(source: FrameSource, notes: list[str], tell: Callable[[Path, str], None]) -> None:
+    """Tell what was decided about a file and not told yet, and add it to the notes."""
+    for note in source.notes:
+        if note not in notes:
+            notes.append(note)
+            tell(source.path, note)
 
 
 def _catch_up(

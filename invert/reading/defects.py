@@ -37,8 +37,9 @@ class HotPixels:
         if not good.any():
             return
         around = _brightest_neighbours(np.where(good, image, -np.inf))
+        least = image[good & (image > 0)].min(initial=np.inf)  # single photons among none are not hot
         ordinary = around <= np.quantile(image[good][:: max(1, image.size >> 16)], BRIGHT)
-        self._hot += good & ordinary & (image > RATIO * np.maximum(around, 0.0))
+        self._hot += good & ordinary & (image > RATIO * np.maximum(around, least))
         self._counted += good
 
     @property

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from invert.reading.defects import FEWEST, RATIO, HotPixels
+from invert.reading.defects import RATIO, HotPixels
 from invert.reading.scale import PEDESTAL, darkness
 from invert.reading.unlit import Unlit
 
@@ -76,13 +76,12 @@ def doubts(frames: Iterable[Frame], inside: NDArray[np.bool_], hiding: bool) -> 
             misleading[tuple(found.T)] = True
     if (parts := unlit.pixels).any():
         share = (parts & unlit.judged).sum() / unlit.judged.sum()
-        enough = len(darknesses) >= FEWEST
+        sure = parts & unlit.enough
         notes.append(
             f"warning: {100 * share:.2g} % of the pixels are 0 in {'' if count == 1 else 'all of '}{which}; "
-            f"{_said(hiding and enough, 'if nothing measured there')}"
+            f"{_said(hiding and sure.sum() > 0.5 * parts.sum(), 'if nothing measured there')}"
         )
-        if enough:
-            misleading |= parts
+        misleading |= sure
     return Doubts(notes, misleading)
 
 

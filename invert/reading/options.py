@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from invert.reading.instrument import Instrument
 from msft.dataset import Scale
 from msft.errors import ParameterError
@@ -36,6 +39,8 @@ class Reading:
     defects
         What becomes of pixels that no mask names and that mislead, see `invert.reading.doubts`: ``hide`` or
         ``tell`` alone.
+    hidden
+        Pixels (H, W) of which that is found already; None to look for them.
 
     Raises
     ------
@@ -50,6 +55,7 @@ class Reading:
     center: str | None = None
     instrument: Instrument = field(default_factory=Instrument)
     defects: str = HIDE
+    hidden: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invert.reading.centring import MOST_FRAMES, estimated_center
-from invert.reading.doubts import doubts
+from invert.reading.defects import FEWEST
+from invert.reading.doubts import Doubts, doubts
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instruments
 from invert.reading.mask import (
@@ -74,8 +75,9 @@ class FrameSource:
         masks = masks_beside(file, self.found.names[0])
         # of the masks in the file, unless another one is given
         self._good_value = 0 if reading.mask is not None else reading.mask_good
-        self._misleading: NDArray[np.bool_] | None = None
-        self._looked, self._center_note = False, ""
+        self._hidden = reading.hidden
+        self._compared: tuple[Detector, float] | None = None
+        self._center_note = ""
         if masks:
             self.notes.append("masked by " + ", ".join(masks))
             with suppress(OSError):  # one that is damaged costs its frames alone
@@ -144,12 +146,12 @@ class FrameSource:
             See `invert.reading.resample.resampling` and `agree`.
         """
         self.agree()
-        self.doubt(detector, wavelength)
         other_size = self._stack.size != (detector.pixels, detector.pixels)
         if self.instrument.center is None and other_size:
             # whether they can be brought there at all comes first
             resampling(replace(self.instrument, center=None), self._stack.size, detector, wavelength)
             self._estimate_center()
+        self.doubt(detector, wavelength)
         found, notes = resampling(self.instrument, self._stack.size, detector, wavelength)
         self.notes += [self.instrument.line(), *notes]
         self._resampling = found
@@ -172,7 +174,14 @@ class FrameSource:
 
     def refresh(self) -> None:
         """Look how many frames a writer has added."""
+        before = len(self)
         self._stack.refresh()
+        if self._compared is not None and before < FEWEST <= len(self):
+            self.doubt(*self._compared)
+
+    def as_stored(self, wanted: range) -> NDArray[np.float32]:
+        """Some frames with the pixels that they have in the file; NaN where it does not give them."""
+        return self._read(np.asarray(wanted, dtype=np.int64))[0]
 
     def portions(
         self, rows: slice = slice(None), first: int = 0, at_once: int | None = None
@@ -243,8 +252,8 @@ class FrameSource:
         images[~readable] = np.nan
         if self._good is not None:
             valid &= self._good if self._good.ndim == 2 else self._good[numbers]
-        if self._misleading is not None:
-            valid &= ~self._misleading
+        if self._hidden is not None:
+            valid &= ~self._hidden
         return images, valid, readable
 
     def _checked(self, good: NDArray[np.bool_], value: int) -> NDArray[np.bool_]:
@@ -283,11 +292,27 @@ class FrameSource:
         From here on pixels that mislead do not count, unless `reading` says otherwise; a centre that was
         estimated with them is estimated again. Of logarithms nobody knows the base: there nothing is looked
         for. The detector and the wavelength in nm are those of what the frames are compared with; what the
-        frames know of theirs wins.
+        frames know of theirs wins. Of few frames nothing is known for good: once there are more, as in a file
+        that grows, they are looked at again.
         """
-        if self._looked or self.scale == "log":
+        self._compared = detector, wavelength
+        if self.scale == "log" or self._hidden is not None:
             return
-        self._looked = True
+        hiding, enough = self.reading.defects == HIDE, len(self) >= FEWEST
+        found = self._doubts(detector, wavelength, hiding)
+        if self._center_note and hiding and found.misleading.any():
+            self.notes.remove(self._center_note)
+            self._hidden = found.misleading
+            self._estimate_center()
+            # what lies inside the Ewald sphere is another question now
+            self._hidden = None
+            found = self._doubts(detector, wavelength, hiding)
+        self.notes += [note for note in found.notes if note not in self.notes]
+        if enough:
+            self._hidden = found.misleading if hiding else np.zeros_like(found.misleading)
+            self.reading = replace(self.reading, hidden=self._hidden)
+
+    def _doubts(self, detector: Detector, wavelength: float, hiding: bool) -> Doubts:
         inside = np.ones(self._stack.size, dtype=bool)
         with suppress(ParameterError):  # one that nobody knows is refused elsewhere
             inside = stated_grid(self.instrument, inside.shape, detector, 2 * math.pi / wavelength).inside
@@ -298,13 +323,7 @@ class FrameSource:
                 for start in range(0, len(first), self._stack.block)
             )
             frames = (frame for images, valid, _ in portions for frame in zip(images, valid, strict=True))
-            notes, misleading = doubts(frames, inside, hiding := self.reading.defects == HIDE)
-        self.notes += notes
-        if hiding and misleading.any():
-            self._misleading = misleading
-            if self._center_note:
-                self.notes.remove(self._center_note)
-                self._estimate_center()
+            return doubts(frames, inside, hiding)
 
     def _estimate_center(self) -> None:
         images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))

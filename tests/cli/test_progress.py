@@ -6,6 +6,8 @@ import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from msft_cli import progress
@@ -72,6 +74,18 @@ def test_bad_input_and_quiet_work_tell_nothing(capsys: pytest.CaptureFixture[str
         advance(0)
         advance(10)
     assert capsys.readouterr().err == ""
+
+
+def test_a_line_that_nobody_can_read_ends_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w", buffering=1) as full:
+        for stream in (full, None):
+            monkeypatch.setattr(sys, "stderr", stream)
+            with progress_bar("training", 2, quiet=False, then="judging") as advance:
+                advance(0)
+                advance(2)
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()
 
 
 def test_a_terminal_has_a_bar() -> None:

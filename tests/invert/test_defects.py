@@ -61,7 +61,7 @@ def spoilt(counts: NDArray[np.float32]) -> NDArray[np.float32]:
     stack = counts.copy()
     for row, column in HOT:
         around = stack[:, max(row - 1, 0) : row + 2, column - 1 : column + 2]
-        stack[:, row, column] = 10 * around.max() + 9
+        stack[:, row, column] = 10 * around.max() + 19
     return stack
 
 
@@ -275,3 +275,84 @@ def test_a_centre_is_estimated_without_what_misleads(tmp_path: Path, counts: NDA
             assert source.reading.center == "{!r},{!r}".format(*source.instrument.center)
             found[defects] = np.abs(np.subtract(source.instrument.center, (67, 69))).max()
     assert found["hide"] == 0 < 1 < found["tell"]
+
+
+def test_pixels_that_few_frames_tell_of_stay(tmp_path: Path, counts: NDArray[np.float32]) -> None:
+    """Masked in most frames, dark in empty shots: nobody knows whether they see light."""
+    half = np.zeros((16, 128, 128), dtype=np.uint32)
+    half[:14, :, :60] = 1
+    stack = counts.copy()
+    stack[14:] = 0
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry_1/data_1/data"] = stack
+        file["entry_1/data_1/mask"] = half
+    with open_frames(tmp_path / "a.h5", Reading(scale="linear")) as source:
+        source.doubt(DEFAULT, 13.5)
+        assert source.read(range(14, 16)).valid.all()
+        assert [warning for warning in source.warnings if "are 0 in" in warning] == []
+
+
+@pytest.mark.parametrize(("number", "hidden"), [(7, False), (8, True)])
+def test_eight_frames_are_enough(
+    tmp_path: Path, counts: NDArray[np.float32], number: int, hidden: bool
+) -> None:
+    stack = np.concatenate([np.zeros_like(counts[:2]), np.where(SMALL["gap"], 0, counts)[:number]])
+    (warning,) = warnings_of(tmp_path / "a.h5", stack)
+    assert warning.endswith(HIDDEN) == hidden
+    assert counted(tmp_path / "a.h5").all() != hidden
+
+
+@pytest.mark.parametrize("subtracted", [1.0, 3.0, 30.0])
+def test_what_a_dark_frame_that_was_too_bright_leaves_is_darkness(tmp_path: Path, subtracted: float) -> None:
+    """Of the smallest particles, whose patterns are alike."""
+    patterns = Simulation().intensity(ParticleDistribution((30.0, 32.0)).draw(3, range(16)))
+    for number in (1e4, 1e5, 1e6):
+        rates = patterns / patterns.sum(axis=(1, 2), keepdims=True) * number
+        for stack in (rates, photons(patterns, number)):
+            left = np.clip(stack - subtracted, 0, None).astype(np.float32)
+            warnings_of(tmp_path / "a.h5", left, scale="linear")
+            assert counted(tmp_path / "a.h5", scale="linear").sum() > 0.99 * left[0].size
+
+
+def test_single_photons_in_the_dark_are_not_hot(tmp_path: Path) -> None:
+    """All light of a particle far too large for the pixels falls on the middle one."""
+    stack = np.zeros((16, 128, 128), dtype=np.float32)
+    stack[:, 64, 64] = 3
+    stack[:, 100, 20] = 1
+    assert warnings_of(tmp_path / "a.h5", stack, scale="linear") == []
+
+
+def test_who_is_told_what_was_found_finds_the_same(tmp_path: Path, counts: NDArray[np.float32]) -> None:
+    """Another process, or whoever opens a file again: the first centre, which was wrong, decides nothing."""
+    dark = (abs(COLUMNS - 4) < 3) | (abs(ROWS + 6) < 2) | (np.hypot(ROWS, COLUMNS) < 6) | (COLUMNS > 45)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = np.where(dark, 0, np.roll(counts, (3, 5), axis=(1, 2)))
+    valid = []
+    with open_frames(tmp_path / "a.h5", Reading(center="estimate")) as source:
+        source.onto(DEFAULT, 13.5)
+        valid.append(source.read(range(2)).valid)
+        found = source.reading
+    for reading in (found, Reading(center=found.center)):
+        with open_frames(tmp_path / "a.h5", reading) as source:
+            source.onto(DEFAULT, 13.5)
+            valid.append(source.read(range(2)).valid)
+    assert not valid[0].all()
+    np.testing.assert_array_equal(valid[0], valid[1])
+    np.testing.assert_array_equal(valid[0], valid[2])
+
+
+def test_a_file_that_grows_is_looked_at_again(tmp_path: Path, counts: NDArray[np.float32]) -> None:
+    stack = np.where(SMALL["gap"], 0, counts)
+    with h5py.File(tmp_path / "a.h5", "w", libver="latest") as file:
+        data = file.create_dataset("data", data=stack[:4], maxshape=(None, 128, 128), chunks=(1, 128, 128))
+        file.swmr_mode = True
+        with open_frames(tmp_path / "a.h5", Reading(scale="linear"), growing=True) as source:
+            source.doubt(DEFAULT, 13.5)
+            assert source.read(range(4)).valid.all()
+            for count, hidden in ((6, False), (9, True), (12, True)):
+                data.resize((count, 128, 128))
+                data[:] = stack[:count]
+                data.flush()
+                source.refresh()
+                assert source.read(range(count)).valid.all() != hidden
+            assert sum(note.endswith(HIDDEN) for note in source.notes) == 1
