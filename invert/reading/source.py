@@ -177,6 +177,7 @@ class FrameSource:
         before = len(self)
         self._stack.refresh()
         if self._compared is not None and before < FEWEST <= len(self):
+            self._center_note = ""  # frames were read about that centre: it stays
             self.doubt(*self._compared)
 
     def as_stored(self, wanted: range) -> NDArray[np.float32]:
