@@ -128,7 +128,7 @@ def fit(
             one = source.read(wanted[:1])
             simulation = simulation_of(one, merged(file, settings))
             source.doubt(simulation.detector, simulation.optics.wavelength)
-            one = source.read(wanted[:1])  # about a centre that was estimated without what misleads
+            one = replace(one, center=source.instrument.center)  # perhaps estimated again
             truth = source.truth(np.asarray(wanted))
             known = {"icosahedron"} if truth is None else set(truth.bodies.tolist())
             bodies = body or sorted(known)

@@ -121,7 +121,5 @@ def compilation_told(quiet: bool) -> Iterator[None]:
         return
     from msft.backends.compilation import told_of_compilation
 
-    with told_of_compilation(
-        lambda: print("compiling for this machine, once: about half a minute", file=sys.stderr)
-    ):
+    with told_of_compilation(lambda: _say("compiling for this machine, once: about half a minute")):
         yield

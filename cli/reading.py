@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,8 +72,8 @@ def stated_instrument(
 
 def as_options(reading: Reading) -> dict[str, Any]:
     """What the answers depend on, for telling whether a run can go on where another one stopped."""
-    options = asdict(replace(reading, hidden=None))
-    del options["hidden"]
+    options = asdict(reading)
+    del options["hidden"]  # it is found in the frames, not said
     options["mask"] = None if reading.mask is None else _digest(reading.mask)
     return options
 

@@ -181,11 +181,7 @@ def invert_as_it_grows(
                 inverter.adjust(source)
                 _tell_new(source, notes, tell)
                 if PROCESS not in file:
-                    facts = {
-                        **provenance,
-                        "weights_sha256": inverter.checkpoint.digest,
-                        "notes": json.dumps(notes),
-                    }
+                    facts = {**provenance, "weights_sha256": inverter.checkpoint.digest}
                     lay_out(file, source.size, inverter.simulation, facts, inverter.sigma_means)
                 # not the file alone: one that is written anew in its place stays the same to the file system
                 number, head = _number(path), source.as_stored(range(1)) if len(source) else None

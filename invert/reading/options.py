@@ -15,7 +15,8 @@ from msft.errors import ParameterError
 
 SCALES = ("auto", *get_args(Scale))
 ESTIMATE = "estimate"
-HIDE, TELL = DEFECTS = ("hide", "tell")
+HIDE = "hide"
+DEFECTS = (HIDE, "tell")
 
 
 @dataclass(frozen=True)

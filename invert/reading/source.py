@@ -178,7 +178,8 @@ class FrameSource:
         self._stack.refresh()
         if self._compared is not None and before < FEWEST <= len(self):
             self._center_note = ""  # frames were read about that centre: it stays
-            self.doubt(*self._compared)
+            compared, self._compared = self._compared, None
+            self.doubt(*compared)
 
     def as_stored(self, wanted: range) -> NDArray[np.float32]:
         """Some frames with the pixels that they have in the file; NaN where it does not give them."""
@@ -296,9 +297,9 @@ class FrameSource:
         frames know of theirs wins. Of few frames nothing is known for good: once there are more, as in a file
         that grows, they are looked at again.
         """
-        self._compared = detector, wavelength
-        if self.scale == "log" or self._hidden is not None:
+        if self._compared is not None or self._hidden is not None or self.scale == "log":
             return
+        self._compared = detector, wavelength
         hiding, enough = self.reading.defects == HIDE, len(self) >= FEWEST
         found = self._doubts(detector, wavelength, hiding)
         if self._center_note and hiding and found.misleading.any():
@@ -308,7 +309,7 @@ class FrameSource:
             # what lies inside the Ewald sphere is another question now
             self._hidden = None
             found = self._doubts(detector, wavelength, hiding)
-        self.notes += [note for note in found.notes if note not in self.notes]
+        self.notes += found.notes
         if enough:
             self._hidden = found.misleading if hiding else np.zeros_like(found.misleading)
             self.reading = replace(self.reading, hidden=self._hidden)
@@ -317,12 +318,8 @@ class FrameSource:
         inside = np.ones(self._stack.size, dtype=bool)
         with suppress(ParameterError):  # one that nobody knows is refused elsewhere
             inside = stated_grid(self.instrument, inside.shape, detector, 2 * math.pi / wavelength).inside
-        first = np.arange(min(SAMPLED, len(self._stack)))
         with damage(self.path):
-            portions = (
-                self._read(first[start : start + self._stack.block])
-                for start in range(0, len(first), self._stack.block)
-            )
+            portions = (self._read(np.asarray(part.numbers)) for part in self.portions(slice(SAMPLED)))
             frames = (frame for images, valid, _ in portions for frame in zip(images, valid, strict=True))
             return doubts(frames, inside, hiding)
 

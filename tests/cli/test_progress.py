@@ -1,4 +1,4 @@
-"""Progress where no terminal is: a line from time to time, as a cluster's log shows it."""
+"""What commands say while they work: on a terminal, and where none is, as in the log of a cluster's job."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import numba
 import pytest
 from msft_cli import progress
-from msft_cli.progress import progress_bar
+from msft_cli.progress import compilation_told, progress_bar
 
 
 @pytest.fixture
@@ -103,3 +104,24 @@ def test_a_terminal_has_a_bar() -> None:
     assert "━" in shown
     assert "10/10" in shown
     assert "10 of 10" not in shown
+
+
+def compiled_anew() -> None:
+    """Compile two functions that no cache holds."""
+    for number in range(2):
+        assert numba.njit(lambda x, more=number: x + more)(1.0) == 1.0 + number
+
+
+def test_compilation_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with compilation_told(quiet=False):
+        compiled_anew()
+    assert capsys.readouterr().err.splitlines() == ["compiling for this machine, once: about half a minute"]
+
+
+def test_quiet_and_what_is_compiled_afterwards_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with compilation_told(quiet=True):
+        compiled_anew()
+    with compilation_told(quiet=False):
+        pass
+    compiled_anew()
+    assert capsys.readouterr().err == ""
