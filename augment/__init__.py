@@ -36,6 +36,7 @@ polar.py     images over radius and angle
 correlation.py  two-point cross-correlation maps in place of images
 fields.py    random pixels from one seed per image
 grid.py      pixel offsets and distances from the beam
+compiled/    what filters do on a processor
 """
 
 from augment.background import Background

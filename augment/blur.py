@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import pad
 
+from augment.compiled import on_processor
 from augment.fields import draw_seeds, random_words
 from augment.filter import Filter, Parameters, per_image
 from augment.ranges import Range, check_count, check_range, draw
@@ -45,36 +46,46 @@ class GaussianBlur(Filter):
         return {"sigma": draw(self.sigma, (count,), generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        # the widest first: every neighbour that fewer images need costs less
-        order = parameters["sigma"].argsort(descending=True)
-        taps, needed = _gaussian_taps(parameters["sigma"][order])
-        sorted_images = images.index_select(0, order.to(images.device, non_blocking=True))
-        weights = taps.to(images.device, non_blocking=True)[:, :, None, None]
-        blurred = _weighted(_weighted(sorted_images, weights, needed, axis=1), weights, needed, axis=2)
-        # a mean does not exceed the largest value, but its rounding may
-        blurred = blurred.minimum(sorted_images.amax(dim=(1, 2), keepdim=True))
-        return blurred.index_select(0, order.argsort().to(images.device, non_blocking=True))
+        if on_processor(images.device):
+            from augment.compiled import blur as compiled
+
+            return compiled.blurred(images, *_gaussian_taps(parameters["sigma"]))
+        return _blurred(images, parameters["sigma"])
 
 
-def _gaussian_taps(sigma: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
-    """Return the weights of the pixels at distance 0, 1, ... on one side, and how many images need each.
+def _blurred(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Return each image convolved with its own Gaussian, all of them together."""
+    # the widest first: every neighbour that fewer images need costs less
+    order = sigma.argsort(descending=True)
+    taps, reach = _gaussian_taps(sigma[order])
+    needed = (torch.arange(1, taps.shape[1])[:, None] <= reach).sum(dim=1).tolist()
+    sorted_images = images.index_select(0, order.to(images.device, non_blocking=True))
+    weights = taps.T.to(images.device, non_blocking=True)[:, :, None, None]
+    blurred = _weighted(_weighted(sorted_images, weights, needed, axis=1), weights, needed, axis=2)
+    # a mean does not exceed the largest value, but its rounding may
+    blurred = blurred.minimum(sorted_images.amax(dim=(1, 2), keepdim=True))
+    return blurred.index_select(0, order.argsort().to(images.device, non_blocking=True))
+
+
+def _gaussian_taps(sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the weights of the pixels at distance 0, 1, ... on one side, and the largest that counts.
 
     Parameters
     ----------
     sigma
-        In pixels, falling: float32, shape (B,), on the CPU.
+        In pixels: float32, shape (B,), on the CPU.
 
     Returns
     -------
-    tuple of torch.Tensor and list of int
-        float32, shape (distances, B), 0 beyond the cut; numbers of images for distances from 1.
+    tuple of torch.Tensor and torch.Tensor
+        float32, shape (B, distances), 0 beyond the cut; int64, shape (B,).
     """
-    wide = sigma.double().clamp_min(_NARROWEST)
-    cut = (_CUT * wide).ceil()
-    distance = torch.arange(int(cut.amax()) + 1 if len(cut) else 1)[:, None]
-    taps = torch.exp(-0.5 * (distance / wide).square()).where(distance <= cut, 0.0)
-    taps /= 2.0 * taps.sum(dim=0) - taps[0]
-    return taps.float(), (distance[1:] <= cut).sum(dim=1).tolist()
+    wide = sigma.double().clamp_min(_NARROWEST)[:, None]
+    reach = (_CUT * wide).ceil().long()
+    distance = torch.arange(int(reach.amax()) + 1 if len(reach) else 1)
+    taps = torch.exp(-0.5 * (distance / wide).square()).where(distance <= reach, 0.0)
+    taps /= 2.0 * taps.sum(dim=1, keepdim=True) - taps[:, :1]
+    return taps.float(), reach[:, 0]
 
 
 def _weighted(images: torch.Tensor, weights: torch.Tensor, needed: list[int], axis: int) -> torch.Tensor:

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 
 from augment.filter import Filter, Parameters, per_image
-from augment.grid import beam_offsets, within_half, within_radius
+from augment.grid import beam_offsets
+from augment.hidden import hide
 from augment.ranges import Range, check_number, check_range, draw
 
 
@@ -64,9 +65,13 @@ class CenterCrop(Filter):
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         rows, columns = beam_offsets(images)
-        radius, half_height, half_width = (
-            per_image(parameters[name], images) for name in ("radius", "half_height", "half_width")
+        half_height, half_width = (
+            per_image(parameters[name], images) for name in ("half_height", "half_width")
         )
-        inside = within_radius(images, radius)
-        inside.mul_(within_half(rows, half_height)).mul_(within_half(columns, half_width))
-        return inside.mul_(images)
+        return hide(
+            images,
+            0.0,
+            rows=rows.abs() <= half_height,
+            columns=columns.abs() <= half_width,
+            within=parameters["radius"],
+        )

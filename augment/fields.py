@@ -2,7 +2,8 @@
 
 A field of random pixels is as large as the image, so a record keeps the seed instead. Pixel i of an image is
 a function of the seed and of i alone: the whole batch takes the same few operations, without a generator for
-each image, the rest of the batch does not change an image's field, and every device gives the same one.
+each image, the rest of the batch does not change an image's field, and every device gives the same one. On a
+processor the same numbers come from compiled loops (`augment.compiled.fields`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import math
 from functools import cache
 
 import torch
+
+from augment.compiled import on_processor
 
 NORMAL_FROM = 10.0
 """Expectation from which Poisson counts are rounded from a continuous quantile; see `poisson_pixels`."""
@@ -36,12 +39,21 @@ def random_words(seeds: torch.Tensor, shape: tuple[int, ...], device: torch.devi
     Source: the generator SplitMix of G. L. Steele, D. Lea and C. H. Flood, OOPSLA 2014, doi
     10.1145/2660193.2660195, with 32 bits, and constants that C. Wellons' hash-prospector found.
     """
+    pixels = math.prod(shape)
+    if on_processor(device):
+        from augment.compiled import fields as compiled
+
+        return compiled.random_words(seeds, pixels).reshape(len(seeds), *shape)
+    return _words(seeds, pixels, device).reshape(len(seeds), *shape)
+
+
+def _words(seeds: torch.Tensor, pixels: int, device: torch.device) -> torch.Tensor:
+    """Return the words of as many pixels of each image: int32, shape (B, pixels)."""
     # the words of numbers that follow one another, such as seeds 0, 1, 2, have nothing in common
     start = _mixed(_folded(_signed(seeds.to(device, non_blocking=True)), 16))
-    counter = _signed(torch.arange(math.prod(shape), device=device).mul_(0x9E3779B9))
+    counter = _signed(torch.arange(pixels, device=device).mul_(0x9E3779B9))
     # what is folded of a sum without carry is the sum of what is folded: done before there are B x H x W
-    words = _folded(start, 16)[:, None] ^ _folded(counter, 16)
-    return _mixed(words).reshape(len(seeds), *shape)
+    return _mixed(_folded(start, 16)[:, None] ^ _folded(counter, 16))
 
 
 def _mixed(words: torch.Tensor) -> torch.Tensor:
@@ -70,22 +82,36 @@ def normal_pixels(seeds: torch.Tensor, shape: tuple[int, ...], device: torch.dev
 
     They are one of 65,536 equally likely quantiles, up to 4.3 standard deviations.
     """
+    if on_processor(device):
+        from augment.compiled import fields as compiled
+
+        normal = compiled.normal_pixels(seeds, math.prod(shape), _normal_quantiles(device))
+        return normal.reshape(len(seeds), *shape)
     return _normal_of(_rank(random_words(seeds, shape, device)))
 
 
 def poisson_pixels(seeds: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
-    """Return Poisson counts of the given expectations: float32, shape (B, H, W), same device.
+    """Return Poisson counts of expectations, float32 of shape (B, H, W): the same dtype, shape and device.
 
     One random word per pixel becomes a count through the quantile function of the Poisson distribution: from
     a table below `NORMAL_FROM`, and above it by the Cornish-Fisher expansion. The distribution function is
-    within 4e-4 of Poisson's everywhere. Every pixel takes the same few vectorised steps, which
-    `torch.poisson`, a loop in each pixel, does not.
+    within 4e-4 of Poisson's everywhere. Every pixel takes the same few steps, which `torch.poisson`, a loop
+    in each pixel, does not.
 
     Notes
     -----
     Source: E. A. Cornish and R. A. Fisher, Rev. Inst. Int. Stat. 5, 307 (1937).
     """
-    words = random_words(seeds, tuple(rates.shape[1:]), rates.device)
+    if on_processor(rates.device):
+        from augment.compiled import fields as compiled
+
+        counts = compiled.poisson_pixels(seeds, rates.flatten(1), *poisson_tables(rates.device))
+        return counts.reshape(rates.shape)
+    return _poisson_of(random_words(seeds, tuple(rates.shape[1:]), rates.device), rates)
+
+
+def _poisson_of(words: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
+    """Return the Poisson count that each word stands for, for its rate."""
     # A rate between two of the table takes one of them, by the bits of the word that are left: the mean
     # stays exact, and the variance grows by less than (1 / 2 / _PER_PHOTON)^2.
     bits = 32 - _CHANCE_BITS
@@ -106,6 +132,11 @@ def poisson_pixels(seeds: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
     # exactly one or the other; on a CPU `where` takes a branch for every pixel, which is many times slower
     bright = torch.ge(rates, NORMAL_FROM, out=torch.empty_like(rates))
     return few.lerp_(many, bright)
+
+
+def poisson_tables(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the quantiles of few photons and those of normal numbers: uint8 and float32."""
+    return _few_photons(device), _normal_quantiles(device)
 
 
 def _rank(words: torch.Tensor) -> torch.Tensor:

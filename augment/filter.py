@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any, ClassVar, overload
 
 import torch
 
+from augment.compiled import on_processor
 from msft.errors import ParameterError
 
 Parameters = dict[str, torch.Tensor]
@@ -84,10 +86,7 @@ class Filter(ABC):
             The images are not a float32 batch, or the parameters are for another number of images.
         """
         check_batch(images, parameters)
-        clean = images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-        if self.from_intensity:
-            return self._apply(clean.clamp_(min=0.0), parameters)
-        return self._apply(clean.clamp_(0.0, 1.0), parameters)
+        return self._apply(_cleaned(images, math.inf if self.from_intensity else 1.0), parameters)
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, Record]:
         """Draw parameters for a batch and apply them.
@@ -240,6 +239,15 @@ def per_image(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """Return one value per image, shape (B,), as (B, 1, 1) on the device of the images."""
     # a copy that waits would stop the GPU at every parameter
     return values.to(images.device, non_blocking=True).view(-1, 1, 1)
+
+
+def _cleaned(images: torch.Tensor, most: float) -> torch.Tensor:
+    """Return new images clipped to [0, most]; NaN and infinities become 0."""
+    if on_processor(images.device):
+        from augment.compiled import scaling as compiled
+
+        return compiled.cleaned(images, most)
+    return images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).clamp_(0.0, most)
 
 
 def check_batch(images: torch.Tensor, parameters: Parameters) -> None:

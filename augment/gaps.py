@@ -69,7 +69,6 @@ class Gaps(Filter):
         row, height, column, width = (
             per_image(parameters[name], images) for name in ("row", "height", "column", "width")
         )
-        # outside the strips: (B, H, 1) and (B, 1, W)
-        beside_rows = ((rows < row) | (rows >= row + height)).float()
-        beside_columns = ((columns < column) | (columns >= column + width)).float()
-        return hide(images, beside_rows * beside_columns, self.hidden)
+        beside_rows = (rows < row) | (rows >= row + height)
+        beside_columns = (columns < column) | (columns >= column + width)
+        return hide(images, self.hidden, rows=beside_rows, columns=beside_columns)

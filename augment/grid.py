@@ -22,49 +22,15 @@ def beam_offsets(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return rows, columns
 
 
-def within_radius(images: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
-    """Return where the distance to the beam pixel is at most the radius.
-
-    Parameters
-    ----------
-    images
-        Gives size and device, shape (B, H, W).
-    radius
-        In pixels, float32, shape (B, 1, 1).
-
-    Returns
-    -------
-    torch.Tensor
-        float32, shape (B, H, W): 1 there, 0 elsewhere. Exact up to distances of 4096 pixels.
-    """
-    return torch.le(*_squares(images, radius), out=torch.empty_like(images))
-
-
-def beyond_radius(images: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
-    """Return where the distance to the beam pixel is larger than the radius: 1 - `within_radius`."""
-    return torch.gt(*_squares(images, radius), out=torch.empty_like(images))
-
-
-def _squares(images: torch.Tensor, radius: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def squared_distances(images: torch.Tensor) -> torch.Tensor:
+    """Return squared distances from the beam pixel: float32 (H, W), not to be changed. Exact up to 2^24."""
     height, width = images.shape[-2:]
-    # The square of a float32 is exact in float64, so no pixel on the rim is lost to rounding; and squares of
-    # distances are whole numbers.
-    return _offsets(height, width, images.device)[2], radius.double().square().floor_().float()
+    return _offsets(height, width, images.device)[2]
 
 
-def within_half(offsets: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
-    """Return where offsets from the beam, either way, are at most the distance: 1 there, 0 elsewhere.
+def largest_square(radius: torch.Tensor) -> torch.Tensor:
+    """Return the largest squared distance that is within a radius, float32: distances' are whole numbers.
 
-    Parameters
-    ----------
-    offsets
-        Rows or columns of `beam_offsets`.
-    half
-        In pixels, shape (B, 1, 1).
-
-    Returns
-    -------
-    torch.Tensor
-        float32, shape (B, H, 1) or (B, 1, W).
+    The square of a float32 is exact in float64, so no pixel on the rim is lost to rounding.
     """
-    return (offsets.abs() <= half).float()
+    return radius.double().square().floor_().float()

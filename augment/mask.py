@@ -7,8 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from augment.filter import Filter, Parameters, per_image
-from augment.grid import beyond_radius
+from augment.filter import Filter, Parameters
 from augment.hidden import check_hidden, hide
 from augment.ranges import Range, check_range, draw
 
@@ -48,5 +47,4 @@ class CentralHole(Filter):
         return {"radius": draw(self.radius, (count,), generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        outside = beyond_radius(images, per_image(parameters["radius"], images))
-        return hide(images, outside, self.hidden)
+        return hide(images, self.hidden, beyond=parameters["radius"])

@@ -155,4 +155,4 @@ class ReadoutNoise(Filter):
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         pixels = normal_pixels(parameters["seed"], tuple(images.shape[1:]), images.device)
-        return pixels.mul_(per_image(parameters["sigma"], images)).add_(images)
+        return torch.addcmul(images, pixels, per_image(parameters["sigma"], images), out=pixels)

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import torch
 
-from augment.fields import draw_seeds, poisson_pixels
+from augment.compiled import on_processor
+from augment.fields import draw_seeds, poisson_pixels, poisson_tables
 from augment.filter import Filter, Parameters, per_image
 from augment.ranges import Range, check_range, draw, draw_logarithm
 
@@ -52,6 +53,17 @@ class PhotonStatistics(Filter):
         }
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        if on_processor(images.device):
+            from augment.compiled import fields as compiled
+
+            counts = compiled.photon_pixels(
+                parameters["seed"],
+                images.flatten(1),
+                parameters["photons"],
+                parameters["stray"],
+                *poisson_tables(images.device),
+            )
+            return counts.view(images.shape)
         # first to the maximum, so that no sum of large numbers overflows
         peak = images.amax(dim=(1, 2), keepdim=True)
         light = images / peak.where(peak > 0.0, 1.0)

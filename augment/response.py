@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import torch
 
+from augment.compiled import on_processor
 from augment.filter import Filter, Parameters, per_image
-from augment.grid import beyond_radius
+from augment.grid import largest_square, squared_distances
 from augment.ranges import Range, check_count, check_range, draw
 from msft.errors import ParameterError
 
@@ -77,10 +78,19 @@ class UnevenSensitivity(Filter):
         rows, columns = (torch.arange(length, device=images.device) for length in (height, width))
         along_y = depth * torch.exp(-0.5 * ((rows - y) / narrow).square())
         along_x = torch.exp(-0.5 * ((columns - x) / narrow).square())
-        for spot in range(along_y.shape[1]):
-            lost = along_y[:, spot, :, None] * along_x[:, spot, None, :]
-            images = torch.addcmul(images, images, lost, value=-1.0, out=lost)
-        return images
+        if on_processor(images.device):
+            from augment.compiled import response as compiled
+
+            return compiled.attenuated(images, along_y, along_x)
+        return _attenuated(images, along_y, along_x)
+
+
+def _attenuated(images: torch.Tensor, along_y: torch.Tensor, along_x: torch.Tensor) -> torch.Tensor:
+    """Return images (B, H, W) without what each spot takes, of factors (B, spots, H) and (B, spots, W)."""
+    for spot in range(along_y.shape[1]):
+        lost = along_y[:, spot, :, None] * along_x[:, spot, None, :]
+        images = torch.addcmul(images, images, lost, value=-1.0, out=lost)
+    return images
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,10 @@ class FullWell(Filter):
         return {"halo": draw(self.halo, (count,), generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        outside = beyond_radius(images, per_image(parameters["halo"], images))
-        level = outside.mul_(images).amax(dim=(1, 2), keepdim=True)
+        if on_processor(images.device):
+            from augment.compiled import response as compiled
+
+            return compiled.clipped(images, squared_distances(images), largest_square(parameters["halo"]))
+        outside = squared_distances(images) > largest_square(per_image(parameters["halo"], images))
+        level = images.where(outside, 0.0).amax(dim=(1, 2), keepdim=True)
         return images.minimum(level)

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from augment.compiled import on_processor
 from msft.errors import ParameterError
 
 FLOOR_DECADES = 5.0
@@ -51,16 +52,20 @@ def log_scale(
             "intensity", f"shape {tuple(intensity.shape)}", "a real tensor of shape (B, H, W)"
         )
     light = intensity if intensity.dtype == torch.float32 else intensity.double()
-    light = light.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).clamp_(min=0.0)
     if valid is not None:
         if valid.dtype != torch.bool or valid.shape not in (intensity.shape, intensity.shape[1:]):
             raise ParameterError(
                 "valid", f"a {valid.dtype} tensor of shape {tuple(valid.shape)}", "bool, (B, H, W) or (H, W)"
             )
         light = light.where(valid, 0.0)
-    peak = light.amax(dim=(1, 2), keepdim=True)
     decades = torch.as_tensor(floor_decades, dtype=light.dtype).reshape(-1, 1, 1)
+    if on_processor(light.device) and light.dtype == torch.float32:
+        from augment.compiled import scaling as compiled
+
+        return compiled.log_scaled(light, decades.flatten().expand(len(light)))
     decades = decades.to(light.device, non_blocking=True)
+    light = light.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).clamp_(min=0.0)
+    peak = light.amax(dim=(1, 2), keepdim=True)
     light.div_(peak.where(peak > 0.0, 1.0)).mul_(torch.pow(10.0, decades)).log1p_()
     # the logarithm of the maximum, as it was rounded there: the end points are exactly 0 and 1
     top = light.amax(dim=(1, 2), keepdim=True)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch.nn.functional import pad
 
+from augment.compiled import on_processor
 from augment.filter import Filter, Parameters
 from augment.ranges import check_count
 
@@ -48,6 +49,10 @@ class Shift(Filter):
         return {"dy": moves[0], "dx": moves[1]}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        if on_processor(images.device):
+            from augment.compiled import shift as compiled
+
+            return compiled.shifted(images, parameters["dy"], parameters["dx"], self.hides)
         count, height, width = images.shape
         mode = "constant" if self.hides else "replicate"
         around = pad(images[:, None], (self.reach,) * 4, mode).flatten()

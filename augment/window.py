@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from augment.filter import Filter, Parameters, per_image
-from augment.grid import beam_offsets, within_half, within_radius
+from augment.grid import beam_offsets
 from augment.hidden import check_hidden, hide
 from augment.ranges import Range, check_range, draw
 
@@ -75,10 +75,13 @@ class Window(Filter):
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         rows, columns = beam_offsets(images)
-        radius, half_height, half_width, row, column = (
-            per_image(parameters[name], images)
-            for name in ("radius", "half_height", "half_width", "row", "column")
+        half_height, half_width, row, column = (
+            per_image(parameters[name], images) for name in ("half_height", "half_width", "row", "column")
         )
-        inside = within_radius(images, radius)
-        inside.mul_(within_half(rows - row, half_height)).mul_(within_half(columns - column, half_width))
-        return hide(images, inside, self.hidden)
+        return hide(
+            images,
+            self.hidden,
+            rows=(rows - row).abs() <= half_height,
+            columns=(columns - column).abs() <= half_width,
+            within=parameters["radius"],
+        )

@@ -2,13 +2,14 @@
 
     python benchmarks/augment.py [--device cpu] [--repeats 7]
 
-Batches of 64 simulated patterns of 128 x 128 pixels; on a GPU 256 batches at once, as `invert train` does
-(`invert.training.prepared`), and a 256th of the time is told. Everything takes turns in every repeat, so that
+Batches of 64 simulated patterns of 128 x 128 pixels; as many at once as `invert train` records, four on a CPU
+and 256 on a GPU, and that part of the time is told. Everything takes turns in every repeat, so that
 ratios hold on a machine whose speed drifts; medians are printed. On a CPU they are of the processor time of
 one thread, which does not count the time that neighbours take. The time of a filter is that of its recording,
 from linear intensity to grey values, the logarithm included. `recipe` is what `invert train` does to a batch:
-one recording for each image, drawn from the preset's. Its share is of the time of that preset's training step
-without it (forward, backward, AdamW), and is to be at most 15 % on a CPU and 10 % on a GPU.
+one recording for each image, drawn from the preset's, for the batches of a group at once. Its share is of the
+time of that preset's training step without it (forward, backward, AdamW), and is to be at most 15 % on a CPU
+and 10 % on a GPU.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pace
@@ -25,15 +26,18 @@ import record
 import torch
 
 from augment import OneOf
+from augment.filter import take
 from augment.presets import EXPERIMENT, PAPER_FILTERS, RECORDINGS, one_of, recording_named
 from invert.presets import preset
+from invert.training.kept_memory import keep_freed_memory
 from invert.training.plan import together
+from invert.training.prepared import MOST_BYTES_ON_CPU
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 
 BATCH = 64
-AT_ONCE = {"cpu": 1, "cuda": together(BATCH)}
-"""Batches that are recorded at once."""
+AT_ONCE = {"cpu": MOST_BYTES_ON_CPU // (BATCH * 128 * 128 * 4), "cuda": together(BATCH)}
+"""Batches that are recorded at once, as `invert train` does (`invert.training.prepared`)."""
 
 LIMITS = {"cpu": 0.15, "cuda": 0.10}
 
@@ -41,6 +45,19 @@ LIMITS = {"cpu": 0.15, "cuda": 0.10}
 def recipes() -> dict[str, OneOf]:
     """What training with each preset of `invert train` does to a batch."""
     return {name: one_of(preset(name).training.filters) for name in ("quick", "paper")}
+
+
+def recipe_calls(
+    recipe: OneOf, intensity: torch.Tensor, generator: torch.Generator
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Drawing a group's random numbers, and recording the first of its images with them."""
+    group, size = together(BATCH) * BATCH, (intensity.shape[1], intensity.shape[2])
+    parameters = recipe.sample(group, size, generator)
+    own = torch.arange(len(intensity))
+    return (
+        lambda: recipe.sample(group, size, generator),
+        lambda: recipe.apply(intensity, take(parameters, own)),
+    )
 
 
 def seconds(call: Callable[[], object], device: torch.device) -> float:
@@ -64,26 +81,33 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as training does
     device = torch.device(options.device)
 
     particles = ParticleDistribution().draw(0, range(BATCH))
     at_once = AT_ONCE[options.device]
     intensity = torch.from_numpy(Simulation().intensity(particles)).to(device).repeat(at_once, 1, 1)
     generator = torch.Generator().manual_seed(0)
-    filters: dict[str, Any] = {name: recording_named(name) for name in RECORDINGS}
-    filters |= {f"recipe {name}": recipe for name, recipe in recipes().items()}
-    calls: dict[str, Callable[[], object]] = {
-        name: (lambda f=chosen: f(intensity, generator)) for name, chosen in filters.items()
-    }
+    calls: dict[str, Callable[[], object]] = {}
+    batches: dict[str, int] = {}  # that a call is for
+    for name in RECORDINGS:
+        calls[name] = partial(recording_named(name), intensity, generator)
+        batches[name] = at_once
     grey = torch.rand((BATCH, 128, 128), device=device)
-    calls |= {f"training step {name}": pace.bare_step(preset(name), grey) for name in ("quick", "paper")}
+    for name, recipe in recipes().items():
+        calls[f"draw {name}"], calls[f"record {name}"] = recipe_calls(recipe, intensity, generator)
+        batches |= {f"draw {name}": together(BATCH), f"record {name}": at_once}
+        calls[f"training step {name}"] = pace.bare_step(preset(name), grey)
 
     measured: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         seconds(call, device)  # tables, compilation, memory
     for _ in range(options.repeats):
         for name, call in calls.items():
-            measured[name].append(seconds(call, device) / (at_once if name in filters else 1))
+            measured[name].append(seconds(call, device) / batches.get(name, 1))
+    for name in recipes():
+        parts = zip(measured.pop(f"draw {name}"), measured.pop(f"record {name}"), strict=True)
+        measured[f"recipe {name}"] = [sum(pair) for pair in parts]
 
     medians = {name: float(np.median(values)) for name, values in measured.items()}
     quick, paper = medians["training step quick"], medians["training step paper"]

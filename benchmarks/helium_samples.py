@@ -10,7 +10,7 @@ from typing import NamedTuple
 import record  # noqa: F401  takes benchmarks/augment.py out of the way of the package
 import torch
 
-from augment.grid import beyond_radius
+from augment.hidden import hide
 from augment.noise import ReadoutNoise
 from augment.photons import PhotonStatistics
 from invert.labelling.labels import read_labelled
@@ -94,5 +94,5 @@ def detected(intensity: torch.Tensor) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     photons, _ = PhotonStatistics(PHOTONS, STRAY)(intensity, generator)
     photons, _ = ReadoutNoise(READOUT)(photons, generator)
-    hole = torch.full((len(photons), 1, 1), HOLE * photons.shape[-1])
-    return photons.mul_(beyond_radius(photons, hole)).clamp_(min=0.0)
+    hole = torch.full((len(photons),), HOLE * photons.shape[-1])
+    return hide(photons, 0.0, beyond=hole).clamp_(min=0.0)

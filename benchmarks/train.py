@@ -6,7 +6,7 @@ The whole step is that of `invert.training.trainer`: a batch taken from 2,000 pa
 recorded by the preset's filters, forward, backward, optimiser, schedule. The bare one is forward, backward
 and optimiser on one batch of grey images that is there already. They take turns, so that the ratio holds on a
 machine whose speed drifts; on a CPU both are timed in processor seconds of one thread, which neighbours do
-not lengthen. On a GPU, where the batches of many steps are prepared at once, whole groups of them are timed.
+not lengthen. Of the batches that are prepared at once, on a CPU four of 64 images, whole groups are timed.
 The whole is to reach at least 80 % of the bare images per second, and the preset `paper` 6,000 on an
 H200-class card.
 """
@@ -27,6 +27,7 @@ from augment.scaling import log_scale
 from invert.data import PatternDataset
 from invert.model import pick_device
 from invert.presets import PRESETS, Preset, preset
+from invert.training.kept_memory import keep_freed_memory
 from invert.training.plan import together
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
@@ -35,7 +36,7 @@ LIMIT = 0.8
 """Share of the bare network's images per second that is to be reached."""
 
 STEPS, GROUPS = 20, 2
-"""Steps that are timed; on a GPU, groups of steps."""
+"""Steps that are timed: five groups of batches that a CPU prepares at once; on a GPU, groups of steps."""
 
 
 def bare(chosen: Preset, dataset: PatternDataset, device: torch.device, steps: int) -> float:
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as training does
     simulation, particles = Simulation(), ParticleDistribution().draw(0, range(options.patterns))
     intensity = torch.cat(
         [

@@ -77,8 +77,16 @@ def turned_patterns(images: torch.Tensor, symmetry: torch.Tensor) -> torch.Tenso
     symmetry
         Number of each one's symmetry, int64 tensor (B,).
     """
-    sources = _sources(images.shape[-1], images.device)[symmetry.to(images.device, non_blocking=True)]
-    return images.flatten(1).gather(1, sources).view_as(images)
+    sources = _sources(images.shape[-1], images.device)
+    if images.device.type != "cpu":
+        sources = sources[symmetry.to(images.device, non_blocking=True)]
+        return images.flatten(1).gather(1, sources).view_as(images)
+    # image by image: the places of all of them would take twice the memory of the images
+    pixels, places = images.flatten(1).numpy(), sources.numpy()
+    turned = np.empty_like(pixels)
+    for one, its_own, number in zip(turned, pixels, symmetry.tolist(), strict=True):
+        np.take(its_own, places[number], out=one, mode="wrap")  # "raise" would need a copy
+    return torch.from_numpy(turned).view_as(images)
 
 
 def view(images: torch.Tensor, symmetry: int) -> torch.Tensor:

@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader
 
 from invert.training.hardware import Hardware, precision
+from invert.training.kept_memory import keep_freed_memory
 from invert.training.loop import Loop
 from invert.training.plan import Draw, Order, Plan
 from invert.training.prepared import Batch, Prepared
@@ -110,6 +111,8 @@ def train(
 def _run(loop: Loop, hardware: Hardware, logger: Logger | None) -> None:
     plan, task, together = loop.plan, loop.task, hardware.processes > 1
     on_gpu = hardware.kind.type == "cuda"
+    if not on_gpu:
+        keep_freed_memory()
     if together and not on_gpu:
         synchronise(task.model)
     examples = len(task.training)

@@ -17,12 +17,10 @@ from invert.training.trainer import Draw
 
 from .conftest import SMALL_PRESET
 
-GROUP = 4
 
-
-@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+@pytest.mark.parametrize("group", [1, 4])
 def test_what_is_timed_is_prepared_meanwhile(
-    kind: str, small_dataset: Path, monkeypatch: pytest.MonkeyPatch
+    group: int, small_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     pace = import_module("pace")
@@ -40,11 +38,9 @@ def test_what_is_timed_is_prepared_meanwhile(
 
     monkeypatch.setattr(Regression, "prepared", prepared)
     monkeypatch.setattr(pace, "clock", clock)
-    steps, device = 3, torch.device("cpu")
-    if kind == "cuda":  # groups as a GPU prepares them, but here
-        steps = 2 * GROUP
-        monkeypatch.setattr(plan, "TOGETHER", GROUP * SMALL_PRESET.training.batch)
-        monkeypatch.setattr(Prepared, "_together", lambda self, numbered: (numbered[0].group, 0))
-    pace.seconds_per_step(SMALL_PRESET, read_dataset(small_dataset), device, steps)
+    monkeypatch.setattr(plan, "TOGETHER", group * SMALL_PRESET.training.batch)
+    monkeypatch.setattr(Prepared, "_together", lambda self, numbered: (numbered[0].group, 0))
+    steps = 2 * group
+    pace.seconds_per_step(SMALL_PRESET, read_dataset(small_dataset), torch.device("cpu"), steps)
     before, after = moments
     assert after - before == steps

@@ -119,7 +119,7 @@ def calls(device: torch.device, draws: Any) -> list[list[int]]:
     return made
 
 
-def test_beside_a_gpu_a_group_is_prepared_at_once_and_on_a_processor_each_batch(
+def test_beside_a_gpu_a_group_is_prepared_at_once_and_on_a_processor_what_caches_hold(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def draws(first: int) -> Iterator[Draw]:
@@ -129,7 +129,9 @@ def test_beside_a_gpu_a_group_is_prepared_at_once_and_on_a_processor_each_batch(
         made = calls(META, partial(draws, first))
         assert [number for group in made for number in group] == list(range(first, first + 1200))
         assert [len(group) for group in made] == [1024 - first, 1200 - 1024 + first]
-    assert [len(group) for group in calls(CPU, partial(draws, 3))] == 1200 * [1]
+    assert [len(group) for group in calls(CPU, partial(draws, 5))] == [1019, 181]
+    monkeypatch.setattr("invert.training.prepared.MOST_BYTES_ON_CPU", 10 * 16 * 2 * 4)
+    assert [len(group) for group in calls(CPU, partial(draws, 5))] == [5, *101 * [10], 4, 6, *17 * [10], 5]
     monkeypatch.setattr("invert.training.prepared.MOST_BYTES", 100 * 16 * 2 * 4)
     assert [len(group) for group in calls(META, partial(draws, 0))] == [*10 * [100], 24, 76, 100]
 

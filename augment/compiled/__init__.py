@@ -1,0 +1,26 @@
+"""What filters do to images on a processor: loops that numba compiles.
+
+A GPU computes the same operation by operation, each for a whole batch, in the modules of the same names
+outside: they explain what is computed. On a processor every such operation goes through all memory once. A
+loop that has finished with a pixel, or with an image in its cache, before it takes the next, takes a third to
+a fourteenth of the time. Numba is loaded with these modules, at the first call, not with `augment`.
+
+Files
+-----
+parts.py     images divided among threads
+fields.py    random pixels
+shift.py     shifts by whole pixels
+blur.py      Gaussian blur
+response.py  blind spots, full well
+hidden.py    hidden pixels
+scaling.py   the logarithmic grey scale
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def on_processor(device: torch.device) -> bool:
+    """Whether images there are computed by these loops."""
+    return device.type == "cpu"

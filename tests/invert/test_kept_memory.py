@@ -1,0 +1,51 @@
+"""Memory that is kept between steps: the system is not asked for the same pages again."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from invert.training.kept_memory import keep_freed_memory
+
+STEPS = """
+import resource
+import numpy as np
+from invert.training.kept_memory import keep_freed_memory
+
+assert keep_freed_memory()
+
+def faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def step() -> None:
+    pieces = [np.ones(3 * 2**18) for _ in range(20)]  # 6 MiB each
+    del pieces
+
+step()
+before = faults()
+for _ in range(10):
+    step()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
+def test_what_a_step_freed_is_not_taken_from_the_system_again() -> None:
+    found = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, check=True)
+    pages = 10 * 20 * 6 * 2**20 // 4096
+    assert int(found.stdout) < 0.01 * pages
+
+
+@pytest.mark.parametrize("library", [None, "without mallopt"])
+def test_other_libraries_are_left_alone(library: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: None) -> object:
+        if library is None:
+            raise OSError("no library without a name here")
+        return library
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    assert keep_freed_memory() is False
