@@ -44,7 +44,7 @@ def cells(estimates: Estimates, row: int) -> list[str]:
     seen = not estimates.flags[row] & (FLAGS["no_signal"] | FLAGS["unreadable"])
 
     def number(value: float, digits: int) -> str:
-        return f"{value:.{digits}f}" if seen and not np.isnan(value) else ""
+        return f"{value:z.{digits}f}" if seen and not np.isnan(value) else ""
 
     return [
         str(estimates.frames[row]),

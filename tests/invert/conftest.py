@@ -25,6 +25,7 @@ from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
 from msft.solvers import exact
 from msft.symmetry import misorientation
+from tests.invert import unmasked
 from tests.invert.labelled import images_and_labels, write_labelled
 
 SMALL = Simulation(detector=EwaldDetector(pixels=32, q_step=2 * PAPER_Q_STEP))
@@ -49,6 +50,12 @@ def small_model(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -
     torch.set_num_threads(1)  # more only wait for each other with networks this small
     train(small_dataset, folder, SMALL_PRESET, torch.device("cpu"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def counts() -> NDArray[np.float32]:
+    """Photons of sixteen patterns of the default detector, 10^7 in each."""
+    return unmasked.photons(Simulation().intensity(ParticleDistribution().draw(0, range(16))), 1e7)
 
 
 @pytest.fixture

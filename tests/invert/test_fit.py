@@ -189,7 +189,7 @@ def test_contrast_and_offset_of_a_log_frame_are_free(
         fit(frames_of(images, "log"), SMALL, "icosahedron", QUICK).estimates
         for images in (noisy, contrast * noisy + offset)
     )
-    # rounded otherwise, the fit ends elsewhere in its minimum: here by 0.02 degrees, a twentieth of the uncertainty
+    # rounded otherwise, a fit ends elsewhere in its minimum: here by 0.02 degrees, a twentieth of the sigma
     assert degrees_off(bent.particles.orientation, straight.particles.orientation)[0] < 0.05
     assert bent.particles.radius == pytest.approx(straight.particles.radius, abs=0.01)
     assert bent.agreement == pytest.approx(straight.agreement, abs=1e-4)
