@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,19 @@ def at_module_level(tree: ast.Module | ast.ClassDef) -> Iterator[str]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         yield from imports(node)
+
+
+def test_every_folder_is_installed() -> None:
+    """A checkout that is installed to be edited has them all; whoever installs a copy, those that are listed."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        installed = tomllib.load(file)["tool"]["setuptools"]["packages"]
+    folders = {package_of(path): FOLDERS[package_of(path)] for path in SOURCES}
+    found = {
+        ".".join((package, *path.parent.relative_to(ROOT / folder).parts))
+        for package, folder in folders.items()
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert sorted(installed) == sorted(found)
 
 
 def package_of(path: Path) -> str:
