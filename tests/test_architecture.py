@@ -84,7 +84,7 @@ def at_module_level(tree: ast.Module | ast.ClassDef) -> Iterator[str]:
 
 
 def test_every_folder_is_installed() -> None:
-    """A checkout that is installed to be edited has them all; whoever installs a copy, those that are listed."""
+    """A copy has the folders that are listed; a checkout that is installed to be edited has them all."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         installed = tomllib.load(file)["tool"]["setuptools"]["packages"]
     folders = {package_of(path): FOLDERS[package_of(path)] for path in SOURCES}
