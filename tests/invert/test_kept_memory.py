@@ -6,10 +6,18 @@ import ctypes
 import platform
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 
+from invert.data import read_dataset
+from invert.training import trainer
 from invert.training.kept_memory import keep_freed_memory
+from invert.training.train import fit
+
+from .conftest import SMALL_PRESET
 
 STEPS = """
 import resource
@@ -49,3 +57,11 @@ def test_other_libraries_are_left_alone(library: object, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(ctypes, "CDLL", load)
     assert keep_freed_memory() is False
+
+
+def test_training_on_a_processor_keeps_memory(small_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(trainer, "keep_freed_memory", lambda: asked.append(True))
+    short = replace(SMALL_PRESET, training=replace(SMALL_PRESET.training, images=96))
+    fit(read_dataset(small_dataset), short, torch.device("cpu"))
+    assert asked == [True]
