@@ -46,14 +46,14 @@ class GaussianBlur(Filter):
         return {"sigma": draw(self.sigma, (count,), generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        if on_processor(images.device):
+        if on_processor(images):
             from augment.compiled import blur as compiled
 
             return compiled.blurred(images, *_gaussian_taps(parameters["sigma"]))
-        return _blurred(images, parameters["sigma"])
+        return _blurred_together(images, parameters["sigma"])
 
 
-def _blurred(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+def _blurred_together(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """Return each image convolved with its own Gaussian, all of them together."""
     # the widest first: every neighbour that fewer images need costs less
     order = sigma.argsort(descending=True)

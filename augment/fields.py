@@ -102,7 +102,7 @@ def poisson_pixels(seeds: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
     -----
     Source: E. A. Cornish and R. A. Fisher, Rev. Inst. Int. Stat. 5, 307 (1937).
     """
-    if on_processor(rates.device):
+    if on_processor(rates):
         from augment.compiled import fields as compiled
 
         counts = compiled.poisson_pixels(seeds, rates.flatten(1), *poisson_tables(rates.device))
@@ -129,9 +129,7 @@ def _poisson_of(words: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
     curved = 1.0 - z.square()
     slope = torch.addcdiv(spread, curved, spread, value=1.0 / 72.0)
     many = high.addcmul_(slope, z).sub_(curved, alpha=1.0 / 6.0).round_()
-    # exactly one or the other; on a CPU `where` takes a branch for every pixel, which is many times slower
-    bright = torch.ge(rates, NORMAL_FROM, out=torch.empty_like(rates))
-    return few.lerp_(many, bright)
+    return few.where(rates < NORMAL_FROM, many)
 
 
 def poisson_tables(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

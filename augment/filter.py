@@ -243,7 +243,7 @@ def per_image(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 
 def _cleaned(images: torch.Tensor, most: float) -> torch.Tensor:
     """Return new images clipped to [0, most]; NaN and infinities become 0."""
-    if on_processor(images.device):
+    if on_processor(images):
         from augment.compiled import scaling as compiled
 
         return compiled.cleaned(images, most)

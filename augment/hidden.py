@@ -34,7 +34,7 @@ def hide(
     beyond: torch.Tensor | None = None,
     within: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return new images that show only those pixels that meet each given condition, as they are.
+    """Return new images that show only those pixels that meet each condition, of which one is given or more.
 
     Parameters
     ----------
@@ -46,18 +46,18 @@ def hide(
         Which are shown: bool, shapes (B, H, 1) and (B, 1, W), on the device of the images.
     beyond, within
         Radii around the beam pixel: distances that are larger than the first, and at most the second, are
-        shown. In pixels, float32, shape (B,).
+        shown. In pixels, float32, shape (B,), on the CPU.
     """
-    if on_processor(images.device):
+    if on_processor(images):
         from augment.compiled import hidden as compiled
 
         count, height, width = images.shape
         return compiled.hide(
             images,
-            torch.ones((count, height), dtype=torch.bool) if rows is None else rows[:, :, 0],
-            torch.ones((count, width), dtype=torch.bool) if columns is None else columns[:, 0],
-            torch.full((count,), -1.0) if beyond is None else largest_square(beyond),
-            torch.full((count,), math.inf) if within is None else largest_square(within),
+            images.new_ones((count, height), dtype=torch.bool) if rows is None else rows[:, :, 0],
+            images.new_ones((count, width), dtype=torch.bool) if columns is None else columns[:, 0],
+            images.new_full((count,), -1.0) if beyond is None else largest_square(beyond),
+            images.new_full((count,), math.inf) if within is None else largest_square(within),
             squared_distances(images),
             hidden,
         )

@@ -53,7 +53,7 @@ class PhotonStatistics(Filter):
         }
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        if on_processor(images.device):
+        if on_processor(images):
             from augment.compiled import fields as compiled
 
             counts = compiled.photon_pixels(

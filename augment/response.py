@@ -78,7 +78,7 @@ class UnevenSensitivity(Filter):
         rows, columns = (torch.arange(length, device=images.device) for length in (height, width))
         along_y = depth * torch.exp(-0.5 * ((rows - y) / narrow).square())
         along_x = torch.exp(-0.5 * ((columns - x) / narrow).square())
-        if on_processor(images.device):
+        if on_processor(images):
             from augment.compiled import response as compiled
 
             return compiled.attenuated(images, along_y, along_x)
@@ -157,7 +157,7 @@ class FullWell(Filter):
         return {"halo": draw(self.halo, (count,), generator)}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        if on_processor(images.device):
+        if on_processor(images):
             from augment.compiled import response as compiled
 
             return compiled.clipped(images, squared_distances(images), largest_square(parameters["halo"]))

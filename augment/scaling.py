@@ -59,7 +59,7 @@ def log_scale(
             )
         light = light.where(valid, 0.0)
     decades = torch.as_tensor(floor_decades, dtype=light.dtype).reshape(-1, 1, 1)
-    if on_processor(light.device) and light.dtype == torch.float32:
+    if on_processor(light) and light.dtype == torch.float32:
         from augment.compiled import scaling as compiled
 
         return compiled.log_scaled(light, decades.flatten().expand(len(light)))

@@ -49,7 +49,7 @@ class Shift(Filter):
         return {"dy": moves[0], "dx": moves[1]}
 
     def _apply(self, images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-        if on_processor(images.device):
+        if on_processor(images):
             from augment.compiled import shift as compiled
 
             return compiled.shifted(images, parameters["dy"], parameters["dx"], self.hides)

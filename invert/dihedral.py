@@ -78,7 +78,7 @@ def turned_patterns(images: torch.Tensor, symmetry: torch.Tensor) -> torch.Tenso
         Number of each one's symmetry, int64 tensor (B,).
     """
     sources = _sources(images.shape[-1], images.device)
-    if images.device.type != "cpu":
+    if images.device.type != "cpu" or images.dtype != torch.float32 or images.requires_grad:
         sources = sources[symmetry.to(images.device, non_blocking=True)]
         return images.flatten(1).gather(1, sources).view_as(images)
     # image by image: the places of all of them would take twice the memory of the images

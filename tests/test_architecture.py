@@ -121,6 +121,15 @@ def test_heavy_packages_stay_in_their_rooms(path: Path) -> None:
             assert part not in ROOMS or name in ROOMS[part], f"{found} in {name}"
 
 
+def test_loops_of_filters_take_functions_from_their_own_file_alone() -> None:
+    """Numba's cache looks at the file of the kernel: what it took from another one would stay as it was."""
+    compiled = ROOT / "augment" / "compiled"
+    for path in compiled.glob("*.py"):
+        found = {name for name in imports(ast.parse(path.read_text())) if name.startswith("augment")}
+        allowed = {"COMPILED", "INLINED", "over_images"}
+        assert found <= {f"augment.compiled.parts.{name}" for name in allowed}, path.name
+
+
 @each_source
 def test_torch_is_not_in_the_simulation_nor_loaded_by_the_command_line(path: Path) -> None:
     tree = ast.parse(path.read_text())

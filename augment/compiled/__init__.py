@@ -21,6 +21,8 @@ from __future__ import annotations
 import torch
 
 
-def on_processor(device: torch.device) -> bool:
-    """Whether images there are computed by these loops."""
-    return device.type == "cpu"
+def on_processor(images: torch.Tensor | torch.device) -> bool:
+    """Whether images, or those of a device, are computed by these loops; NumPy takes none with gradients."""
+    if isinstance(images, torch.device):
+        return images.type == "cpu"
+    return images.device.type == "cpu" and not images.requires_grad

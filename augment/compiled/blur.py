@@ -23,7 +23,7 @@ def blurred(images: torch.Tensor, taps: torch.Tensor, reach: torch.Tensor) -> to
     """
     # a mean does not exceed the largest value, but its rounding may
     largest = images.amax(dim=(1, 2))
-    return over_images(_blurred, (images, taps, reach, largest), torch.empty(images.shape))
+    return over_images(_blurred, (images, taps, reach, largest), images.shape)
 
 
 @numba.njit(**INLINED)

@@ -10,7 +10,6 @@ import torch
 from numba import float32, uint32
 
 from augment.compiled.parts import COMPILED, INLINED, over_images
-from augment.compiled.scaling import peak_of
 
 BLOCK = 512
 """Pixels whose random words are made before the first of them is used: LLVM vectorises that loop alone."""
@@ -21,12 +20,12 @@ LANES = 16
 
 def random_words(seeds: torch.Tensor, pixels: int) -> torch.Tensor:
     """Return 32 random bits per pixel: int32, shape (B, pixels), of seeds (B,)."""
-    return over_images(_words, (seeds,), torch.empty((len(seeds), pixels), dtype=torch.int32))
+    return over_images(_words, (seeds,), (len(seeds), pixels), dtype=torch.int32)
 
 
 def normal_pixels(seeds: torch.Tensor, pixels: int, quantiles: torch.Tensor) -> torch.Tensor:
     """Return standard normal values: float32, shape (B, pixels), of seeds (B,) and 65,536 quantiles."""
-    return over_images(_normal, (seeds,), torch.empty((len(seeds), pixels)), (quantiles,))
+    return over_images(_normal, (seeds,), (len(seeds), pixels), (quantiles,))
 
 
 def photon_pixels(
@@ -50,8 +49,7 @@ def photon_pixels(
     few, quantiles
         See `poisson_pixels`.
     """
-    result = torch.empty(images.shape)
-    return over_images(_photons, (seeds, images, photons, stray), result, (few, quantiles))
+    return over_images(_photons, (seeds, images, photons, stray), images.shape, (few, quantiles))
 
 
 def poisson_pixels(
@@ -70,7 +68,7 @@ def poisson_pixels(
     quantiles
         Of the standard normal distribution: float32, shape (65536,).
     """
-    return over_images(_poisson, (seeds, rates), torch.empty(rates.shape), (few, quantiles))
+    return over_images(_poisson, (seeds, rates), rates.shape, (few, quantiles))
 
 
 @numba.njit(**INLINED)
@@ -170,9 +168,11 @@ def _photons(seeds, light, photons, stray, counts, few, quantiles):  # type: ign
     sums = np.empty(LANES)
     for image in range(len(seeds)):
         own = light[image]
-        peak = peak_of(own)
-        if peak == float32(0.0):
-            peak = float32(1.0)
+        # bit patterns of numbers >= 0 are in their order, and LLVM vectorises the largest of integers alone
+        bits = np.int32(0)
+        for pixel in range(len(own)):
+            bits = max(bits, np.float32(own[pixel]).view(np.int32))
+        peak = np.int32(bits).view(np.float32) if bits > 0 else float32(1.0)
         sums[:] = 0.0
         whole = len(own) // LANES * LANES
         for first in range(0, whole, LANES):

@@ -35,7 +35,7 @@ def hide(
         What hidden pixels hold.
     """
     of_images = images, rows, columns, beyond, within
-    return over_images(_hidden, of_images, torch.empty(images.shape), (squares, hidden))
+    return over_images(_hidden, of_images, images.shape, (squares, hidden))
 
 
 @numba.njit(**COMPILED)

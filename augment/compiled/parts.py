@@ -12,7 +12,11 @@ import numpy as np
 import torch
 
 COMPILED: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-"""Options of a kernel: it lets other threads run, and divides without asking for zeros, which are slow."""
+"""Options of a kernel: it lets other threads run, and divides without asking for zeros, which are slow.
+
+Numba compiles anew when the file of a kernel changes, not when one does that it takes a function from: each
+takes them from its own file alone.
+"""
 
 INLINED: dict[str, Any] = {"forceinline": True, **COMPILED}
 
@@ -23,8 +27,9 @@ PIXELS_OF_A_THREAD = 1 << 16
 def over_images(
     kernel: Callable[..., None],
     of_images: tuple[torch.Tensor, ...],
-    result: torch.Tensor,
+    shape: tuple[int, ...],
     tables: tuple[torch.Tensor | float, ...] = (),
+    dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
     """Run a kernel on a batch, in parts side by side on as many threads as torch may use.
 
@@ -34,15 +39,16 @@ def over_images(
         Compiled; takes the arrays of some images, where their results go, and the tables.
     of_images
         What it is given of each image: on the CPU, each of shape (B, ...).
-    result
-        Of shape (B, ...), contiguous.
+    shape, dtype
+        Of the result, (B, ...).
     tables
         What it is given besides.
 
     Returns
     -------
-    The result.
+    The result, on the CPU.
     """
+    result = torch.empty(shape, dtype=dtype, device="cpu")
     # one layout, so that there is one kernel
     arrays = [tensor.contiguous().numpy() for tensor in of_images] + [result.numpy()]
     constants = [table.numpy() if isinstance(table, torch.Tensor) else table for table in tables]
@@ -53,8 +59,9 @@ def over_images(
         return result
     divided = zip(*(np.array_split(array, parts) for array in arrays), strict=True)
     # the threads wait for nothing but the processor, so however many ask for them, they are enough
-    for running in [_pool(threads).submit(kernel, *own, *constants) for own in divided]:
-        running.result()
+    running = [_pool(threads).submit(kernel, *own, *constants) for own in divided]
+    for part in running:
+        part.result()
     return result
 
 

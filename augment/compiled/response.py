@@ -20,7 +20,7 @@ def attenuated(images: torch.Tensor, along_y: torch.Tensor, along_x: torch.Tenso
     along_y, along_x
         Numbers in [0, 1]: float32, shapes (B, spots, H) and (B, spots, W).
     """
-    return over_images(_attenuated, (images, along_y, along_x), torch.empty(images.shape))
+    return over_images(_attenuated, (images, along_y, along_x), images.shape)
 
 
 def clipped(images: torch.Tensor, squares: torch.Tensor, halo: torch.Tensor) -> torch.Tensor:
@@ -29,15 +29,14 @@ def clipped(images: torch.Tensor, squares: torch.Tensor, halo: torch.Tensor) -> 
     Parameters
     ----------
     images
-        Intensity >= 0 or NaN: float32, shape (B, H, W).
+        Intensity >= 0: float32, shape (B, H, W).
     squares
         Squared distances from the beam: float32, shape (H, W).
     halo
         The largest square that does not count: float32, shape (B,).
     """
-    result = torch.empty(images.shape)
     pixels = images.flatten(1)
-    return over_images(_clipped, (pixels, halo), result.view_as(pixels), (squares.flatten(),)).view_as(images)
+    return over_images(_clipped, (pixels, halo), pixels.shape, (squares.flatten(),)).view(images.shape)
 
 
 @numba.njit(**COMPILED)
@@ -59,7 +58,7 @@ def _attenuated(images, along_y, along_x, result):  # type: ignore[no-untyped-de
 def _clipped(images, halo, result, squares):  # type: ignore[no-untyped-def]
     for number in range(len(images)):
         own, clipped, least = images[number], result[number], halo[number]
-        # as `augment.compiled.scaling.peak_of`
+        # bit patterns of numbers >= 0 are in their order, and LLVM vectorises the largest of integers alone
         level_bits = np.int32(0)
         for pixel in range(len(own)):
             bits = np.float32(own[pixel]).view(np.int32)

@@ -40,8 +40,9 @@ def log_scaled(images: torch.Tensor, decades: torch.Tensor) -> torch.Tensor:
         Between the maximum and the floor: float32, shape (B,).
     """
     pixels = images.flatten(1)
-    scaled = over_images(_log_scaled, (pixels, torch.pow(10.0, decades)), torch.empty(pixels.shape))
-    return scaled.view(images.shape)
+    # in double precision, whose rounding does not depend on the neighbours that are computed beside
+    factors = torch.pow(10.0, decades.double()).float()
+    return over_images(_log_scaled, (pixels, factors), pixels.shape).view(images.shape)
 
 
 def cleaned(images: torch.Tensor, most: float) -> torch.Tensor:
@@ -54,7 +55,7 @@ def cleaned(images: torch.Tensor, most: float) -> torch.Tensor:
     most
         The largest value that is left.
     """
-    return over_images(_cleaned, (images,), torch.empty(images.shape), (most,))
+    return over_images(_cleaned, (images,), images.shape, (most,))
 
 
 @numba.njit(**INLINED)
@@ -63,7 +64,7 @@ def _light(value):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INLINED)
-def peak_of(image):  # type: ignore[no-untyped-def]
+def _peak(image):  # type: ignore[no-untyped-def]
     """The largest value of an image that is finite and > 0; 0 if there is none."""
     # bit patterns of numbers >= 0 are in their order, and LLVM vectorises the largest of integers alone
     bits = np.int32(0)
@@ -103,7 +104,7 @@ def _cleaned(images, result, most):  # type: ignore[no-untyped-def]
 def _log_scaled(images, factors, result):  # type: ignore[no-untyped-def]
     for number in range(len(images)):
         own, grey, factor = images[number], result[number], factors[number]
-        peak = peak_of(own)
+        peak = _peak(own)
         if peak == _ZERO:
             grey[:] = _ZERO
             continue

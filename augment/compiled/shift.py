@@ -21,7 +21,7 @@ def shifted(images: torch.Tensor, down: torch.Tensor, right: torch.Tensor, hides
     hides
         Whether 0 comes in from outside; otherwise the outermost pixels go on.
     """
-    return over_images(_shifted, (images, down, right), torch.empty(images.shape), (hides,))
+    return over_images(_shifted, (images, down, right), images.shape, (hides,))
 
 
 @numba.njit(**COMPILED)

@@ -1,8 +1,8 @@
 """Batches as the network takes them, made of examples: those of several steps at once.
 
-A recording is some hundred to some thousand small operations, and each takes a few microseconds, however many
-images it is for. Of one batch that would be longer than the network's step on a GPU. On a processor it is a
-third of the recording, until the images of many steps need more memory than its caches hold.
+A recording is some hundred to some thousand operations, and to begin one takes a few microseconds, however
+many images it is for. Were each batch prepared by itself, that would take longer than the network's step on a
+GPU, and a third of the recording on a processor; but a processor's caches do not hold many batches.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from invert.training.plan import Draw
 
 Batch = tuple[torch.Tensor, ...]
 
-MOST_BYTES, MOST_BYTES_ON_CPU = 2**30, 2**24
-"""Of the images that are prepared together. On a processor (one thread), 64 of 128 x 128 pixels by the recipe
-of the preset `quick` took 17 ms, 14 where two batches were prepared together, 11 with four, 13 with eight.
+MOST_BYTES = 2**30
+"""Of the images that are prepared together on a GPU."""
+
+MOST_BYTES_ON_CPU = 2**24
+"""On a processor. By the recipe of the preset `quick`, 64 images of 128 x 128 pixels took 17 ms, 14 where two
+batches were prepared together, 11 with four, which are so many bytes, and 13 with eight (one thread).
 """
 
 MOST_OF_MEMORY = 1 / 64

@@ -87,6 +87,10 @@ def train(
     ParameterError
         If there are fewer examples than a batch, or none to validate with, or a batch cannot be shared; or
         if no validation loss was finite.
+
+    Notes
+    -----
+    On a CPU the process keeps the memory that it frees from then on; see `invert.training.kept_memory`.
     """
     if isinstance(hardware, torch.device):
         hardware = Hardware(hardware)

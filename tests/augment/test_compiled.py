@@ -41,7 +41,7 @@ SEEDS = torch.tensor([0, 1, 2, 2**31, 2**32 - 1])
 def by_operations(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Has everything computed as on a GPU, but here."""
     for module in (filter, fields, blur, response, shift, hidden, scaling, photons):
-        monkeypatch.setattr(module, "on_processor", lambda device: False)
+        monkeypatch.setattr(module, "on_processor", lambda images: False)
     return monkeypatch
 
 
@@ -118,6 +118,22 @@ def test_images_that_do_not_lie_one_after_another_are_read_as_they_are() -> None
     intensity = torch.rand((20, 31, 6), generator=generator()).permute(2, 0, 1)
     changed, record = experiment()(intensity, generator())
     assert torch.equal(changed, replay(intensity.contiguous(), record))
+
+
+def test_images_with_gradients_are_taken() -> None:
+    images = torch.rand((2, 5, 6), generator=generator())
+    grey = scaling.log_scale(images.clone().requires_grad_()).detach()
+    assert torch.allclose(grey, scaling.log_scale(images), atol=1e-6)
+
+
+def test_results_are_in_single_precision_whatever_the_default_is() -> None:
+    intensity = torch.rand((4, 33, 35), generator=generator(3))
+    expected, record = experiment()(intensity, generator())
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(replay(intensity, record), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_threads_share_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,12 +122,12 @@ def test_an_empty_batch_stays_empty(part: Filter) -> None:
 
 
 @every_filter
-@pytest.mark.parametrize("size", [(16, 16), (31, 37)])
+@pytest.mark.parametrize("size", [(16, 16), (33, 31)])
 def test_an_image_alone_gives_what_it_gives_in_a_batch(part: Filter, size: tuple[int, int]) -> None:
-    images = torch.rand((12, *size), generator=generator(7))
-    together, record = part(images, generator())
-    for i in range(12):
-        assert torch.equal(replay(images[i : i + 1], record[i : i + 1])[0], together[i])
+    images = torch.rand((40, *size), generator=generator(1)) ** 5
+    together, record = part(images, generator(1))
+    for some in [*(slice(i, i + 1) for i in range(12)), slice(7), slice(7, 20), slice(21, 40)]:
+        assert torch.equal(replay(images[some], record[some]), together[some])
 
 
 @pytest.mark.parametrize(("name", "part"), FILTERS.items(), ids=FILTERS.keys())
