@@ -124,7 +124,8 @@ def _histogram(axes: Axes, result: Errors) -> None:
     axes.set_xlabel("relative error of the five parameters (%)")
     axes.set_ylabel("patterns")
     axes.margins(y=0.25)  # the legend's place
-    axes.legend(frameon=False, ncols=2, loc="upper center")
+    # opaque: the medians go through behind it
+    axes.legend(framealpha=1.0, edgecolor="none", ncols=2, loc="upper center")
 
 
 def _logarithmic(axes: Axes, name: Literal["x", "y"]) -> None:
