@@ -116,6 +116,11 @@ def one_line_errors() -> Iterator[None]:
         print("error: " + " ".join(place.split()), file=sys.stderr)
         raise typer.Exit(1) from None
     except (MemoryError, RuntimeError) as error:
+        if "cannot cache function" in str(error):  # numba's words for an installation and a home to read only
+            given = os.environ.get("NUMBA_CACHE_DIR")
+            allowed = "a folder that can be written, for what is compiled"
+            print(f"error: NUMBA_CACHE_DIR: got {given}; allowed: {allowed}", file=sys.stderr)
+            raise typer.Exit(BAD_INPUT) from None
         if not _lacks_memory(error):
             raise
         print(f"error: not enough memory: {one_line(error)}", file=sys.stderr)

@@ -405,6 +405,28 @@ def test_a_bad_option_ends_a_real_process_with_2_and_one_line(tmp_path: Path, ar
     assert finished.stderr.startswith("error: ")
 
 
+def test_where_nothing_compiled_can_be_kept_it_is_said(tmp_path: Path) -> None:
+    """As in a container that can be read only, without a home."""
+    script = """
+from numba.core import caching
+caching.CacheImpl._locator_classes.clear()
+from msft_cli.simulation import main
+main()
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", script, "generate", "--n", "2"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+        env={**os.environ, "NUMBA_CACHE_DIR": "/proc/none"},
+    )
+    assert finished.returncode == 2
+    allowed = "a folder that can be written, for what is compiled"
+    assert finished.stderr == f"error: NUMBA_CACHE_DIR: got /proc/none; allowed: {allowed}\n"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupted_generation_says_how_to_go_on(tmp_path: Path, name: str) -> None:
     # a suite that runs in a shell's background passes on that interrupts are ignored
