@@ -2,7 +2,7 @@
 
 A GPU computes the same operation by operation, each for a whole batch, in the modules of the same names
 outside: they explain what is computed. On a processor every such operation goes through all memory once. A
-loop that has finished with a pixel, or with an image in its cache, before it takes the next, takes a third to
+loop that has finished with a pixel, or with an image in its cache, before it takes the next, takes a half to
 a fourteenth of the time. Numba is loaded with these modules, at the first call, not with `augment`.
 
 Files
