@@ -43,8 +43,10 @@ def random_words(seeds: torch.Tensor, shape: tuple[int, ...], device: torch.devi
     if on_processor(device):
         from augment.compiled import fields as compiled
 
-        return compiled.random_words(seeds, pixels).reshape(len(seeds), *shape)
-    return _words(seeds, pixels, device).reshape(len(seeds), *shape)
+        words = compiled.random_words(seeds, pixels)
+    else:
+        words = _words(seeds, pixels, device)
+    return words.reshape(len(seeds), *shape)
 
 
 def _words(seeds: torch.Tensor, pixels: int, device: torch.device) -> torch.Tensor:

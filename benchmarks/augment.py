@@ -29,7 +29,6 @@ from augment import OneOf
 from augment.filter import take
 from augment.presets import EXPERIMENT, PAPER_FILTERS, RECORDINGS, one_of, recording_named
 from invert.presets import preset
-from invert.training.kept_memory import keep_freed_memory
 from invert.training.plan import together
 from invert.training.prepared import MOST_BYTES_ON_CPU
 from msft.particle import ParticleDistribution
@@ -81,7 +80,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()  # as training does
     device = torch.device(options.device)
 
     particles = ParticleDistribution().draw(0, range(BATCH))

@@ -16,6 +16,7 @@ from invert.model import Model, ModelConfiguration
 from invert.presets import Preset
 from invert.training.captured import gradients_of
 from invert.training.examples import Stored
+from invert.training.kept_memory import keep_freed_memory
 from invert.training.train import Regression
 from invert.training.trainer import Batch, Plan, train
 
@@ -36,6 +37,8 @@ def bare_step(chosen: Preset, images: torch.Tensor) -> Callable[[], None]:
     model: Any = Model(ModelConfiguration(chosen.network, chosen.target)).to(images.device)
     model.to(memory_format=torch.channels_last)
     on_gpu = images.is_cuda
+    if not on_gpu:
+        keep_freed_memory()
     optimiser = torch.optim.AdamW(model.parameters(), 1e-4, fused=on_gpu)
     batch = images, torch.zeros((len(images), model.target.size), device=images.device)
 

@@ -27,7 +27,6 @@ from augment.scaling import log_scale
 from invert.data import PatternDataset
 from invert.model import pick_device
 from invert.presets import PRESETS, Preset, preset
-from invert.training.kept_memory import keep_freed_memory
 from invert.training.plan import together
 from msft.particle import ParticleDistribution
 from msft.pattern import Simulation
@@ -80,7 +79,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()  # as training does
     simulation, particles = Simulation(), ParticleDistribution().draw(0, range(options.patterns))
     intensity = torch.cat(
         [

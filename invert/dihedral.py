@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from augment.compiled import on_processor
 from msft.detector import Detector
 from msft.rotation import from_axis_angle, multiply
 
@@ -78,7 +79,7 @@ def turned_patterns(images: torch.Tensor, symmetry: torch.Tensor) -> torch.Tenso
         Number of each one's symmetry, int64 tensor (B,).
     """
     sources = _sources(images.shape[-1], images.device)
-    if images.device.type != "cpu" or images.dtype != torch.float32 or images.requires_grad:
+    if not on_processor(images) or images.dtype != torch.float32:
         sources = sources[symmetry.to(images.device, non_blocking=True)]
         return images.flatten(1).gather(1, sources).view_as(images)
     # image by image: the places of all of them would take twice the memory of the images
