@@ -2,7 +2,7 @@
 
 - ``frames``: frames in memory, with what their file says about them;
 - ``options``: what a user says of a file;
-- ``source``: an open file, whose frames come in batches;
+- ``source``: an open file, whose frames come in batches; ``stored``: those frames as the file holds them;
 - ``places``: which of a file's arrays are the images; ``stack``: those arrays as one stack;
 - ``instrument``: wavelength, pixels, distance, centre; ``sample``: the truth, if the file is a simulation;
 - ``mask``: which pixels count; ``scale``: intensities or logarithms;

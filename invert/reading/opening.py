@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from invert.reading.frames import Frames
 from invert.reading.isolation import survived
 from invert.reading.options import Reading, chosen
-from invert.reading.source import FrameSource, damage
+from invert.reading.source import FrameSource
+from invert.reading.stored import damage
 from msft.dataset import open_hdf5
 from msft.errors import ParameterError
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -18,29 +18,14 @@ from invert.reading.defects import FEWEST
 from invert.reading.doubts import Doubts, doubts
 from invert.reading.frames import Frames
 from invert.reading.instrument import read_instruments
-from invert.reading.mask import (
-    HARDLY,
-    convert,
-    good_in_file,
-    mask_note,
-    masks_beside,
-    perhaps_inverted,
-    read_mask,
-)
 from invert.reading.options import ESTIMATE, HIDE, Reading, parse_center
-from invert.reading.places import attribute, find_images
 from invert.reading.resample import Resampling, resampling, stated_grid
 from invert.reading.sample import read_simulation, read_truth
-from invert.reading.scale import looks_linear, looks_scaled
-from invert.reading.stack import ImageStack
-from msft.dataset import Scale
+from invert.reading.stored import SAMPLED, StoredFrames, damage
 from msft.detector import Detector
-from msft.errors import ParameterError, one_line
+from msft.errors import ParameterError
 from msft.particle import Particles
 from msft.turns import turn
-
-SAMPLED = 16
-"""Frames that tell the scale and what looks wrong."""
 
 
 class Portion(NamedTuple):
@@ -69,37 +54,17 @@ class FrameSource:
 
     def __init__(self, path: Path, file: h5py.File, reading: Reading) -> None:
         self.path, self._file = path, file
-        self.found = find_images(file, path, reading.dataset)
-        self._stack = ImageStack(file, path, self.found.names)
-        self.notes = [f"images {self.found.title} ({self.found.rule})"]
-        masks = masks_beside(file, self.found.names[0])
-        # of the masks in the file, unless another one is given
-        self._good_value = 0 if reading.mask is not None else reading.mask_good
-        self._hidden = reading.hidden
-        self._compared: tuple[Detector, float] | None = None
-        self._center_note = ""
-        if masks:
-            self.notes.append("masked by " + ", ".join(masks))
-            with suppress(OSError):  # one that is damaged costs its frames alone
-                first = np.arange(min(SAMPLED, len(self._stack)))
-                left = good_in_file(file, self._stack, first, self._good_value)
-                if 0 < left.mean() < HARDLY:
-                    self.notes.append(mask_note(left, self._good_value, doubtful=True))
-        others = [other for other in self.found.others if other.partition(" ")[0] not in masks]
-        if others:
-            self.notes.append("other arrays: " + ", ".join(others))
+        self._stored = StoredFrames(file, path, reading)
+        self._stack, self.found, self.scale = self._stored.stack, self._stored.found, self._stored.scale
+        self.notes = [*self._stored.notes]
         self.instrument, self._disagreement = read_instruments(
             file, self.found.names, reading.instrument, self.notes
         )
-        self._good = (
-            None
-            if reading.mask is None
-            else self._checked(read_mask(reading.mask, reading.mask_good), reading.mask_good)
-        )
-        self.scale = self._scale(reading.scale)
         self.reading = replace(reading, scale=self.scale)
         self._simulation = read_simulation(file)
         self._resampling: Resampling | None = None
+        self._compared: tuple[Detector, float] | None = None
+        self._center_note = ""
         if reading.center == ESTIMATE:
             self._estimate_center()
         elif reading.center is not None:
@@ -183,7 +148,7 @@ class FrameSource:
 
     def as_stored(self, wanted: range) -> NDArray[np.float32]:
         """Some frames with the pixels that they have in the file; NaN where it does not give them."""
-        return self._read(np.asarray(wanted, dtype=np.int64))[0]
+        return self._stored.read(np.asarray(wanted, dtype=np.int64)).images
 
     def portions(
         self, rows: slice = slice(None), first: int = 0, at_once: int | None = None
@@ -212,7 +177,7 @@ class FrameSource:
         """
         numbers = np.asarray(wanted, dtype=np.int64)
         with damage(self.path):
-            images, valid, readable = self._read(numbers)
+            images, valid, readable = self._stored.read(numbers)
         in_place = self._resampling is None
         if self._resampling is not None:
             images, valid = self._resampling(images, valid, self.scale)
@@ -233,61 +198,6 @@ class FrameSource:
             distance=self.instrument.distance if in_place else None,
         )
 
-    def _read(
-        self, numbers: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Frames as stored, as float32, with valid pixels, and which the file gave."""
-        images = np.empty((len(numbers), *self._stack.size), dtype=np.float32)
-        valid = np.zeros(images.shape, dtype=bool)
-        readable = np.zeros(len(numbers), dtype=bool)
-        for rows in _together_or_alone(len(numbers)):
-            if readable.all():
-                break
-            part = numbers[rows]
-            try:
-                values = self._stack.read(int(part[0]), len(part))
-                good = good_in_file(self._file, self._stack, part, self._good_value)
-            except OSError:  # this part of the file is damaged
-                continue
-            convert(values, good, self.scale, images[rows], valid[rows])
-            readable[rows] = True
-        images[~readable] = np.nan
-        if self._good is not None:
-            valid &= self._good if self._good.ndim == 2 else self._good[numbers]
-        if self._hidden is not None:
-            valid &= ~self._hidden
-        return images, valid, readable
-
-    def _checked(self, good: NDArray[np.bool_], value: int) -> NDArray[np.bool_]:
-        size = self._stack.size
-        if good.shape not in (size, (len(self._stack), *size)):
-            allowed = f"{size} or {(len(self._stack), *size)}, as the frames"
-            raise ParameterError("mask", f"shape {good.shape}", allowed)
-        self.notes.append(mask_note(good, value, perhaps_inverted(good, self._stack)))
-        return good
-
-    def _scale(self, wanted: str) -> str:
-        if wanted != "auto":
-            return wanted
-        stated = attribute(self._file[self.found.names[0]], "scale")
-        if stated is not None:
-            if stated not in get_args(Scale):
-                raise ParameterError(
-                    "scale", f"{stated} in {self.path.name}", "linear or log; or give --scale"
-                )
-            return stated
-        self.scale = "log"  # which rejects no number but NaN and infinities
-        images, valid, _ = self._read(np.arange(min(SAMPLED, len(self._stack), self._stack.block)))
-        eight_bit = self._stack.dtype.itemsize == 1
-        if looks_linear(images, valid, eight_bit):
-            said = "; --scale log says otherwise" if eight_bit else ""
-            self.notes.append(f"the values look like intensities and are taken so{said}")
-            if looks_scaled(images, valid):
-                self.notes.append("warning: they are spread as logarithms are; --scale log takes them so")
-            return "linear"
-        self.notes.append("warning: the values look like logarithms and are taken so; --scale says otherwise")
-        return "log"
-
     def doubt(self, detector: Detector, wavelength: float) -> None:
         """Tell among the notes what looks wrong with the first frames; see `invert.reading.doubts`.
 
@@ -297,54 +207,36 @@ class FrameSource:
         frames know of theirs wins. Of few frames nothing is known for good: once there are more, as in a file
         that grows, they are looked at again.
         """
-        if self._compared is not None or self._hidden is not None or self.scale == "log":
+        if self._compared is not None or self._stored.hidden is not None or self.scale == "log":
             return
         self._compared = detector, wavelength
         hiding, enough = self.reading.defects == HIDE, len(self) >= FEWEST
         found = self._doubts(detector, wavelength, hiding)
         if self._center_note and hiding and found.misleading.any():
             self.notes.remove(self._center_note)
-            self._hidden = found.misleading
+            self._stored.hidden = found.misleading
             self._estimate_center()
             # what lies inside the Ewald sphere is another question now
-            self._hidden = None
+            self._stored.hidden = None
             found = self._doubts(detector, wavelength, hiding)
         self.notes += found.notes
         if enough:
-            self._hidden = found.misleading if hiding else np.zeros_like(found.misleading)
-            self.reading = replace(self.reading, hidden=self._hidden)
+            self._stored.hidden = found.misleading if hiding else np.zeros_like(found.misleading)
+            self.reading = replace(self.reading, hidden=self._stored.hidden)
 
     def _doubts(self, detector: Detector, wavelength: float, hiding: bool) -> Doubts:
         inside = np.ones(self._stack.size, dtype=bool)
         with suppress(ParameterError):  # one that nobody knows is refused elsewhere
             inside = stated_grid(self.instrument, inside.shape, detector, 2 * math.pi / wavelength).inside
         with damage(self.path):
-            portions = (self._read(np.asarray(part.numbers)) for part in self.portions(slice(SAMPLED)))
-            frames = (frame for images, valid, _ in portions for frame in zip(images, valid, strict=True))
+            parts = (self._stored.read(np.asarray(part.numbers)) for part in self.portions(slice(SAMPLED)))
+            frames = (frame for part in parts for frame in zip(part.images, part.valid, strict=True))
             return doubts(frames, inside, hiding)
 
     def _estimate_center(self) -> None:
-        images, valid, _ = self._read(np.arange(min(MOST_FRAMES, len(self._stack), self._stack.block)))
+        images, valid, _ = self._stored.read(self._stored.first(MOST_FRAMES))
         found = estimated_center(images, valid, self.scale)
         self.instrument = replace(self.instrument, center=found.center)
         self.reading = replace(self.reading, center="{!r},{!r}".format(*found.center))
         self._center_note = found.note(self._stack.size)
         self.notes.append(self._center_note)
-
-
-def _together_or_alone(count: int) -> Iterator[slice]:
-    """All rows, and if that fails each of them, so that a damaged one does not cost the others."""
-    yield slice(0, count)
-    yield from (slice(row, row + 1) for row in range(count))
-
-
-@contextmanager
-def damage(path: Path) -> Iterator[None]:
-    """What h5py says of damaged structures and strange types in other ways than by OSError."""
-    try:
-        yield
-    except ParameterError:
-        raise
-    except (KeyError, RuntimeError, TypeError, AttributeError, ValueError, MemoryError) as error:
-        allowed = f"a readable HDF5 file with images ({one_line(error)})"
-        raise ParameterError("frames", path, allowed) from None
