@@ -1,6 +1,7 @@
 """The presets `paper` and `best` at a reduced size, after equally many training images.
 
     python benchmarks/training_comparison.py [--patterns 3000] [--images 100000] [--tests 2000] [--online]
+    python benchmarks/training_comparison.py --patterns 20000 --images 600000 --parts 1 --out LONGER.json
     python benchmarks/training_comparison.py --online-alone 3 --patterns 25000 --out ONLINE.json
 
 Patterns of 64 x 64 pixels over the same angles as the papers', networks of 16 filters, the same number of
@@ -8,7 +9,7 @@ images shown to each, new clean patterns to judge on: this compares recipes and 
 size. Between the two stands the paper's recipe with nothing but its target and its loss changed. Both presets
 are trained on 1/8, 1/4, 1/2 and all of the patterns, too; `--online` adds `best` on a new particle for every
 image, and `--online-alone N` compares nothing but the two, with N seeds, which tell what chance does. Writes
-a JSON and, of the recipes, a PNG.
+a JSON and, of the recipes over several parts, a PNG.
 """
 
 from __future__ import annotations
@@ -180,9 +181,9 @@ def main() -> None:
     beaten = verdict(rows, len(dataset) // min(options.parts))
     print("best beats paper:", ", ".join(f"{name} {'yes' if won else 'NO'}" for name, won in beaten.items()))
     record.write(options.out, {**settings, "rows": rows, "beaten": beaten})
-    picture = options.out.with_suffix(".png")
-    save(draw(rows, options.images), picture)
-    print(options.out, picture)
+    if len(options.parts) > 1:
+        save(draw(rows, options.images), options.out.with_suffix(".png"))
+    print(options.out)
 
 
 if __name__ == "__main__":

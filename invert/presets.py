@@ -56,7 +56,7 @@ class TrainingConfiguration:
     images: int = 5_500_000
     batch: int = 64
     learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
+    weight_decay: float = 0.05
     held_out: float = 0.2
     loss: Literal["square", "smooth"] = "smooth"
     filters: tuple[str, ...] = PAPER_FILTERS
@@ -106,7 +106,6 @@ PRESETS: dict[str, Preset] = {
             images=5_000_000,
             batch=128,
             learning_rate=4e-3,
-            weight_decay=0.05,
             filters=("identity", EXPERIMENT, EXPERIMENT, ANY_WINDOW),
         ),
     ),
@@ -119,7 +118,6 @@ PRESETS: dict[str, Preset] = {
         TrainingConfiguration(
             images=100_000,
             learning_rate=8e-3,
-            weight_decay=0.05,
             filters=("identity", EXPERIMENT, ANY_WINDOW),
         ),
     ),
