@@ -48,13 +48,13 @@ def show(
 
 
 @app.command()
-def info(dataset: DatasetArgument, as_json: Json = False) -> None:
+def info(dataset: DatasetArgument, quiet: Quiet = False, as_json: Json = False) -> None:
     """Print what is in a dataset, or in any other HDF5 file, on one screen."""
     with one_line_errors():
         from msft.contents import contents, lines
 
         found = contents(dataset)
-        report(found, lines(found), quiet=False, as_json=as_json)
+        report(found, lines(found), quiet, as_json)
 
 
 @app.command()

@@ -42,7 +42,7 @@ FLAG_MEANINGS = {
 POOR_AGREEMENT, POOR_FIT = 0.56, 0.76
 """Correlation of the log patterns below which a network's estimate, and one that was fitted, is flagged. Of
 simulated frames of the preset `experiment` 98 of 100 lie above 0.59 and 0.83 (benchmarks/quality.py, 180
-icosahedra); measured ones agree less, and those of Barke et al. with a beam that is held 0.77."""
+icosahedra); measured ones agree less, and those of Barke et al. with a beam that is held 0.78."""
 
 
 @dataclass(frozen=True)

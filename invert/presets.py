@@ -94,7 +94,7 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    # Stielow et al. 2020, section 3. Their 4 h on a GTX 1060, at the 400 images/s that such a card trains
+    # Stielow et al. 2020, section 3. Their 4 h on a GTX 1060, at the 380 images/s that such a card may train
     # this network with, are the number of images.
     "paper": Preset(training=TrainingConfiguration(loss="square", symmetric=False)),
     # For a GPU: the smooth code of the orientation, half the paper's depth, and the images that are wanted,

@@ -76,10 +76,11 @@ def joined(parts: Sequence[Signs]) -> Signs:
 NETWORK = (17.06, -4.06, -1.74, -11.26, -2.29, 2.65)
 REFINED = (31.49, -3.83, -1.47, -24.13, -2.59, -1.14)
 """Weights of the signs, for the network's own answers and for polished ones, fitted to what the weights that
-ship and a network of the preset `quick` say. The last of `NETWORK` is 1 less than fitted, and that of
-`REFINED` 1.4 more: answers to measured frames are more restless than those to simulated ones. `REFINED` was
-fitted before all fits spread light. A newer one (benchmarks/records/quality.json) flags more of the others,
-but only while it flags measured icosahedra, too; moved to where these pass, it flags no more."""
+ship and a network of the preset `quick` said. The last of `NETWORK` is 1 less than fitted, and that of
+`REFINED` 1.4 more: answers to measured frames are more restless than those to simulated ones. Both are older
+than the fit in benchmarks/records/quality.json, `REFINED` than the spread of light in all fits. That fit
+flags more of the others, but only while it flags measured icosahedra, too; moved to where these pass, it
+flags no more."""
 
 LEAST_AGREEMENT = 0.3
 """A pattern that correlates less with the frame explains nothing, whatever the other signs say: small
@@ -88,7 +89,7 @@ networks can be calmer about noise than about what they know."""
 LEAST_SCORE = 0.15
 """Frames below are flagged ``not_explained``. Chosen with the measured frames of Barke et al. in sight: with
 the weights that ship their two icosahedra have 0.25 and 0.26, their six other clusters at most 0.11; after
-polishing 0.20 and 0.29, and at most 0.02."""
+polishing 0.20 and 0.30, and at most 0.02."""
 
 
 def score(signs: Signs, weights: tuple[float, ...] = NETWORK) -> FloatArray:

@@ -196,7 +196,7 @@ def _answers(
 ) -> Generator[Answer, None, None]:
     """Batches inverted here, each while the next ones are read."""
     # the other thread only reads: its grey values would start a second team of OpenMP threads beside
-    # the network's, and both spin (two cores: 80 frames/s instead of 170, benchmarks/predict.py)
+    # the network's, and both spin (two cores: 80 frames/s where it was 170 without)
     with beside_gpu(inverter.device, COMPRESSING) as threads, closing(iter(Ahead(batches))) as ready:
         for frames in ready:
             yield inverter.answer(frames, progress, threads)

@@ -1,4 +1,4 @@
-"""Patterns as the chunks that HDF5's gzip filter would have written, at a fifth of its cost.
+"""Patterns as the chunks that HDF5's gzip filter would have written, at a quarter of its cost.
 
 Every HDF5 reader has gzip and shuffle, and no plugin has to be there. ISA-L writes the same format as zlib
 at its lowest level, at its size; where it has no build, zlib itself does it (benchmarks/generate.py).

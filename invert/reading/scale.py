@@ -9,8 +9,8 @@ LARGEST_LOGARITHM = 100.0
 """No logarithm of an intensity is above."""
 
 LINEAR_SKEWNESS = 12.0
-"""Simulated patterns of 30 to 160 nm around a hole of 10 pixels have a median of 109, and their logarithms
-of 7 over 4 decades and 2 over 5, but 30 over 3 (benchmarks/quality.py, 40 patterns); in a window, less."""
+"""Simulated patterns of 30 to 160 nm around a hole of 10 pixels have a median of 123, and their logarithms
+of 7 over 4 decades and 2 over 5, but 31 over 3 (benchmarks/quality.py, 60 patterns); in a window, less."""
 
 LOGARITHMIC_SKEWNESS = 6.0
 """Below, numbers that are too large for logarithms are perhaps scaled ones, as of a picture of 16 bits."""

@@ -23,7 +23,7 @@ MOST_BYTES = 2**30
 
 MOST_BYTES_ON_CPU = 2**24
 """On a processor. By the recipe of the preset `quick`, 64 images of 128 x 128 pixels took 17 ms, 14 where two
-batches were prepared together, 11 with four, which are so many bytes, and 13 with eight (one thread).
+batches were prepared together, 10 to 11 with four, which are so many bytes, and 13 with eight (one thread).
 """
 
 MOST_OF_MEMORY = 1 / 64

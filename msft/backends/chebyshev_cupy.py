@@ -16,10 +16,10 @@ columns in 160 rows and 52 orders. Counted of each, in single precision:
 - for some 30 particles that are launched together, of the thread that launches: a copy, an allocation, five
   launches and an event.
 
-Seen on an H200 with 16 virtual cores (benchmarks/chebyshev_gpu.py): the kernels take 58 us, of which `across`
-28, `along_rows` 16 and `moments` 9; the columns 65 us by all threads; a launch of 32 particles 183 us of the
-host. That is 12,400 patterns a second in calls for 4,096, and 9,700 in calls for 1,024, whose first columns
-and last kernels have nothing beside them.
+Seen on an H200 with 16 virtual cores (benchmarks/chebyshev_gpu.py, no record): the kernels take 58 to 70 us,
+of which `across` 28, `along_rows` 16 and `moments` 9; the columns 65 us by all threads; a launch of 32
+particles 183 us of the host. That is 12,400 patterns a second in calls for 4,096, and 8,900 to 9,700 in calls
+for 1,024, whose first columns and last kernels have nothing beside them.
 """
 
 from __future__ import annotations
