@@ -32,7 +32,8 @@ class Outputs:
         from invert.kept import are_predictions
         from invert.table import is_table
         from msft.errors import ParameterError
-        from msft.output import beside, check_own, check_writable
+        from msft.output import beside, check_apart, check_own, check_writable
+        from msft.resumable import unfinished
 
         from .own import is_figure, is_page, other_file
         from .reporting import wants_page
@@ -45,6 +46,7 @@ class Outputs:
             raise ParameterError("out", target, f"--out with a new name: it holds answers about {about}")
         inputs = [frames, *(path for path in others if path)]
         check_writable(outputs.predictions, inputs=inputs, suffixes=HDF5)
+        check_apart(unfinished(outputs.predictions), inputs)
         for path in (outputs.table, outputs.picture, *([html] if html else [])):
             check_writable(path, inputs=inputs)
         for path, is_own in (

@@ -17,6 +17,7 @@ from invert.predictions import RESULT
 from invert.reading.places import dataset_at
 from msft.dataset import open_hdf5
 from msft.errors import ParameterError
+from msft.journal import JournaledFile
 from msft.output import whole
 
 
@@ -29,9 +30,8 @@ def replacing(path: Path) -> Iterator[list[str]]:
     if not _fitted(path):
         yield []
         return
-    numbered = (path.with_suffix(f".{number}{path.suffix}") for number in count(1))
     # what an earlier run kept before it was killed is not kept twice
-    earlier = next(name for name in numbered if not name.exists() or cmp(name, path))
+    earlier = next(name for name in _numbered(path) if not name.exists() or cmp(name, path))
     new = not earlier.exists()
     if new:
         _keep(path, earlier)
@@ -42,9 +42,31 @@ def replacing(path: Path) -> Iterator[list[str]]:
             earlier.unlink()  # nothing took its place
 
 
+def keep_fits(partial: Path, target: Path) -> str:
+    """Give forward fits that a killed run left, if there are any, a name of their own; returns words for it.
+
+    Parameters
+    ----------
+    partial
+        What grew there; nobody goes on with it.
+    target
+        What it was to become.
+    """
+    if not _fitted(partial):
+        return ""
+    earlier = next(name for name in _numbered(target) if not name.exists())
+    with JournaledFile(partial, keep=True) as journaled:
+        journaled.finish(earlier)
+    return f"; the forward fits among them are kept as {earlier.name}"
+
+
 def are_predictions(path: Path) -> bool:
     """Whether a file holds predictions, of any version."""
     return _found(path, lambda file: dataset_at(file, f"{RESULT}/radius") is not None)
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    return (path.with_suffix(f".{number}{path.suffix}") for number in count(1))
 
 
 def _fitted(path: Path) -> bool:

@@ -76,6 +76,7 @@ def import_pictures(
         sources: list[str] = []
         for path in paths:
             for frame in _frames(path):
+                _require_size(path, frame)
                 if data is None:
                     data = _lay_out(file, frame, instrument, scale, provenance)
                 _require_alike(path, frame, data)
@@ -217,6 +218,9 @@ def _require_alike(path: Path, frame: NDArray[Any], data: h5py.Dataset) -> None:
             f"{path} of {rows} x {columns} pixels and type {frame.dtype}",
             f"{data.shape[1]} x {data.shape[2]} and {data.dtype}, as the first",
         )
+
+
+def _require_size(path: Path, frame: NDArray[Any]) -> None:
     if max(frame.shape) > MOST_PIXELS or min(frame.shape) < SMALLEST_SIDE:
         raise ParameterError(
             "pictures",

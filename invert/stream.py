@@ -25,6 +25,7 @@ from invert.ahead import Ahead
 from invert.behind import Behind
 from invert.frames import Frames, FrameSource
 from invert.inverter import Answer, Inverter
+from invert.kept import keep_fits
 from invert.labelling.keep import Selection
 from invert.prediction_layout import COLUMNS, TEXTS
 from invert.predictions import RESULT, append, complete, lay_out, truncate
@@ -111,7 +112,7 @@ def invert_stream(
     if lost:
         source.notes.append(
             f"warning: {lost} frames in {partial.name} were of other options or another state of "
-            "the file: all are done anew"
+            f"the file: all are done anew{keep_fits(partial, target)}"
         )
     provenance = {**provenance, "identity": identity, "notes": json.dumps(source.notes)}
     told = 0

@@ -41,7 +41,7 @@ def write_table(path: Path, estimates: Estimates | Iterable[Estimates]) -> None:
 
 def cells(estimates: Estimates, row: int) -> list[str]:
     """A row of the table; of a frame that shows nothing, no particle."""
-    seen = not estimates.flags[row] & (FLAGS["no_signal"] | FLAGS["unreadable"])
+    seen = _seen(estimates, row)
 
     def number(value: float, digits: int) -> str:
         return f"{value:z.{digits}f}" if seen and not np.isnan(value) else ""
@@ -61,6 +61,11 @@ def cells(estimates: Estimates, row: int) -> list[str]:
         str(estimates.alternatives.bodies[row]),
         *(number(pixels, 2) for pixels in estimates.beam[row]),
     ]
+
+
+def _seen(estimates: Estimates, row: int) -> bool:
+    """Whether a frame shows anything."""
+    return not estimates.flags[row] & (FLAGS["no_signal"] | FLAGS["unreadable"])
 
 
 def _alternative(estimates: Estimates, row: int) -> list[str]:
@@ -91,7 +96,8 @@ def lines(estimates: Estimates, truth: Particles | None) -> list[str]:
     columns += f"  {'body':{width}}" if several else ""
     rows = [columns + "  flags"]
     for row, frame in enumerate(estimates.frames):
-        text = f"{frame:6d} {estimates.particles.radius[row]:10.2f} {estimates.agreement[row]:10.3f}"
+        radius = f"{estimates.particles.radius[row]:10.2f}" if _seen(estimates, row) else f"{'':10}"
+        text = f"{frame:6d} {radius} {estimates.agreement[row]:10.3f}"
         if truth is not None and against is not None:
             if np.isnan(against[0][row]):
                 text += f" {'':15} {'is a ' + truth.bodies[row]:>23}"

@@ -209,9 +209,11 @@ def _center(
         if item.shape[-1] not in (2, 3):
             continue
         centers = np.asarray(item[()], dtype=np.float64).reshape(-1, item.shape[-1])[:, :2]
-        x, y = np.median(centers, axis=0)
-        if not (math.isfinite(x) and math.isfinite(y)):
+        centers = centers[np.isfinite(centers).all(axis=1)]
+        if not len(centers):
+            notes.append(f"warning: {name} is no number: it is not used")
             continue
+        x, y = np.median(centers, axis=0)
         if (spread := float(np.ptp(centers, axis=0).max())) > APART:
             notes.append(
                 f"warning: {name} differs by {spread:.1f} pixels from frame to frame: its median is taken"
@@ -227,7 +229,7 @@ def _center(
                 continue
             per = (pixel_size[0] * MILLIMETRE, pixel_size[1] * MILLIMETRE)
         row, column = (
-            _number(file, f"{place}/beam_center_{axis}", width, 1.0, notes)
+            _number(file, f"{place}/beam_center_{axis}", width, 1.0, notes, least=-math.inf)
             for axis, width in zip("yx", per, strict=True)
         )
         if row is not None and column is not None:
@@ -235,11 +237,13 @@ def _center(
     return None
 
 
-def _number(file: h5py.File, place: str, per: float, unit: float, notes: list[str]) -> float | None:
-    """A number above 0 as a multiple of `per`, in the unit that it names or else in `unit` (both in SI).
+def _number(
+    file: h5py.File, place: str, per: float, unit: float, notes: list[str], least: float = 0.0
+) -> float | None:
+    """A number above `least` as a multiple of `per`, in the unit that it names, else in `unit` (both in SI).
 
-    Of one for each frame the median, if they agree within `SAME`. None if there is no such number, or its
-    unit is none of `UNITS`.
+    Of one for each frame the median of those that are numbers, if they agree within `SAME`. None if there is
+    no such number, or its unit is none of `UNITS`.
     """
     item = dataset_at(file, place)
     if item is None or not 1 <= item.size <= MOST or item.dtype.kind not in "iuf":
@@ -249,10 +253,12 @@ def _number(file: h5py.File, place: str, per: float, unit: float, notes: list[st
         notes.append(f"warning: {place} is in {stated!r}, which is no known unit: it is not used")
         return None
     values = np.asarray(item[()], dtype=np.float64).ravel() * (UNITS.get(stated, unit) / per)
-    value = float(np.median(values))
-    if not (math.isfinite(value) and value > 0):
+    values = values[np.isfinite(values)]
+    value = float(np.median(values)) if len(values) else math.nan
+    if not value > least:
+        notes.append(f"warning: {place} is {value * per:g}: it is not used")
         return None
-    if np.ptp(values) > SAME * value:
+    if np.ptp(values) > SAME * abs(value):
         low, high = values.min() * per, values.max() * per
         notes.append(f"warning: {place} differs from frame to frame, {low:g} to {high:g}: it is not used")
         return None

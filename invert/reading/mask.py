@@ -103,23 +103,20 @@ def mask_note(good: NDArray[np.bool_], value: int, doubtful: bool) -> str:
     """How much a mask leaves, in words; `value` is that of the good pixels.
 
     With `doubtful` it is a warning that it was perhaps meant the other way round.
-
-    Raises
-    ------
-    ParameterError
-        If it leaves nothing.
     """
-    part, other = float(good.mean()), f"--mask-good {1 - value} reads it the other way round"
-    if part == 0:
-        raise ParameterError("mask", "no good pixel", f"a mask with good pixels; {other}")
-    text = f"the mask leaves {100 * part:.0f} % of the pixels"
-    return f"warning: {text}; {other}" if doubtful else text
+    text = f"the mask leaves {100 * good.mean():.0f} % of the pixels"
+    return f"warning: {text}; --mask-good {1 - value} reads it the other way round" if doubtful else text
 
 
 def masks_beside(file: h5py.File, images: str) -> list[str]:
     """Names of the masks that a file has for some images."""
-    names = [name for place in IN_ENTRY for name in beside(images, place)]
+    names = [name for place in _places(images) for name in beside(images, place)]
     return [name for name in names if dataset_at(file, name) is not None]
+
+
+def _places(images: str) -> tuple[str, ...]:
+    """Where an entry has the masks of its images: with CXI's processed ones lies another."""
+    return (*IN_ENTRY, "image_1/mask") if images.endswith("/image_1/data") else IN_ENTRY
 
 
 def good_in_file(
@@ -141,7 +138,7 @@ def good_in_file(
         return result
     several = len(stack.names) > 1
     owners = [stack.owner(int(number)) for number in (numbers if several else numbers[:1])]
-    for place in IN_ENTRY:
+    for place in _places(stack.names[0]):
         if not several:
             with turn():
                 found = list(filter(None, (dataset_at(file, name) for name in beside(owners[0][0], place))))
@@ -240,8 +237,8 @@ def _rows(
 
 
 def _good(bits: NDArray[Any], good: int) -> NDArray[np.bool_]:
-    if good == 1:
-        return np.asarray(bits != 0)
+    if good == 1 and bits.dtype.kind in "iubf":
+        return np.asarray((bits != 0) & (bits == bits))
     if bits.dtype.kind not in "iub":
         raise ParameterError("mask", f"values of type {bits.dtype}", "integers or booleans, 0 = good")
     if bits.itemsize > 1:  # a byte has no such bit

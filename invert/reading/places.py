@@ -77,16 +77,19 @@ def find_images(file: h5py.File, path: Path, named: str | None) -> Found:
             raise ParameterError("dataset", f"{named}{kind}", f"{_ALLOWED} in {path.name}")
         return Found((str(item.name),), "as named", ())
     candidates = _all_images(file)
-    names, rule = _in_cxi(file), "CXI"
+    (names, strange), rule = _in_cxi(file), "CXI"
+    if strange:
+        rule += f"; not {', '.join(strange)}, without images"
     if not names:
         names, rule = _in_nexus(file), "NeXus"
     if not names:
         names, rule = _in_usual_places(file), "usual name"
     if not names:
-        if not candidates:
+        images = [name for name in candidates if "mask" not in name.rpartition("/")[2]]
+        if not images:
             raise ParameterError("frames", path, f"a file with {_ALLOWED} of images")
         # among equals the first, in the order of names
-        names, rule = (max(candidates, key=lambda name: candidates[name].size),), "largest array"
+        names, rule = (max(images, key=lambda name: candidates[name].size),), "largest array"
     taken = set(names)
     others = [f"{name} {item.shape} {item.dtype}" for name, item in candidates.items() if name not in taken]
     if len(others) > MOST_LISTED:
@@ -146,16 +149,22 @@ def attribute(item: h5py.Group | h5py.Dataset, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _in_cxi(file: h5py.File) -> tuple[str, ...]:
-    """Of every `entry_N`, in the order of N, all at the same place."""
+def _in_cxi(file: h5py.File) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of every `entry_N`, in the order of N, all at the same place; and what lies there that is no images."""
     entries = sorted(
-        (int(match[1]), name) for name in file if (match := re.fullmatch(r"entry_(\d{1,9})", name))
+        (int(match[1]), name)
+        for name in file
+        if isinstance(name, str)  # bytes are no UTF-8
+        and (match := re.fullmatch(r"entry_(\d{1,9})", name))
     )
     for place in IN_ENTRY:
-        names = [f"/{entry}/{place}" for _, entry in entries]
-        if found := [name for name in names if (item := dataset_at(file, name)) and are_images(item)]:
-            return tuple(found)
-    return ()
+        items = {name: dataset_at(file, name) for name in (f"/{entry}/{place}" for _, entry in entries)}
+        found = tuple(name for name, item in items.items() if item is not None and are_images(item))
+        if found:
+            return found, tuple(
+                name for name, item in items.items() if item is not None and name not in found
+            )
+    return (), ()
 
 
 def _in_nexus(file: h5py.File) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from msft.errors import ParameterError
 
 FloatArray = NDArray[np.float64]
 
-SAME, EQUAL = 0.01, 1e-3
+SAME, EQUAL, SAME_CENTER = 0.01, 1e-3, 1e-3
 """Relative differences below which two wavelengths are near enough, and two widths or distances equal."""
 
 FEWEST_COVERED, FEW_COVERED = 0.05, 0.5
@@ -245,7 +245,7 @@ def _same(source: Grid, target: Grid) -> bool:
     steps = zip(source.step, target.step, strict=True)
     return (
         source.size == target.size
-        and source.center == target.center
+        and np.allclose(source.center, target.center, rtol=0, atol=SAME_CENTER)
         and source.flat == target.flat
         and all(abs(mine / yours - 1) <= EQUAL for mine, yours in steps)
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,32 +24,33 @@ PEDESTAL = 0.35
 
 FEWEST = 32
 
-
-def looks_scaled(images: NDArray[np.float32], valid: NDArray[np.bool_]) -> bool:
-    """Whether frames (n, H, W), too bright for logarithms, are spread as logarithms are."""
-    seen = _telling(images, valid)
-    return bool(seen) and bool(np.median([skewness(values) for values in seen]) < LOGARITHMIC_SKEWNESS)
+NEARLY_WHOLE = 0.01
 
 
-def looks_linear(images: NDArray[np.float32], valid: NDArray[np.bool_], eight_bit: bool = False) -> bool:
-    """Whether frames (n, H, W) look like intensities rather than logarithms.
+def looks_scaled(seen: Sequence[NDArray[np.float32]]) -> bool:
+    """Whether the pixels that count of some frames, too bright for logarithms, are spread as those are."""
+    return bool(np.median([skewness(values) for values in seen]) < LOGARITHMIC_SKEWNESS)
+
+
+def looks_linear(seen: Sequence[NDArray[np.float32]], eight_bit: bool = False) -> bool:
+    """Whether frames look like intensities rather than logarithms.
 
     A pattern falls over decades from the middle out: the brightest intensities lie much further above the
     median than the darkest below it, while their logarithms lie about evenly on both sides. Logarithms over
-    less than four decades, with nothing hidden in the middle, cannot be told from intensities.
+    less than four decades, with nothing hidden in the middle, cannot be told from intensities. Those of few
+    photons are mostly those of none, but all are logarithms of one more than a whole number.
 
     Parameters
     ----------
-    images, valid
-        The frames and their pixels that count, bool.
+    seen
+        The pixels that count of each frame, of one at least; each frame shows something.
     eight_bit
         Whether the numbers end at 255 because the file's type does.
     """
-    seen = _telling(images, valid)
-    if not seen:
-        return True
     if not eight_bit and max(float(values.max()) for values in seen) > LARGEST_LOGARITHM:
         return True
+    if all(_logarithms_of_counts(values) for values in seen):
+        return False
     return bool(np.median([skewness(values) for values in seen]) > LINEAR_SKEWNESS)
 
 
@@ -64,7 +68,17 @@ def skewness(values: NDArray[np.float32]) -> float:
     return float((high - middle) / (middle - low)) if middle > low else float("inf")
 
 
-def _telling(images: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[NDArray[np.float32]]:
-    """What counts of those frames that show enough of it, and differences."""
-    seen = (image[usable] for image, usable in zip(images, valid, strict=True))
-    return [values for values in seen if values.size >= FEWEST and np.ptp(values) > 0]
+def shows_something(values: NDArray[np.float32]) -> bool:
+    """Whether the pixels of a frame that count are enough, and differ."""
+    return values.size >= FEWEST and bool(np.ptp(values) > 0)
+
+
+def _logarithms_of_counts(values: NDArray[np.float32]) -> bool:
+    """Whether values are log(1 + n) of whole numbers n."""
+    fractions = values[values != np.rint(values)].astype(np.float64)
+    for base in (math.e, 10.0):
+        counts = np.expm1(math.log(base) * fractions)
+        few = counts[(counts > 0.5) & (counts < 1e3)]  # single precision tells these from others
+        if few.size >= FEWEST and np.abs(few - np.rint(few)).max() < NEARLY_WHOLE:
+            return True
+    return False

@@ -229,12 +229,11 @@ class FrameSource:
         with suppress(ParameterError):  # one that nobody knows is refused elsewhere
             inside = stated_grid(self.instrument, inside.shape, detector, 2 * math.pi / wavelength).inside
         with damage(self.path):
-            parts = (self._stored.read(np.asarray(part.numbers)) for part in self.portions(slice(SAMPLED)))
-            frames = (frame for part in parts for frame in zip(part.images, part.valid, strict=True))
-            return doubts(frames, inside, hiding)
+            return doubts(self._stored.telling(SAMPLED), inside, hiding)
 
     def _estimate_center(self) -> None:
-        images, valid, _ = self._stored.read(self._stored.first(MOST_FRAMES))
+        most = min(MOST_FRAMES, self._stack.block)
+        images, valid = map(np.stack, zip(*self._stored.telling(most), strict=True))
         found = estimated_center(images, valid, self.scale)
         self.instrument = replace(self.instrument, center=found.center)
         self.reading = replace(self.reading, center="{!r},{!r}".format(*found.center))

@@ -61,7 +61,8 @@ class ImageStack:
         self.size: tuple[int, int] = first.shape[-2:]
         self.dtype: np.dtype[Any] = first.dtype
         for name in names[1:]:
-            if file[name].shape[-2:] != self.size or file[name].dtype.kind != self.dtype.kind:
+            # of several widths the largest number, by which saturated pixels are told, would be another
+            if file[name].shape[-2:] != self.size or _native(file[name]) != _native(first):
                 raise ParameterError(
                     "frames", f"{names[0]} and {name} of other size or type", "--dataset with one of them"
                 )
@@ -128,21 +129,31 @@ class ImageStack:
                 "frames", f"{name} in chunks of {data.chunks}", f"chunks of at most {LARGEST_CHUNK >> 20} MiB"
             )
         if data.is_virtual:
-            _require_sources(self._path, data)
+            _require_sources(data)
         elif data.external is None and data.id.get_storage_size() == 0:
             raise ParameterError("frames", f"{name} in {self._path.name}, without any data", "images")
         return _frames_of(data.shape)
+
+
+def _native(data: h5py.Dataset) -> np.dtype[Any]:
+    """Type of an array's numbers, whatever the order of their bytes."""
+    found: np.dtype[Any] = data.dtype.newbyteorder("=")
+    return found
 
 
 def _frames_of(shape: tuple[int, ...]) -> int:
     return math.prod(shape[:-2])
 
 
-def _require_sources(path: Path, data: h5py.Dataset) -> None:
-    """HDF5 reads a source that is not there as fill values, without a word."""
+def _require_sources(data: h5py.Dataset) -> None:
+    """HDF5 reads a source that is not there as fill values, without a word.
+
+    It looks beside the file that holds the array, whatever link led there, and in the working folder.
+    """
+    path = Path(data.file.filename)
     for source in data.virtual_sources():
         name = source.file_name
         if name == "." or "%" in name:
             continue
-        if not (path.absolute().parent / name).exists():
+        if not any((folder / name).exists() for folder in (path.parent, path.resolve().parent, Path())):
             raise ParameterError("frames", path, f"its virtual sources beside it; {name} is not there")

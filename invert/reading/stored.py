@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,13 +23,24 @@ from invert.reading.mask import (
 )
 from invert.reading.options import Reading
 from invert.reading.places import attribute, find_images
-from invert.reading.scale import looks_linear, looks_scaled
+from invert.reading.scale import looks_linear, looks_scaled, shows_something
 from invert.reading.stack import ImageStack
 from msft.dataset import Scale
 from msft.errors import ParameterError, one_line
 
 SAMPLED = 16
 """Frames that tell the scale and what looks wrong."""
+
+LOOKED_THROUGH, LOOKED_THROUGH_BYTES = 1024, 2**30
+"""First frames, and bytes of them as float32, among which those that show something are looked for."""
+
+ASKED = 256
+"""Of many arrays, those that are asked for their scale and their masks."""
+
+MASKS_NAMED = 3
+
+Frame = tuple[NDArray[np.float32], NDArray[np.bool_]]
+"""An image (H, W) and its pixels that count."""
 
 
 class StoredPixels(NamedTuple):
@@ -96,10 +108,6 @@ class StoredFrames:
         """The number of frames."""
         return len(self.stack)
 
-    def first(self, most: int) -> NDArray[np.int64]:
-        """Numbers of the first few frames, as many as are best read at a time."""
-        return np.arange(min(most, len(self), self.stack.block))
-
     def read(self, numbers: NDArray[np.int64], scale: str | None = None) -> StoredPixels:
         """Successive frames, taken as of another scale if one is given.
 
@@ -125,20 +133,43 @@ class StoredFrames:
             readable[rows] = True
         images[~readable] = np.nan
         if self._good is not None:
-            valid &= self._good if self._good.ndim == 2 else self._good[numbers]
+            valid &= self._good if self._good.ndim == 2 else _of_frames(self._good, numbers)
         if self.hidden is not None:
             valid &= ~self.hidden
         return StoredPixels(images, valid, readable)
 
+    def telling(self, most: int, scale: str | None = None) -> Iterator[Frame]:
+        """The first few frames that show something, each with its pixels that count.
+
+        They are looked for among the first `LOOKED_THROUGH` frames, fewer of large ones. If none shows
+        anything, the first few are given.
+        """
+        found, size = 0, 4 * math.prod(self.stack.size)
+        last = min(len(self), max(most, min(LOOKED_THROUGH, LOOKED_THROUGH_BYTES // size)))
+        at_once = min(most, self.stack.block)
+        for start in range(0, last, at_once):
+            part = self.read(np.arange(start, min(start + at_once, last)), scale)
+            for image, usable in zip(part.images, part.valid, strict=True):
+                if shows_something(image[usable]):
+                    yield image, usable
+                    found += 1
+                    if found == most:
+                        return
+        if not found:
+            first = self.read(np.arange(min(at_once, len(self))), scale)
+            yield from zip(first.images, first.valid, strict=True)
+
     def _tell_what_lies_beside(self) -> None:
         """Masks and further arrays in the file."""
-        masks = masks_beside(self._file, self.found.names[0])
+        masks = [name for images in self.found.names[:ASKED] for name in masks_beside(self._file, images)]
         if masks:
-            self.notes.append("masked by " + ", ".join(masks))
+            more = len(masks) - MASKS_NAMED
+            shown = masks[:MASKS_NAMED] + ([f"{more} more"] if more > 0 else [])
+            self.notes.append("masked by " + ", ".join(shown))
             with suppress(OSError):  # one that is damaged costs its frames alone
-                first = np.arange(min(SAMPLED, len(self)))
-                left = good_in_file(self._file, self.stack, first, self._good_value)
-                if 0 < left.mean() < HARDLY:
+                some = np.arange(min(SAMPLED, len(self)))
+                left = good_in_file(self._file, self.stack, some, self._good_value)
+                if left.mean() < HARDLY:
                     self.notes.append(mask_note(left, self._good_value, doubtful=True))
         others = [other for other in self.found.others if other.partition(" ")[0] not in masks]
         if others:
@@ -149,30 +180,48 @@ class StoredFrames:
         if good.shape not in (size, (len(self), *size)):
             allowed = f"{size} or {(len(self), *size)}, as the frames"
             raise ParameterError("mask", f"shape {good.shape}", allowed)
+        if not good.any():
+            other = f"--mask-good {1 - value} reads it the other way round"
+            raise ParameterError("mask", "no good pixel", f"a mask with good pixels; {other}")
         self.notes.append(mask_note(good, value, perhaps_inverted(good, self.stack)))
         return good
 
     def _scale(self, wanted: str) -> str:
         if wanted != "auto":
             return wanted
-        stated = attribute(self._file[self.found.names[0]], "scale")
-        if stated is not None:
-            if stated not in get_args(Scale):
-                raise ParameterError(
-                    "scale", f"{stated} in {self._path.name}", "linear or log; or give --scale"
-                )
-            return stated
+        names = self.found.names
+        scales = {attribute(self._file[name], "scale") for name in names[:: -(-len(names) // ASKED)]}
+        if scales != {None}:
+            if len(scales) > 1 or not scales <= set(get_args(Scale)):
+                found = " and ".join(sorted(scale or "nothing" for scale in scales))
+                allowed = "linear or log for all frames; or give --scale"
+                raise ParameterError("scale", f"{found} in {self._path.name}", allowed)
+            return str(scales.pop())
         # as logarithms no number but NaN and infinities is rejected
-        images, valid, _ = self.read(self.first(SAMPLED), "log")
+        frames = (image[usable] for image, usable in self.telling(SAMPLED, "log"))
+        seen = [values for values in frames if shows_something(values)]
         eight_bit = self.stack.dtype.itemsize == 1
-        if looks_linear(images, valid, eight_bit):
+        if not seen:
+            self.notes.append(
+                "warning: nothing that was looked at tells intensities from logarithms; it is taken as "
+                "intensities, --scale log says otherwise"
+            )
+            return "linear"
+        if looks_linear(seen, eight_bit):
             said = "; --scale log says otherwise" if eight_bit else ""
             self.notes.append(f"the values look like intensities and are taken so{said}")
-            if looks_scaled(images, valid):
+            if looks_scaled(seen):
                 self.notes.append("warning: they are spread as logarithms are; --scale log takes them so")
             return "linear"
         self.notes.append("warning: the values look like logarithms and are taken so; --scale says otherwise")
         return "log"
+
+
+def _of_frames(good: NDArray[np.bool_], numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Of a mask for each frame those of some."""
+    if numbers[-1] >= len(good):  # the file has grown
+        raise ParameterError("mask", f"{len(good)} for the first frames", "(y, x), or one for each frame")
+    return good[numbers]
 
 
 def _together_or_alone(count: int) -> Iterator[slice]:

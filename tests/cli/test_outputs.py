@@ -73,6 +73,18 @@ def test_predictions_take_the_place_of_predictions_alone(model: Path, frames: Pa
     assert "--out with a new name: it holds answers about x.h5" in result.stderr
 
 
+def test_frames_are_not_what_predictions_grow_in(model: Path, frames: Path) -> None:
+    # with HDF5_USE_FILE_LOCKING=FALSE nothing else would keep them
+    grown = frames.rename(frames.with_name("p.h5.partial"))
+    before = grown.read_bytes()
+    out = frames.with_name("p.h5")
+    result = run(invert, "predict", grown, "--model", model, "-o", out, *PREDICT)
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "partial" in result.stderr
+    assert grown.read_bytes() == before
+
+
 def test_labels_take_the_place_of_labels_of_the_same_file_alone(tmp_path: Path, frames: Path) -> None:
     other = dataset(tmp_path)
     classify = ("classify", frames, "--model", tmp_path / "none")

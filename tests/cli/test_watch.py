@@ -212,6 +212,7 @@ def test_pictures_that_are_no_frames_are_one_line_and_leave_nothing(tmp_path: Pa
     Image.fromarray(colours).save(tmp_path / "colours.png")
     (tmp_path / "broken.png").write_bytes((tmp_path / "good.png").read_bytes()[:40])
     np.save(tmp_path / "deep.npy", np.zeros((2, 2, 20, 24)))
+    np.save(tmp_path / "flat.npy", np.zeros((3, 0, 24)))
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     (tmp_path / "empty").mkdir()
     before = sorted(tmp_path.iterdir())
@@ -220,6 +221,7 @@ def test_pictures_that_are_no_frames_are_one_line_and_leave_nothing(tmp_path: Pa
         ["colours.png"],
         ["broken.png"],
         ["deep.npy"],
+        ["flat.npy"],
         ["objects.npy"],
         ["empty"],
         ["missing.png"],

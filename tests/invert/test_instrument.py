@@ -208,18 +208,23 @@ def test_what_was_taken_from_a_file_is_said(tmp_path: Path) -> None:
     assert "pixels of 0.0074 nm^-1" in Instrument(q_step=0.0074).line()
 
 
+def counting(images: NDArray[Any], valid: NDArray[np.bool_]) -> list[NDArray[np.float32]]:
+    """The pixels that count of each frame, as `invert.reading.scale` takes them."""
+    return [image[usable].astype(np.float32) for image, usable in zip(images, valid, strict=True)]
+
+
 def test_intensities_and_logarithms_are_told_apart() -> None:
     generator = np.random.default_rng(1)
     q = np.hypot(*(np.indices((96, 96)) - 48)) + 1
     patterns = generator.exponential(1e6 * q**-4.0, (4, 96, 96)).astype(np.float32)  # speckle on Porod's law
     valid = np.broadcast_to(q > 6, patterns.shape)
-    assert looks_linear(patterns, valid)
-    assert looks_linear(generator.poisson(np.minimum(patterns, 1e6)).astype(np.float32), valid)
-    assert looks_linear(patterns / patterns[valid].max(), valid)
-    assert not looks_linear(np.log10(patterns + 1e-2), valid)
+    assert looks_linear(counting(patterns, valid))
+    assert looks_linear(counting(generator.poisson(np.minimum(patterns, 1e6)), valid))
+    assert looks_linear(counting(patterns / patterns[valid].max(), valid))
+    assert not looks_linear(counting(np.log10(patterns + 1e-2), valid))
     log = np.log(patterns + 1e-2)
     grey = 255 * (log - log[valid].min()) / np.ptp(log[valid])
-    assert not looks_linear(grey.round(), valid, eight_bit=True)
+    assert not looks_linear(counting(grey.round(), valid), eight_bit=True)
 
 
 @pytest.mark.parametrize(("kind", "told"), [(np.uint8, True), (np.uint16, False)])
@@ -315,6 +320,6 @@ def test_logarithms_scaled_to_more_than_bytes_are_told() -> None:
     valid = np.broadcast_to(q > 6, patterns.shape)
     log = np.log(patterns + 1e-2)
     grey = (65535 * (log - log.min()) / np.ptp(log)).astype(np.float32)
-    assert looks_linear(grey, valid)
-    assert looks_scaled(grey, valid)
-    assert not looks_scaled(patterns, valid)
+    assert looks_linear(counting(grey, valid))
+    assert looks_scaled(counting(grey, valid))
+    assert not looks_scaled(counting(patterns, valid))

@@ -190,6 +190,23 @@ def test_a_file_that_is_being_written_is_read_as_far_as_it_got(tmp_path: Path, s
             assert np.array_equal(source.read(range(2, 5)).images, stack[2:])
 
 
+def test_a_mask_for_each_frame_is_refused_for_those_that_come_later(tmp_path: Path, stack: Images) -> None:
+    np.save(tmp_path / "mask.npy", np.zeros((2, 12, 14), np.uint8))
+    path = tmp_path / "live.h5"
+    with h5py.File(path, "w", libver="latest") as writer:
+        data = writer.create_dataset("data", data=stack[:2], maxshape=(None, 12, 14), chunks=(1, 12, 14))
+        writer.swmr_mode = True
+        reading = Reading(scale="linear", mask=tmp_path / "mask.npy")
+        with open_frames(path, reading, growing=True) as source:
+            assert source.read(range(2)).valid.all()
+            data.resize(5, axis=0)
+            data[2:] = stack[2:]
+            data.flush()
+            source.refresh()
+            with pytest.raises(ParameterError, match="mask: got 2 for the first frames"):
+                source.read(range(2, 5))
+
+
 def damaged(path: Path, stack: Images, rows: list[int]) -> None:
     """A compressed stack of which some chunks are overwritten with noise."""
     with h5py.File(path, "w") as file:

@@ -202,6 +202,33 @@ def test_what_other_frames_or_weights_left_is_begun_anew(
     assert columns(tmp_path / "p.h5")["frame"].tolist() == list(range(60))
 
 
+def test_forward_fits_that_a_killed_run_left_are_kept_where_others_are_begun(
+    frames: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("invert.stream.COMMIT_SECONDS", 0.0)
+    refinement = Refinement((40.0, 80.0), patterns=40, starts=1, free_beam=False)
+    fitting, done = NetworkInverter(checkpoint.load(small_model), refinement), 0
+
+    def stop(more: int) -> None:
+        nonlocal done
+        done += more
+        if done >= 32:
+            raise KeyboardInterrupt
+
+    with open_frames(frames) as source, pytest.raises(KeyboardInterrupt):
+        invert_stream(source, slice(None), fitting, tmp_path / "p.h5", {}, {}, stop)
+    with open_frames(frames) as source:
+        network = NetworkInverter(checkpoint.load(small_model))
+        assert invert_stream(source, slice(8), network, tmp_path / "p.h5", {}, {}).before == 0
+        assert "; the forward fits among them are kept as p.1.h5" in source.warnings[-1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.1.h5", "p.h5"]
+    with open_predictions(tmp_path / "p.1.h5") as kept, open_predictions(tmp_path / "p.h5") as new:
+        assert not kept.complete
+        assert len(kept) >= 16
+        assert (kept.estimates().patterns_used > 1).all()
+        assert (new.estimates().patterns_used == 1).all()
+
+
 @pytest.mark.parametrize("refine", [False, True])
 def test_bad_frames_are_flagged_and_the_others_stay(
     small_model: Path, frames: Path, tmp_path: Path, refine: bool
