@@ -43,7 +43,7 @@ def doubts(frames: Iterable[Frame], inside: NDArray[np.bool_], hiding: bool) -> 
     Parameters
     ----------
     frames
-        The first ones.
+        The first ones that show something.
     inside
         Pixels (H, W) inside the Ewald sphere.
     hiding
@@ -57,7 +57,7 @@ def doubts(frames: Iterable[Frame], inside: NDArray[np.bool_], hiding: bool) -> 
             darknesses.append(darkness(image[usable]))
         hot.see(image, usable)
         unlit.see(image, usable)
-    which = "the first frame" if count == 1 else f"the first {count} frames"
+    which = "the first lit frame" if count == 1 else f"the first {count} lit frames"
     notes, misleading = [], np.zeros(inside.shape, dtype=bool)
     if darknesses and (dark := float(np.median(darknesses))) > PEDESTAL:
         notes.append(

@@ -25,6 +25,7 @@ PEDESTAL = 0.35
 FEWEST = 32
 
 NEARLY_WHOLE = 0.01
+"""How far from a whole number of photons their logarithms in single precision may lead."""
 
 
 def looks_scaled(seen: Sequence[NDArray[np.float32]]) -> bool:
@@ -49,7 +50,7 @@ def looks_linear(seen: Sequence[NDArray[np.float32]], eight_bit: bool = False) -
     """
     if not eight_bit and max(float(values.max()) for values in seen) > LARGEST_LOGARITHM:
         return True
-    if all(_logarithms_of_counts(values) for values in seen):
+    if any(_logarithms_of_counts(values) for values in seen):
         return False
     return bool(np.median([skewness(values) for values in seen]) > LINEAR_SKEWNESS)
 
@@ -74,11 +75,14 @@ def shows_something(values: NDArray[np.float32]) -> bool:
 
 
 def _logarithms_of_counts(values: NDArray[np.float32]) -> bool:
-    """Whether values are log(1 + n) of whole numbers n."""
+    """Whether values are log(1 + n) of whole numbers n, 1 and 2 among them."""
     fractions = values[values != np.rint(values)].astype(np.float64)
     for base in (math.e, 10.0):
         counts = np.expm1(math.log(base) * fractions)
         few = counts[(counts > 0.5) & (counts < 1e3)]  # single precision tells these from others
-        if few.size >= FEWEST and np.abs(few - np.rint(few)).max() < NEARLY_WHOLE:
+        whole = np.rint(few)
+        if few.size < FEWEST or np.abs(few - whole).max() > NEARLY_WHOLE:
+            continue
+        if (whole == 1).any() and (whole == 2).any():
             return True
     return False

@@ -121,7 +121,7 @@ def test_parts_that_saw_nothing_are_told(
     part = float(warning.removeprefix("warning: ").partition(" %")[0])
     assert part == pytest.approx(100 * (~SEEING[seeing] & inside).sum() / inside.sum(), rel=0.2)
     doubt = HIDDEN if number == 16 else "; if nothing measured there, --mask hides them"
-    assert warning.endswith(f" 0 in all of the first {number} frames{doubt}")
+    assert warning.endswith(f" 0 in all of the first {number} lit frames{doubt}")
     found = ~counted(tmp_path / "a.h5")
     if number == 16:
         assert not (found & SEEING[seeing]).any()

@@ -66,7 +66,8 @@ def test_logarithms_of_few_photons_are_told_from_photons(
     rate = photons * patterns / patterns.sum(axis=(1, 2), keepdims=True)
     counts = np.random.default_rng(2).poisson(rate).astype(np.float64)
     assert scale_of(written(tmp_path / "counts.h5", counts))[0] == "linear"
-    assert scale_of(written(tmp_path / "scaled.h5", counts * 0.137))[0] == "linear"  # of a gain
+    for gain in (0.137, np.log(2), np.log10(2)):
+        assert scale_of(written(tmp_path / f"{gain}.h5", counts * gain))[0] == "linear"
     shown = logarithm(counts).astype(np.float32)
     assert scale_of(written(tmp_path / "log.h5", shown))[0] == "log"
 

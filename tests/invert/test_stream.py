@@ -25,6 +25,7 @@ from invert.network_inverter import NetworkInverter
 from invert.predict import predict
 from invert.predictions import open_predictions
 from invert.stream import invert_stream
+from invert.table import lines
 from msft.detector import PAPER_Q_STEP, FlatDetector
 from msft.errors import ParameterError
 from msft.generate import generate
@@ -247,6 +248,9 @@ def test_bad_frames_are_flagged_and_the_others_stay(
     assert "unreadable" in flags[2]
     assert "no_signal" in flags[1] & flags[2] & flags[4]
     assert (found["agreement"][[1, 2, 4]] == 0).all()
+    with open_predictions(tmp_path / "a.p.h5") as predictions:
+        shown = [line.split() for line in lines(predictions.estimates(), None)[1:]]
+    assert [line[1] == "0.000" for line in shown] == [row in (1, 2, 4) for row in range(6)], "no radius"
     for name in ("radius", "quaternion", "agreement", "resimulated"):
         assert np.allclose(found[name][[0, 3, 5]], good[name][[0, 3, 5]], rtol=1e-5, atol=1e-5), name
 
