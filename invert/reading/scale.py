@@ -13,7 +13,8 @@ LARGEST_LOGARITHM = 100.0
 
 LINEAR_SKEWNESS = 12.0
 """Simulated patterns of 30 to 160 nm around a hole of 10 pixels have a median of 123, and their logarithms
-of 7 over 4 decades and 2 over 5, but 31 over 3 (benchmarks/quality.py, 60 patterns); in a window, less."""
+of 7 over 4 decades and 2 over 5, but 31 over 3, all that is cut off counted
+(benchmarks/quality.py, 60 patterns); in a window, less."""
 
 LOGARITHMIC_SKEWNESS = 6.0
 """Below, numbers that are too large for logarithms are perhaps scaled ones, as of a picture of 16 bits."""
@@ -37,9 +38,9 @@ def looks_linear(seen: Sequence[NDArray[np.float32]], eight_bit: bool = False) -
     """Whether frames look like intensities rather than logarithms.
 
     A pattern falls over decades from the middle out: the brightest intensities lie much further above the
-    median than the darkest below it, while their logarithms lie about evenly on both sides. Logarithms over
-    less than four decades, with nothing hidden in the middle, cannot be told from intensities. Those of few
-    photons are mostly those of none, but all are logarithms of one more than a whole number.
+    median than the darkest below it, while their logarithms lie about evenly on both sides. Of fractions that
+    mostly are the darkest the others tell. Logarithms of few photons are mostly those of none or one, but all
+    are logarithms of one more than a whole number; if they were scaled, too, they are taken for intensities.
 
     Parameters
     ----------
@@ -52,7 +53,15 @@ def looks_linear(seen: Sequence[NDArray[np.float32]], eight_bit: bool = False) -
         return True
     if any(_logarithms_of_counts(values) for values in seen):
         return False
-    return bool(np.median([skewness(values) for values in seen]) > LINEAR_SKEWNESS)
+    return bool(np.median([skewness(_lit(values)) for values in seen]) > LINEAR_SKEWNESS)
+
+
+def _lit(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fractions without the darkest, where half of them are: cut-off logarithms, or what nothing lights."""
+    lit: NDArray[np.float32] = values[values > values.min()]
+    if 2 * lit.size >= values.size or lit.size < FEWEST or (values == np.rint(values)).all():
+        return values
+    return lit
 
 
 def darkness(values: NDArray[np.float32]) -> float:

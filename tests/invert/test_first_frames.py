@@ -17,6 +17,8 @@ from invert.reading.resample import resampling
 from invert.reading.stored import LOOKED_THROUGH
 from msft.detector import EwaldDetector
 from msft.errors import ParameterError
+from msft.particle import ParticleDistribution
+from msft.pattern import Simulation
 
 Images = NDArray[np.float64]
 
@@ -70,6 +72,24 @@ def test_logarithms_of_few_photons_are_told_from_photons(
         assert scale_of(written(tmp_path / f"{gain}.h5", counts * gain))[0] == "linear"
     shown = logarithm(counts).astype(np.float32)
     assert scale_of(written(tmp_path / "log.h5", shown))[0] == "log"
+
+
+@pytest.mark.parametrize("decades", [3.0, 4.0, 5.0, 6.0])
+@pytest.mark.parametrize("window", [False, True])
+def test_logarithms_that_are_mostly_cut_off_are_told(tmp_path: Path, decades: float, window: bool) -> None:
+    patterns = Simulation().intensity(ParticleDistribution().draw(5, range(16))).astype(np.float64)
+    patterns /= patterns.max(axis=(1, 2), keepdims=True)
+    shown = np.zeros((128, 128), bool)
+    shown[30:100, 20:110] = True
+    shown |= not window
+    log = np.log10(np.maximum(patterns, 10**-decades)) + decades
+    assert scale_of(written(tmp_path / "log.h5", log * shown))[0] == "log"
+    above = np.maximum(patterns - 10**-decades, 0)  # of a background
+    assert scale_of(written(tmp_path / "linear.h5", above * shown))[0] == "linear"
+    for photons in (1e3, 1e5, 1e7):
+        rate = photons * patterns / patterns.sum(axis=(1, 2), keepdims=True)
+        counts = np.random.default_rng(2).poisson(rate) * shown
+        assert scale_of(written(tmp_path / f"{photons}.h5", counts / counts.max()))[0] == "linear"
 
 
 def test_the_centre_is_estimated_by_the_first_frames_that_show_something(tmp_path: Path) -> None:
