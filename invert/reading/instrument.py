@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import h5py
 import numpy as np
 
-from invert.reading.places import attribute, beside, dataset_at
+from invert.reading.places import asked, attribute, beside, dataset_at
 from msft.errors import ParameterError
 from msft.units import ELECTRONVOLT, NANOMETRE, joules, wavelength_of_energy
 
@@ -32,9 +32,6 @@ MILLIMETRE = 1e-3
 
 SAME, APART = 0.01, 0.5
 """Part by which what is stated for each frame may differ, and pixels by which centres may."""
-
-LOOKED_AT = 256
-"""Of many arrays, those whose instruments are compared."""
 
 MOST = 10**7
 """Numbers that are read to know one: a frame each."""
@@ -126,15 +123,15 @@ def read_instruments(
     file, notes
         As for `read_instrument`.
     names
-        Of the images; of many, `LOOKED_AT` are asked.
+        Of the images; of many, some are asked.
     given
         What the user says, which wins.
     """
     stated, apart = read_instrument(file, names[0], notes).overridden(given), 0.0
-    for place in np.unique(np.linspace(0, len(names) - 1, min(len(names), LOOKED_AT)).astype(int))[1:]:
-        other = read_instrument(file, names[place]).overridden(given)
+    for name in asked(names)[1:]:
+        other = read_instrument(file, name).overridden(given)
         if field := stated.differs(other):
-            found = f"{getattr(stated, field)} of {names[0]} and {getattr(other, field)} of {names[place]}"
+            found = f"{getattr(stated, field)} of {names[0]} and {getattr(other, field)} of {name}"
             return stated, ParameterError(field, found, "one for all frames, or an option that states it")
         if stated.center is not None and other.center is not None:
             apart = max(apart, *(abs(a - b) for a, b in zip(stated.center, other.center, strict=True)))

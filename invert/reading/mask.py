@@ -105,7 +105,12 @@ def mask_note(good: NDArray[np.bool_], value: int, doubtful: bool) -> str:
     With `doubtful` it is a warning that it was perhaps meant the other way round.
     """
     text = f"the mask leaves {100 * good.mean():.0f} % of the pixels"
-    return f"warning: {text}; --mask-good {1 - value} reads it the other way round" if doubtful else text
+    return f"warning: {text}; {other_way(value)}" if doubtful else text
+
+
+def other_way(value: int) -> str:
+    """What to do about a mask that was meant the other way round than with good pixels of this value."""
+    return f"--mask-good {1 - value} reads it the other way round"
 
 
 def masks_beside(file: h5py.File, images: str) -> list[str]:
@@ -237,10 +242,11 @@ def _rows(
 
 
 def _good(bits: NDArray[Any], good: int) -> NDArray[np.bool_]:
-    if good == 1 and bits.dtype.kind in "iubf":
-        return np.asarray((bits != 0) & (bits == bits))
-    if bits.dtype.kind not in "iub":
-        raise ParameterError("mask", f"values of type {bits.dtype}", "integers or booleans, 0 = good")
+    kinds, allowed = ("iubf", "numbers, 0 = bad") if good == 1 else ("iub", "integers or booleans, 0 = good")
+    if bits.dtype.kind not in kinds:
+        raise ParameterError("mask", f"values of type {bits.dtype}", allowed)
+    if good == 1:
+        return np.asarray((bits != 0) & ~np.isnan(bits))
     if bits.itemsize > 1:  # a byte has no such bit
         bits = bits & np.array(~CXI_HAS_SIGNAL).astype(bits.dtype)
     return np.asarray(bits == 0)

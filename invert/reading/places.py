@@ -6,7 +6,7 @@ Those that are named win; then come CXI, NeXus, the usual names, and at last the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ SMALLEST_SIDE = 5
 """Pixels; anything narrower is a table."""
 
 MOST_LISTED = 12
+
+MOST_ASKED = 256
+"""Of many arrays, those that are asked what their entries say."""
 
 _ALLOWED = "a numeric array (y, x), (N, y, x) or (N, 1, y, x)"
 
@@ -95,6 +98,12 @@ def find_images(file: h5py.File, path: Path, named: str | None) -> Found:
     if len(others) > MOST_LISTED:
         others[MOST_LISTED:] = [f"... {len(others) - MOST_LISTED} more"]
     return Found(names, rule, tuple(others))
+
+
+def asked(names: Sequence[str]) -> list[str]:
+    """Of many arrays `MOST_ASKED`, from the first to the last, which stand for all."""
+    places = np.linspace(0, len(names) - 1, min(len(names), MOST_ASKED)).astype(int)
+    return [names[place] for place in places]
 
 
 def beside(images: str, place: str) -> list[str]:

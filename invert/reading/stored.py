@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -12,17 +13,19 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from invert.reading.doubts import Frame
 from invert.reading.mask import (
     HARDLY,
     convert,
     good_in_file,
     mask_note,
     masks_beside,
+    other_way,
     perhaps_inverted,
     read_mask,
 )
 from invert.reading.options import Reading
-from invert.reading.places import attribute, find_images
+from invert.reading.places import asked, attribute, find_images
 from invert.reading.scale import looks_linear, looks_scaled, shows_something
 from invert.reading.stack import ImageStack
 from msft.dataset import Scale
@@ -34,13 +37,7 @@ SAMPLED = 16
 LOOKED_THROUGH, LOOKED_THROUGH_BYTES = 1024, 2**30
 """First frames, and bytes of them as float32, among which those that show something are looked for."""
 
-ASKED = 256
-"""Of many arrays, those that are asked for their scale and their masks."""
-
 MASKS_NAMED = 3
-
-Frame = tuple[NDArray[np.float32], NDArray[np.bool_]]
-"""An image (H, W) and its pixels that count."""
 
 
 class StoredPixels(NamedTuple):
@@ -138,30 +135,31 @@ class StoredFrames:
             valid &= ~self.hidden
         return StoredPixels(images, valid, readable)
 
-    def telling(self, most: int, scale: str | None = None) -> Iterator[Frame]:
+    def telling(self, most: int) -> Iterator[Frame]:
         """The first few frames that show something, each with its pixels that count.
 
         They are looked for among the first `LOOKED_THROUGH` frames, fewer of large ones. If none shows
         anything, the first few are given.
         """
-        found, size = 0, 4 * math.prod(self.stack.size)
-        last = min(len(self), max(most, min(LOOKED_THROUGH, LOOKED_THROUGH_BYTES // size)))
-        at_once = min(most, self.stack.block)
-        for start in range(0, last, at_once):
-            part = self.read(np.arange(start, min(start + at_once, last)), scale)
-            for image, usable in zip(part.images, part.valid, strict=True):
-                if shows_something(image[usable]):
-                    yield image, usable
-                    found += 1
-                    if found == most:
-                        return
-        if not found:
-            first = self.read(np.arange(min(at_once, len(self))), scale)
-            yield from zip(first.images, first.valid, strict=True)
+        showing = self._showing(most, self.scale)
+        if (first := next(showing, None)) is not None:
+            yield first
+            yield from showing
+            return
+        dark = self.read(np.arange(min(most, len(self), self.stack.block)))
+        yield from zip(dark.images, dark.valid, strict=True)
+
+    def _showing(self, most: int, scale: str) -> Iterator[Frame]:
+        few = max(most, min(LOOKED_THROUGH, LOOKED_THROUGH_BYTES // (4 * math.prod(self.stack.size))))
+        last, at_once = min(len(self), few), min(most, self.stack.block)
+        numbers = (np.arange(start, min(start + at_once, last)) for start in range(0, last, at_once))
+        parts = (self.read(some, scale) for some in numbers)
+        frames = (frame for part in parts for frame in zip(part.images, part.valid, strict=True))
+        return islice((frame for frame in frames if shows_something(frame[0][frame[1]])), most)
 
     def _tell_what_lies_beside(self) -> None:
         """Masks and further arrays in the file."""
-        masks = [name for images in self.found.names[:ASKED] for name in masks_beside(self._file, images)]
+        masks = [name for images in asked(self.found.names) for name in masks_beside(self._file, images)]
         if masks:
             more = len(masks) - MASKS_NAMED
             shown = masks[:MASKS_NAMED] + ([f"{more} more"] if more > 0 else [])
@@ -181,16 +179,14 @@ class StoredFrames:
             allowed = f"{size} or {(len(self), *size)}, as the frames"
             raise ParameterError("mask", f"shape {good.shape}", allowed)
         if not good.any():
-            other = f"--mask-good {1 - value} reads it the other way round"
-            raise ParameterError("mask", "no good pixel", f"a mask with good pixels; {other}")
+            raise ParameterError("mask", "no good pixel", f"a mask with good pixels; {other_way(value)}")
         self.notes.append(mask_note(good, value, perhaps_inverted(good, self.stack)))
         return good
 
     def _scale(self, wanted: str) -> str:
         if wanted != "auto":
             return wanted
-        names = self.found.names
-        scales = {attribute(self._file[name], "scale") for name in names[:: -(-len(names) // ASKED)]}
+        scales = {attribute(self._file[name], "scale") for name in asked(self.found.names)}
         if scales != {None}:
             if len(scales) > 1 or not scales <= set(get_args(Scale)):
                 found = " and ".join(sorted(scale or "nothing" for scale in scales))
@@ -198,8 +194,7 @@ class StoredFrames:
                 raise ParameterError("scale", f"{found} in {self._path.name}", allowed)
             return str(scales.pop())
         # as logarithms no number but NaN and infinities is rejected
-        frames = (image[usable] for image, usable in self.telling(SAMPLED, "log"))
-        seen = [values for values in frames if shows_something(values)]
+        seen = [image[usable] for image, usable in self._showing(SAMPLED, "log")]
         eight_bit = self.stack.dtype.itemsize == 1
         if not seen:
             self.notes.append(
